@@ -1,0 +1,165 @@
+//! Server-Sent Events over any HTTP request: as a stream, or by four callbacks.
+//!
+//! Any method, headers and body, by [`reqwest`]; a parser that follows the HTML standard to the
+//! byte; a reconnection that loses nothing, by `retry` and `Last-Event-ID`. Modeled on the npm
+//! package fetch-event-source.
+//!
+//! ```no_run
+//! use fetch_event_source::fetch_event_source;
+//! use futures_util::StreamExt;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), fetch_event_source::Error> {
+//! let mut events = fetch_event_source("http://127.0.0.1:3000/sse").stream();
+//! while let Some(event) = events.next().await {
+//!     let event = event?; // an error is final: what can be retried was retried
+//!     println!("{} {} {}", event.event_type(), event.last_event_id(), event.data());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to go
+//!
+//! - [`EventSource`]: a source and all its options. [`fetch_event_source()`] makes one of a URL,
+//!   [`EventSource::new`] of a request, [`EventSource::from_fn`] of a function that is asked before
+//!   each attempt.
+//! - [`EventStream`], the events as a stream; [`Signals`], all that happens as a stream;
+//!   [`EventSource::run`], the callbacks. [`Handle`] steers each of them from elsewhere.
+//! - [`RetryPolicy`]: when to try again. [`Error`]: what can go wrong.
+//! - [`events()`]: the events of one body, whoever fetched it. [`Parser`]: only bytes, no async.
+//!
+//! # What it is not
+//!
+//! No server, no browser (wasm32) yet, no HTTP cache, and no `readyState` object of the DOM. The
+//! HTTP client, its TLS, its proxies and its redirects are reqwest's.
+//!
+//! # The way of an attempt
+//!
+//! ```text
+//! request ─► fetch ─► validate ─► read ─► end ─► decide ─► hook ─► wait ─┐
+//!    ▲                                                                   │
+//!    └──────────────── session: one phase at a time ◄────────────────────┘
+//!
+//!             ┌──────────────── the delay is over ────────────────┐
+//!             ▼                                                   │
+//!  Connecting ── 200, text/event-stream ──► Open ── it ends ──► (wait)
+//!   ▲   │                                    │                    │
+//!   │   └─────────── Handle::pause ──────────┼────────────────────┤
+//!   │                                        ▼                    │
+//!   └───── Handle::resume ──────────────── Paused                 │
+//!                                                                 ▼
+//!  from anywhere: close, drop, abort, Break ─────────────────► Closed
+//! ```
+//!
+//! There is one connection at a time; the old one is gone before the delay begins. It is all
+//! driven by polling: no task is spawned, and nothing is buffered but the unfinished event.
+//!
+//! | how an attempt ends | retried by [`default()`](RetryPolicy::default), [`persistent()`](RetryPolicy::persistent) | by [`standard()`](RetryPolicy::standard) |
+//! |---|---|---|
+//! | no response: name, connection, reset, [response timeout](EventSource::response_timeout) | yes | yes |
+//! | known to be futile: URL, scheme, redirect, certificate | no | no |
+//! | the body broke off; [idle](EventSource::idle_timeout) or [event timeout](EventSource::event_timeout) | yes | yes |
+//! | a clean end | `persistent()` only | yes |
+//! | a clean end before [`until`](EventSource::until) was met: [`Error::Incomplete`] | yes | yes |
+//! | 204 | no: [`Finished::NoContent`] | no |
+//! | 408, 425, 429, 5xx but 501, 505, 511 | yes, not before `Retry-After` | no |
+//! | another status: [`Error::Status`] | no | no |
+//! | 200 with another content type: [`Error::ContentType`] | no | no |
+//! | an event over the limit, an error of a hook | no | no |
+//!
+//! A request that is not idempotent (POST) is sent again only where the server cannot have acted
+//! on it, or where you say so: [`RetryPolicy::replay_non_idempotent`].
+//!
+//! # Where it differs from fetch-event-source
+//!
+//! - A 4xx is final: asking again for what is forbidden or not there helps nobody. (There,
+//!   everything is retried for ever.)
+//! - Hooks are awaited, one at a time and in order, and what they fail with is final. (There, an
+//!   async `onerror` makes a hot loop.)
+//! - Status and content type are checked whether or not `on_open` is set;
+//!   [`validate`](EventSource::validate) comes besides. (There, an `onopen` replaces the check.)
+//! - Backoff with jitter, so that clients which lost their server together do not come back
+//!   together.
+//! - A POST is not silently sent again: it may be a paid answer, or an order.
+//! - [`Event::event_type`] is `message` where the server names none, and IDs persist from event to
+//!   event and over reconnections, as in the standard. An ID is committed by the blank line, so an
+//!   event that was cut comes again.
+//! - A block without data is no message, as in the standard; its ID and `retry` still count.
+//! - No automatic pause: there is no tab to hide. [`Handle::pause`] does it.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `client` | yes | the HTTP client; without it only [`Parser`], [`events()`] and [`RetryPolicy`] remain, without reqwest and tokio |
+//! | `default-tls`, `http2`, `charset`, `system-proxy` | yes | reqwest's defaults |
+//! | `rustls`, `rustls-no-provider`, `native-tls` | | another TLS, see reqwest |
+//! | `json` | | `Event::json`, and reqwest's `json` |
+//! | `gzip`, `brotli`, `deflate`, `zstd` | | to be asked for: `Accept-Encoding` on the request, for compression on the way tends to hold events back |
+//! | `cookies`, `form`, `hickory-dns`, `multipart`, `query`, `socks`, `stream` | | see reqwest |
+//! | `eventsource-stream` | | conversions to and from that crate's `Event` |
+//!
+//! The oldest Rust that it is made for is 1.85. The minor version follows reqwest's (0.13 works
+//! with reqwest 0.13), which is re-exported as [`reqwest`].
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod event;
+mod events;
+mod feed;
+mod parser;
+mod retry;
+#[cfg_attr(not(feature = "client"), allow(dead_code))] // the shell is who uses it
+mod session;
+
+#[cfg(feature = "client")]
+mod action;
+#[cfg(feature = "client")]
+mod driver;
+#[cfg(feature = "client")]
+mod error;
+#[cfg(feature = "client")]
+mod handle;
+#[cfg(feature = "client")]
+mod hooks;
+#[cfg(feature = "client")]
+mod link;
+#[cfg(feature = "client")]
+mod origin;
+#[cfg(feature = "client")]
+mod request;
+#[cfg(feature = "client")]
+mod response;
+#[cfg(feature = "client")]
+mod signal;
+#[cfg(feature = "client")]
+mod source;
+#[cfg(feature = "client")]
+mod stream;
+#[cfg(feature = "client")]
+mod timer;
+
+pub use event::Event;
+pub use events::{Events, EventsError, events};
+pub use parser::{DEFAULT_MAX_EVENT_SIZE, EventRef, EventTooLarge, Frame, Parser};
+pub use retry::RetryPolicy;
+
+#[cfg(feature = "client")]
+pub use {
+    action::{Action, Failure, IntoAction, StreamEnd},
+    error::{BoxError, Error, RefusedResponse},
+    handle::{Handle, ReadyState},
+    hooks::{Hook, Hooks, IntoFlow, OnClose, OnError, OnMessage, OnOpen, Unset},
+    origin::Attempt,
+    reqwest,
+    response::ResponseHead,
+    signal::{Finished, Signal},
+    source::{EventSource, RequestBuilderExt, fetch_event_source},
+    stream::{EventStream, Signals},
+};
+
+/// The README's code compiles.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,200 @@
+//! The block: what the lines since the last blank line have said.
+
+use std::time::Duration;
+
+use super::field::Line;
+use super::last_event_id::LastEventId;
+use super::text::Span;
+
+/// The standard's "data buffer", "event type buffer" and "last event ID buffer".
+///
+/// A value stays in the text where it arrived, unless there are several data lines, or the text
+/// goes before the event is complete.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Block {
+    /// The only data line, still in the text.
+    data_span: Option<Span>,
+    /// The last type line, still in the text.
+    event_type_span: Option<Span>,
+    /// The data lines, an LF after each.
+    data: String,
+    event_type: String,
+    last_event_id: LastEventId,
+    /// The event is complete. It has lent its values to the consumer until the next line.
+    dispatched: bool,
+}
+
+/// What a line has led to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The block is an event.
+    Event,
+    Comment(Span),
+    Retry(Duration),
+    /// The block is none, but had a new ID.
+    LastEventId,
+}
+
+impl Block {
+    pub(super) fn new(last_event_id: LastEventId) -> Self {
+        Self {
+            last_event_id,
+            ..Self::default()
+        }
+    }
+
+    /// An empty block on a new connection.
+    pub(super) fn restart(&mut self) {
+        let mut last_event_id = std::mem::take(&mut self.last_event_id);
+        last_event_id.seed();
+        *self = Self::new(last_event_id);
+    }
+
+    /// The bytes that the buffers hold.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        let data = self.data_span.map_or(0, |data| data.len() + 1);
+        let event_type = self
+            .event_type_span
+            .map_or(self.event_type.len(), Span::len);
+        self.data.len() + data + event_type + self.last_event_id.buffered_len()
+    }
+
+    /// The data lines that have left the text.
+    pub(super) fn data_mut(&mut self) -> &mut String {
+        &mut self.data
+    }
+
+    /// "Process the field", or dispatch.
+    #[inline]
+    pub(super) fn line(&mut self, text: &str, line: Span) -> Option<Step> {
+        match Line::parse(line.of_bytes(text)) {
+            Line::Blank => return self.dispatch(),
+            Line::Data(value) => self.push_data(text, line.last(value.len())),
+            Line::EventType(value) => self.event_type_span = Some(line.last(value.len())),
+            Line::Id(value) => self.last_event_id.set(line.last(value.len()).of(text)),
+            Line::Retry(time) => return Some(Step::Retry(time)),
+            Line::Comment(text) => return Some(Step::Comment(line.last(text.len()))),
+            Line::Ignored => {}
+        }
+        None
+    }
+
+    /// "Append the field value to the data buffer, then append a single U+000A LINE FEED (LF)
+    /// character to the data buffer."
+    #[inline]
+    fn push_data(&mut self, text: &str, value: Span) {
+        if !self.has_data() {
+            self.data_span = Some(value);
+            return;
+        }
+        self.keep_data(text);
+        self.data.push_str(value.of(text));
+        self.data.push('\n');
+    }
+
+    /// "Dispatch the event", whose first step commits the ID, data or no data.
+    #[inline]
+    fn dispatch(&mut self) -> Option<Step> {
+        let new_id = self.last_event_id.commit();
+        // "If the data buffer is an empty string, set the data buffer and the event type buffer to
+        // the empty string and return." An empty data line is not this case: it has left an LF.
+        if !self.has_data() {
+            self.clear();
+            return new_id.then_some(Step::LastEventId);
+        }
+        self.dispatched = true;
+        Some(Step::Event)
+    }
+
+    #[inline]
+    fn has_data(&self) -> bool {
+        self.data_span.is_some() || !self.data.is_empty()
+    }
+
+    /// Ends the loan of the event dispatched last.
+    #[inline]
+    pub(super) fn end_dispatch(&mut self) {
+        if self.dispatched {
+            self.dispatched = false;
+            self.clear();
+        }
+    }
+
+    /// "Set the data buffer and the event type buffer to the empty string." Not the ID's.
+    #[inline]
+    fn clear(&mut self) {
+        self.data_span = None;
+        self.event_type_span = None;
+        self.data.clear();
+        self.event_type.clear();
+    }
+
+    /// Copies what is still in the text, which is about to go.
+    #[inline]
+    pub(super) fn keep(&mut self, text: &str) {
+        self.keep_data(text);
+        if let Some(event_type) = self.event_type_span.take() {
+            self.event_type.clear();
+            self.event_type.push_str(event_type.of(text));
+        }
+    }
+
+    #[inline]
+    fn keep_data(&mut self, text: &str) {
+        if let Some(data) = self.data_span.take() {
+            self.data.push_str(data.of(text));
+            self.data.push('\n');
+        }
+    }
+
+    /// "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove the
+    /// last character from the data buffer."
+    #[inline]
+    pub(super) fn data<'a>(&'a self, text: &'a str) -> &'a str {
+        match self.data_span {
+            Some(data) => data.of(text),
+            None => self.data.strip_suffix('\n').unwrap_or_default(),
+        }
+    }
+
+    /// "Initialize event's type attribute to \"message\" [...]. If the event type buffer has a
+    /// value other than the empty string, change the type of the newly created event to equal the
+    /// value of the event type buffer."
+    #[inline]
+    pub(super) fn event_type<'a>(&'a self, text: &'a str) -> &'a str {
+        let event_type = match self.event_type_span {
+            Some(event_type) => event_type.of(text),
+            None => &self.event_type,
+        };
+        if event_type.is_empty() {
+            "message"
+        } else {
+            event_type
+        }
+    }
+
+    #[inline]
+    pub(super) fn last_event_id(&self) -> &str {
+        self.last_event_id.committed()
+    }
+
+    /// The data as a string of its own: large data is moved out, not copied.
+    pub(super) fn take_data(&mut self, text: &str) -> String {
+        const WORTH_MOVING: usize = 64 << 10;
+        if self.data.len() < WORTH_MOVING {
+            return self.data(text).to_owned();
+        }
+        self.data.pop();
+        std::mem::take(&mut self.data)
+    }
+
+    /// Gives back the memory of empty buffers that have more than this.
+    pub(super) fn shrink(&mut self, kept: usize) {
+        for buffer in [&mut self.data, &mut self.event_type] {
+            if buffer.is_empty() && buffer.capacity() > kept {
+                *buffer = String::new();
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What a line says.
+
+use std::time::Duration;
+
+/// A line, by what it asks for. Values are raw bytes, not yet decoded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line<'a> {
+    Blank,
+    Comment(&'a [u8]),
+    Data(&'a [u8]),
+    EventType(&'a [u8]),
+    Id(&'a [u8]),
+    Retry(Duration),
+    /// An unknown field, or a known one whose value does not count.
+    Ignored,
+}
+
+impl<'a> Line<'a> {
+    /// Reads a line without its end.
+    ///
+    /// Field names are compared literally: "with no case folding performed".
+    #[inline]
+    pub(super) fn parse(line: &'a [u8]) -> Self {
+        let Some(first) = line.first() else {
+            // "If the line is empty (a blank line): Dispatch the event"
+            return Self::Blank;
+        };
+        match first {
+            // "If the line starts with a U+003A COLON character (:): Ignore the line."
+            b':' => Self::Comment(without_space(&line[1..])),
+            b'd' => field(line.strip_prefix(b"data"), Self::Data),
+            b'i' => field(line.strip_prefix(b"id"), Self::id),
+            b'e' => field(line.strip_prefix(b"event"), Self::EventType),
+            b'r' => field(line.strip_prefix(b"retry"), Self::retry),
+            // "Otherwise: The field is ignored."
+            _ => Self::Ignored,
+        }
+    }
+
+    /// "If the field value does not contain U+0000 NULL, then set the last event ID buffer to the
+    /// field value. Otherwise, ignore the field."
+    #[inline]
+    fn id(value: &'a [u8]) -> Self {
+        if value.iter().fold(false, |any, &byte| any | (byte == 0)) {
+            return Self::Ignored;
+        }
+        Self::Id(value)
+    }
+
+    /// "If the field value consists of only ASCII digits, then interpret the field value as an
+    /// integer in base ten, and set the event stream's reconnection time to that integer.
+    /// Otherwise, ignore the field."
+    ///
+    /// Two values the standard leaves open are ignored: the empty one, and one past `u64`.
+    fn retry(value: &'a [u8]) -> Self {
+        if value.is_empty() {
+            return Self::Ignored;
+        }
+        value
+            .iter()
+            .try_fold(0, push_digit)
+            .map_or(Self::Ignored, |ms| Self::Retry(Duration::from_millis(ms)))
+    }
+}
+
+/// The field whose line goes on with `rest` after the name.
+#[inline]
+fn field<'a>(rest: Option<&'a [u8]>, known: impl FnOnce(&'a [u8]) -> Line<'a>) -> Line<'a> {
+    match rest {
+        Some([b':', value @ ..]) => known(without_space(value)),
+        // "Process the field using [...] the whole line as the field name, and the empty string
+        // as the field value."
+        Some([]) => known(&[]),
+        // Another, longer name.
+        _ => Line::Ignored,
+    }
+}
+
+/// "If value starts with a U+0020 SPACE character, remove it from value."
+#[inline]
+pub(super) fn without_space(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b" ").unwrap_or(value)
+}
+
+fn push_digit(number: u64, &byte: &u8) -> Option<u64> {
+    let digit = char::from(byte).to_digit(10)?;
+    number.checked_mul(10)?.checked_add(digit.into())
+}

@@ -1,0 +1,382 @@
+//! Bytes to frames: the standard's "parsing an event stream" and "interpreting an event stream"
+//! ([HTML, sections 9.2.5 and 9.2.6][standard]), without I/O, time or tasks.
+//!
+//! ```text
+//! bytes ─► text ─► line ends ─► lines ─► block ─► frames
+//!          utf8    line_ends    field    last_event_id
+//! ```
+//!
+//! The chunk is decoded into a small window of text (`text`), so that one look finds the ends of
+//! many lines; a line's value stays there and is lent from there. One thing goes another way: a
+//! data line longer than a window runs from the chunk into the block's data at once
+//! ([`Mode::LongData`]).
+//!
+//! To maintainers: what must not depend on how the server's bytes were cut is checked by feeding
+//! all tests in many ways. A new mode, or another way from the chunk to the block, has to keep
+//! the count of [`Parser::max_event_size`], which is defined on decoded text alone.
+//!
+//! [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+
+mod block;
+mod field;
+mod frame;
+mod last_event_id;
+mod limit;
+mod line_ends;
+mod text;
+mod utf8;
+
+use memchr::memchr2;
+
+pub use frame::{EventRef, Frame};
+pub use limit::{DEFAULT_MAX_EVENT_SIZE, EventTooLarge};
+
+pub(crate) use block::Step;
+pub(crate) use text::Span;
+
+use block::Block;
+use last_event_id::LastEventId;
+use text::Text;
+
+/// How many bytes of a chunk are decoded together. More would not be faster, and the window is
+/// what an idle stream keeps.
+const WINDOW: usize = 1 << 10;
+
+/// A data line that has become this long without an end need not go through the text.
+const LONG_LINE: usize = WINDOW / 2;
+
+/// How many bytes of a long line are decoded together: they should stay in the first cache.
+const PIECE: usize = 16 << 10;
+
+/// What fits into this is plain more often than not worth a window: proxies and tests that send
+/// byte by byte.
+const MORSEL: usize = 4;
+
+/// Between events a buffer keeps this much memory for the next.
+const KEPT: usize = 2 * WINDOW;
+
+/// Turns the bytes of an event stream into [`Frame`]s.
+///
+/// There is no I/O in it: feed it the chunks as they come, of any size, cut anywhere. It follows
+/// [the HTML standard][standard] to the byte, never fails but for the size limit, and takes time in
+/// proportion to the bytes.
+///
+/// ```
+/// use fetch_event_source::{Frame, Parser};
+///
+/// # fn main() -> Result<(), fetch_event_source::EventTooLarge> {
+/// let mut parser = Parser::new();
+/// let mut prices = Vec::new();
+/// for chunk in ["event: pri", "ce\ndata: 41\n\ndata", ": 42\n\n"] {
+///     let mut input = chunk.as_bytes();
+///     while let Some(frame) = parser.next(&mut input)? {
+///         if let Frame::Event(event) = frame {
+///             prices.push(format!("{}={}", event.event_type, event.data));
+///         }
+///     }
+/// }
+/// assert_eq!(prices, ["price=41", "message=42"]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// An event whose blank line has not come when the stream ends is no event: there is nothing to
+/// call at the end.
+///
+/// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+#[derive(Clone)]
+pub struct Parser {
+    mode: Mode,
+    text: Text,
+    block: Block,
+    max_event_size: usize,
+    /// All lines of the text together might exceed the limit, so that each must be checked.
+    near_limit: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    /// What comes goes through the text.
+    Lines,
+    /// What comes is the value of a data line, which goes to the block until the data has this
+    /// length.
+    LongData { max_len: usize },
+    /// The limit was exceeded.
+    Poisoned,
+}
+
+impl Parser {
+    /// A parser at the beginning of a response body, with an empty last event ID.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            mode: Mode::Lines,
+            text: Text::default(),
+            block: Block::default(),
+            max_event_size: DEFAULT_MAX_EVENT_SIZE,
+            near_limit: true,
+        }
+    }
+
+    /// Starts with this last event ID, as on a reconnection. Default: empty.
+    ///
+    /// Events without an ID of their own carry it, until the server sends another.
+    #[must_use]
+    pub fn with_last_event_id(mut self, id: impl Into<String>) -> Self {
+        self.set_last_event_id(id.into());
+        self
+    }
+
+    pub(crate) fn set_last_event_id(&mut self, id: String) {
+        self.block = Block::new(LastEventId::new(id));
+    }
+
+    /// The largest event accepted, in bytes. Default: [`DEFAULT_MAX_EVENT_SIZE`], 16 MiB.
+    ///
+    /// At each byte of the stream this much text may be held: the data, type and ID of the event so
+    /// far, and the line whose end has not come, field name included; text as decoded, where
+    /// a malformed sequence counts as the three bytes of U+FFFD. Each data line ends with an LF,
+    /// which counts too; line ends in the stream and a byte order mark do not. A line without end
+    /// counts even where it would be ignored, as a comment would.
+    ///
+    /// The first byte beyond leads to [`EventTooLarge`], after all frames before it. How the bytes
+    /// were cut into chunks makes no difference.
+    #[must_use]
+    pub fn max_event_size(mut self, bytes: usize) -> Self {
+        self.max_event_size = bytes;
+        self.near_limit = true;
+        self
+    }
+
+    /// The last event ID: that of the last complete block that had one. It is what a reconnection
+    /// sends as `Last-Event-ID`.
+    ///
+    /// An `id` line alone does not change it, only the blank line after it.
+    #[must_use]
+    #[inline]
+    pub fn last_event_id(&self) -> &str {
+        self.block.last_event_id()
+    }
+
+    /// Starts a new connection.
+    ///
+    /// The last event ID is kept. The unfinished line and event are dropped (with an ID of theirs),
+    /// input taken in and not given as frames is dropped too, and an error is forgotten.
+    pub fn reset(&mut self) {
+        self.drop_all();
+        self.mode = Mode::Lines;
+    }
+
+    /// Finds the next frame. `None`: the input is used up, go on with the next chunk.
+    ///
+    /// The input is moved forward, and may be ahead of the frame given: the rest of it is needed
+    /// until `None` comes, and a new chunk should not be passed before.
+    ///
+    /// A frame comes with the byte that completes it: an event with the first byte of its blank
+    /// line's end, a comment or reconnection time with that of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`EventTooLarge`] if an event exceeds [`max_event_size`](Self::max_event_size), and from then
+    /// on each time until [`reset`](Self::reset).
+    #[inline]
+    pub fn next<'p, 'i: 'p>(
+        &'p mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Frame<'p>>, EventTooLarge> {
+        Ok(self.step(input)?.map(|step| self.frame(step)))
+    }
+
+    #[inline]
+    fn frame(&self, step: Step) -> Frame<'_> {
+        match step {
+            Step::Event => Frame::Event(self.event()),
+            Step::Comment(text) => Frame::Comment(self.comment(text)),
+            Step::Retry(time) => Frame::Retry(time),
+            Step::LastEventId => Frame::LastEventId(self.last_event_id()),
+        }
+    }
+
+    /// The event that [`step`](Self::step) has found.
+    #[inline]
+    pub(crate) fn event(&self) -> EventRef<'_> {
+        let text = self.text.as_str();
+        EventRef {
+            event_type: self.block.event_type(text),
+            data: self.block.data(text),
+            last_event_id: self.last_event_id(),
+        }
+    }
+
+    /// Its data, as a string of its own. What [`event`](Self::event) has is gone.
+    pub(crate) fn take_data(&mut self) -> String {
+        self.block.take_data(self.text.as_str())
+    }
+
+    /// The comment that [`step`](Self::step) has found.
+    #[inline]
+    pub(crate) fn comment(&self, text: Span) -> &str {
+        text.of(self.text.as_str())
+    }
+
+    /// [`next`](Self::next), without the loan.
+    #[inline]
+    pub(crate) fn step(&mut self, input: &mut &[u8]) -> Result<Option<Step>, EventTooLarge> {
+        self.block.end_dispatch();
+        if (1..=MORSEL).contains(&input.len()) && self.take_morsel(input) {
+            return Ok(None);
+        }
+        loop {
+            let step = self.take_lines()?;
+            if step.is_some() || !self.refill(input)? {
+                return Ok(step);
+            }
+        }
+    }
+
+    /// Takes lines from the text until there is something to tell.
+    #[inline]
+    fn take_lines(&mut self) -> Result<Option<Step>, EventTooLarge> {
+        let text = self.text.as_str();
+        let mut cursor = self.text.cursor();
+        let mut step = None;
+        while step.is_none() {
+            let Some(line) = cursor.next(&self.text) else {
+                break;
+            };
+            if self.near_limit && line.len() > self.room() {
+                return self.poison();
+            }
+            step = self.block.line(text, line);
+        }
+        self.text.advance(cursor);
+        Ok(step)
+    }
+
+    /// Takes in more of the input, when no whole line is left; says whether there was any.
+    fn refill(&mut self, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
+        match self.mode {
+            Mode::Lines => self.refill_text(input),
+            Mode::LongData { max_len } => self.refill_data(max_len, input),
+            Mode::Poisoned => self.poison(),
+        }
+    }
+
+    fn refill_text(&mut self, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
+        let unfinished = self.text.unfinished().len();
+        if unfinished > self.room() {
+            return self.poison();
+        }
+        if input.is_empty() {
+            self.shrink();
+            return Ok(false);
+        }
+        self.block.keep(self.text.as_str());
+        self.text.drop_taken();
+        if unfinished < LONG_LINE || !self.start_long_data() {
+            self.text.push(take(input, WINDOW));
+            self.near_limit = self.text.as_str().len() > self.room();
+        }
+        Ok(true)
+    }
+
+    /// Moves the unfinished line to the block's data, if that is where it belongs.
+    fn start_long_data(&mut self) -> bool {
+        let line = self.text.unfinished();
+        let Some(value) = line.strip_prefix("data:") else {
+            return false;
+        };
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        let name = line.len() - value.len();
+        let room = self.room();
+        let data = self.block.data_mut();
+        let max_len = data.len() + (room - name);
+        data.push_str(value);
+        self.text.drop_unfinished();
+        self.mode = Mode::LongData { max_len };
+        true
+    }
+
+    fn refill_data(&mut self, max_len: usize, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
+        let piece = &input[..input.len().min(PIECE)];
+        let end = memchr2(b'\n', b'\r', piece);
+        let value = take(input, end.unwrap_or(piece.len()));
+        let data = self.block.data_mut();
+        self.text.decode_into(data, value);
+        if let [end, ..] = take(input, usize::from(end.is_some())) {
+            self.text.end_line_into(data, *end);
+            self.mode = Mode::Lines;
+        }
+        if data.len() > max_len {
+            return self.poison();
+        }
+        if matches!(self.mode, Mode::Lines) {
+            data.push('\n');
+        }
+        Ok(!piece.is_empty())
+    }
+
+    /// Takes in a few plain bytes in the midst of a line, for which all else is too much ado.
+    fn take_morsel(&mut self, input: &mut &[u8]) -> bool {
+        let text_len = self.text.as_str().len() + input.len();
+        if !matches!(self.mode, Mode::Lines) || text_len > self.room().min(LONG_LINE) {
+            return false;
+        }
+        if !self.text.push_plain(input) {
+            return false;
+        }
+        *input = &[];
+        true
+    }
+
+    /// How many bytes the line may have.
+    #[inline]
+    fn room(&self) -> usize {
+        self.max_event_size.saturating_sub(self.block.len())
+    }
+
+    #[cold]
+    fn poison<T>(&mut self) -> Result<T, EventTooLarge> {
+        self.drop_all();
+        self.mode = Mode::Poisoned;
+        Err(EventTooLarge::new(self.max_event_size))
+    }
+
+    fn drop_all(&mut self) {
+        self.text = Text::default();
+        self.block.restart();
+        self.near_limit = true;
+    }
+
+    /// Gives back what a large event has needed: most streams are idle most of the time.
+    fn shrink(&mut self) {
+        if self.text.capacity() > KEPT && self.text.unfinished().is_empty() {
+            self.block.keep(self.text.as_str());
+            self.text.free();
+        }
+        self.block.shrink(KEPT);
+    }
+}
+
+impl Default for Parser {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Parser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parser")
+            .field("mode", &self.mode)
+            .field("last_event_id", &self.last_event_id())
+            .field("max_event_size", &self.max_event_size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes up to `len` bytes off the input.
+fn take<'i>(input: &mut &'i [u8], len: usize) -> &'i [u8] {
+    let (taken, rest) = input.split_at(len.min(input.len()));
+    *input = rest;
+    taken
+}

@@ -1,0 +1,199 @@
+//! Decoded text, and the lines in it.
+
+use super::line_ends::LineEnds;
+use super::utf8::Decoder;
+
+/// A part of the text. It begins and ends next to an ASCII character, or where the text does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    #[inline]
+    pub(super) fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    /// The last `len` bytes of it.
+    #[inline]
+    pub(super) fn last(self, len: usize) -> Self {
+        Self {
+            start: self.end - len,
+            end: self.end,
+        }
+    }
+
+    #[inline]
+    pub(super) fn of_bytes(self, text: &str) -> &[u8] {
+        &text.as_bytes()[self.start..self.end]
+    }
+
+    #[inline]
+    pub(super) fn of(self, text: &str) -> &str {
+        text.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+/// The text between what was taken and what has not arrived.
+///
+/// The chunks are copied here a small window at a time. Decoding and looking for line ends cost
+/// least over many lines together; done line by line they take longer than the copy does.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Text {
+    text: String,
+    cursor: Cursor,
+    decoder: Decoder,
+    /// The first character is there, so that no byte order mark can come any more.
+    begun: bool,
+    /// The text now gone ended with a CR.
+    after_cr: bool,
+}
+
+/// Goes through the text line by line.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cursor {
+    /// Where the next line begins.
+    start: usize,
+    ends: LineEnds,
+}
+
+impl Text {
+    #[inline]
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the lines not yet taken are. The caller works on a copy, and brings it back with
+    /// [`advance`](Self::advance), so that it may live in registers.
+    #[inline]
+    pub(super) fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    #[inline]
+    pub(super) fn advance(&mut self, cursor: Cursor) {
+        self.cursor = cursor;
+    }
+
+    /// Appends the bytes, decoded.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.decoder.push(&mut self.text, bytes);
+        if !self.begun {
+            self.skip_byte_order_mark();
+        }
+    }
+
+    /// "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any."
+    fn skip_byte_order_mark(&mut self) {
+        self.begun = !self.text.is_empty();
+        if self.text.starts_with('\u{FEFF}') {
+            self.cursor = Cursor::at('\u{FEFF}'.len_utf8());
+        }
+    }
+
+    /// Appends bytes that are part of the unfinished line, if they are so plain that nothing has to
+    /// be looked at; says whether they are.
+    #[inline]
+    pub(super) fn push_plain(&mut self, bytes: &[u8]) -> bool {
+        let plain = self.begun
+            && self.cursor.ends.are_given(&self.text)
+            && self.decoder.is_between_characters()
+            && bytes
+                .iter()
+                .all(|&byte| byte.is_ascii() && byte != b'\n' && byte != b'\r');
+        if plain {
+            self.text.extend(bytes.iter().map(|&byte| char::from(byte)));
+            self.cursor.ends.skip_to(self.text.len());
+        }
+        plain
+    }
+
+    /// Decodes a piece of a line that does not go through the text.
+    pub(super) fn decode_into(&mut self, value: &mut String, bytes: &[u8]) {
+        self.decoder.push(value, bytes);
+    }
+
+    /// Ends that line, at this CR or LF.
+    pub(super) fn end_line_into(&mut self, value: &mut String, end: u8) {
+        self.decoder.finish(value);
+        self.after_cr = end == b'\r';
+    }
+
+    /// The line whose end is not there yet.
+    #[inline]
+    pub(super) fn unfinished(&self) -> &str {
+        &self.text[self.cursor.start..]
+    }
+
+    /// Drops the line whose end is not there yet.
+    pub(super) fn drop_unfinished(&mut self) {
+        self.text.truncate(self.cursor.start);
+        self.cursor = Cursor::at(self.cursor.start);
+    }
+
+    /// Drops the lines that were taken.
+    #[inline]
+    pub(super) fn drop_taken(&mut self) {
+        let Some(last) = self.cursor.start.checked_sub(1) else {
+            return;
+        };
+        self.after_cr = self.text.as_bytes()[last] == b'\r';
+        self.text.drain(..=last);
+        self.cursor.drop_taken();
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.text.capacity()
+    }
+
+    /// Gives back the memory, when all lines were taken.
+    pub(super) fn free(&mut self) {
+        self.drop_taken();
+        self.text = String::new();
+    }
+
+    /// Whether an LF at the beginning of a line, or of the text, completes the CR before it.
+    #[inline]
+    fn is_after_cr(&self, start: usize) -> bool {
+        match start.checked_sub(1) {
+            Some(last) => self.text.as_bytes()[last] == b'\r',
+            None => self.after_cr,
+        }
+    }
+}
+
+impl Cursor {
+    fn at(start: usize) -> Self {
+        Self {
+            start,
+            ends: LineEnds::at(start),
+        }
+    }
+
+    /// Takes the next line, if its end is there.
+    ///
+    /// > Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF)
+    /// > character pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE
+    /// > RETURN (CR) character.
+    ///
+    /// A CR ends its line at once: whether an LF follows cannot be known before the server says
+    /// more, and no event should wait for that.
+    #[inline]
+    pub(super) fn next(&mut self, text: &Text) -> Option<Span> {
+        let bytes = text.text.as_bytes();
+        loop {
+            let end = self.ends.next(bytes)?;
+            let start = std::mem::replace(&mut self.start, end + 1);
+            if start != end || bytes[end] == b'\r' || !text.is_after_cr(start) {
+                return Some(Span { start, end });
+            }
+        }
+    }
+
+    fn drop_taken(&mut self) {
+        self.ends.forget(self.start);
+        self.start = 0;
+    }
+}

@@ -1,0 +1,121 @@
+//! Bytes to text: "UTF-8 decode", which replaces what is malformed and never fails.
+//!
+//! Malformed input becomes one U+FFFD for each maximal subpart, as the [Encoding Standard]'s decoder
+//! has it, and the standard library's lossy conversion.
+//!
+//! [Encoding Standard]: https://encoding.spec.whatwg.org/#utf-8-decoder
+
+use std::str;
+
+/// How much is looked at together where something is malformed, so that one bad byte slows down
+/// its neighbourhood alone.
+const NEIGHBOURHOOD: usize = 64;
+
+/// Decodes bytes that come in pieces: a character may be cut anywhere.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Decoder {
+    /// The beginning of a character whose other bytes are still to come, at most three. The fourth
+    /// place is for the byte under examination.
+    cut: [u8; 4],
+    cut_len: usize,
+}
+
+impl Decoder {
+    /// Whether the next byte begins a character.
+    #[inline]
+    pub(super) fn is_between_characters(&self) -> bool {
+        self.cut_len == 0
+    }
+
+    /// Appends one more piece to the text. A character whose end is missing waits for the next.
+    #[inline]
+    pub(super) fn push(&mut self, text: &mut String, bytes: &[u8]) {
+        if self.is_between_characters() && bytes.last().is_none_or(u8::is_ascii) {
+            if let Some(valid) = valid(bytes) {
+                text.push_str(valid);
+                return;
+            }
+        }
+        self.push_piecemeal(text, bytes);
+    }
+
+    /// The input is over: a character whose end is missing is malformed.
+    pub(super) fn finish(&mut self, text: &mut String) {
+        if !self.is_between_characters() {
+            text.push(char::REPLACEMENT_CHARACTER);
+            self.cut_len = 0;
+        }
+    }
+
+    fn push_piecemeal(&mut self, text: &mut String, bytes: &[u8]) {
+        let bytes = self.complete(text, bytes);
+        let (whole, cut) = bytes.split_at(bytes.len() - incomplete_end(bytes));
+        match valid(whole) {
+            Some(valid) => text.push_str(valid),
+            None if whole.len() <= NEIGHBOURHOOD => push_replaced(text, whole),
+            None => {
+                for piece in whole.chunks(NEIGHBOURHOOD) {
+                    self.push_piecemeal(text, piece);
+                }
+                // What the last piece has left open, the character in `cut` does not continue.
+                self.finish(text);
+            }
+        }
+        for &byte in cut {
+            self.cut[self.cut_len] = byte;
+            self.cut_len += 1;
+        }
+    }
+
+    /// Completes the character that was cut, and gives back the bytes that are not part of it.
+    fn complete<'a>(&mut self, text: &mut String, mut bytes: &'a [u8]) -> &'a [u8] {
+        while !self.is_between_characters() {
+            let [next, rest @ ..] = bytes else { break };
+            self.cut[self.cut_len] = *next;
+            match str::from_utf8(&self.cut[..=self.cut_len]) {
+                Ok(character) => {
+                    text.push_str(character);
+                    self.cut_len = 0;
+                }
+                Err(error) if error.error_len().is_none() => self.cut_len += 1,
+                // "Restore byte to ioQueue": it is looked at again, on its own.
+                Err(_) => {
+                    self.finish(text);
+                    break;
+                }
+            }
+            bytes = rest;
+        }
+        bytes
+    }
+}
+
+#[inline]
+fn valid(bytes: &[u8]) -> Option<&str> {
+    simdutf8::basic::from_utf8(bytes).ok()
+}
+
+fn push_replaced(text: &mut String, bytes: &[u8]) {
+    for part in bytes.utf8_chunks() {
+        text.push_str(part.valid());
+        if !part.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+}
+
+/// How many bytes at the end begin a character and do not complete it.
+fn incomplete_end(bytes: &[u8]) -> usize {
+    (1..=bytes.len().min(3))
+        .find(|back| !is_continuation(bytes[bytes.len() - back]))
+        .filter(|back| is_incomplete(&bytes[bytes.len() - back..]))
+        .unwrap_or(0)
+}
+
+fn is_continuation(byte: u8) -> bool {
+    byte & 0b1100_0000 == 0b1000_0000
+}
+
+fn is_incomplete(sequence: &[u8]) -> bool {
+    str::from_utf8(sequence).is_err_and(|error| error.error_len().is_none())
+}
