@@ -1,0 +1,235 @@
+//! The event, owned.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
+
+/// The type of an event that was given none.
+const MESSAGE: &str = "message";
+
+/// The standard alphabet; the padding may be there or not.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// An event, as the [standard] dispatches it.
+///
+/// It owns its data, and does not hold on to the network buffer it came in. Its type and ID are
+/// shared with other events of the stream: to clone it copies the data alone.
+///
+/// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Event {
+    data: String,
+    /// `None`: "message".
+    event_type: Option<Arc<str>>,
+    /// `None`: empty.
+    last_event_id: Option<Arc<str>>,
+}
+
+impl Event {
+    /// An event of type `message`, without an ID. For tests, and for what stands behind the stream.
+    #[must_use]
+    pub fn new(data: impl Into<String>) -> Self {
+        Self {
+            data: data.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the type. Default: `message`, which an empty type means too.
+    #[must_use]
+    pub fn with_type(self, event_type: impl AsRef<str>) -> Self {
+        let event_type = match event_type.as_ref() {
+            "" | MESSAGE => None,
+            other => Some(other.into()),
+        };
+        Self { event_type, ..self }
+    }
+
+    /// Sets the last event ID. Default: empty, which means none.
+    #[must_use]
+    pub fn with_last_event_id(self, id: impl AsRef<str>) -> Self {
+        let last_event_id = match id.as_ref() {
+            "" => None,
+            id => Some(id.into()),
+        };
+        Self {
+            last_event_id,
+            ..self
+        }
+    }
+
+    pub(crate) fn from_parts(
+        data: String,
+        event_type: Option<Arc<str>>,
+        last_event_id: Option<Arc<str>>,
+    ) -> Self {
+        Self {
+            data,
+            event_type,
+            last_event_id,
+        }
+    }
+
+    /// The type: the value of the `event` field, or `message`.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        self.event_type.as_deref().unwrap_or(MESSAGE)
+    }
+
+    /// The data: the values of the `data` lines, with an LF between them.
+    #[must_use]
+    pub fn data(&self) -> &str {
+        &self.data
+    }
+
+    /// The last event ID: that of this event, or of the last one before it that had one. Empty if
+    /// there was none.
+    #[must_use]
+    pub fn last_event_id(&self) -> &str {
+        self.last_event_id.as_deref().unwrap_or_default()
+    }
+
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    pub(crate) fn shared_last_event_id(&self) -> Option<&Arc<str>> {
+        self.last_event_id.as_ref()
+    }
+
+    /// The data alone.
+    #[must_use]
+    pub fn into_data(self) -> String {
+        self.data
+    }
+
+    /// The data, read as JSON.
+    ///
+    /// ```
+    /// use fetch_event_source::Event;
+    ///
+    /// let event = Event::new(r#"{"text": "Hel"}"#);
+    /// let delta: serde_json::Value = event.json()?;
+    /// assert_eq!(delta["text"], "Hel");
+    /// # Ok::<_, serde_json::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the data is not JSON, or not what `T` expects.
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.data)
+    }
+
+    /// The data, read as base64: event streams are text, and this is how bytes travel in them.
+    ///
+    /// The standard alphabet (with `+` and `/`), with or without padding. ASCII white space is
+    /// passed over, so that the data may stand on several lines.
+    ///
+    /// ```
+    /// use fetch_event_source::Event;
+    ///
+    /// assert_eq!(Event::new("3q2+\n7w").decode_base64()?, [0xDE, 0xAD, 0xBE, 0xEF]);
+    /// # Ok::<_, base64::DecodeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the data is not base64. The offset in the error does not count white space.
+    pub fn decode_base64(&self) -> Result<Vec<u8>, base64::DecodeError> {
+        let is_space = |byte: &u8| byte.is_ascii_whitespace();
+        if !self.data.as_bytes().iter().any(is_space) {
+            return BASE64.decode(&self.data);
+        }
+        let mut digits = self.data.clone().into_bytes();
+        digits.retain(|byte| !is_space(byte));
+        BASE64.decode(digits)
+    }
+}
+
+/// Writes the event as it goes over the wire, its blank line included: what the parser makes of it
+/// is this event.
+///
+/// Three things the wire cannot carry. A CR in the data ends a line, as an LF does (and CR LF once),
+/// and comes back as an LF. CR and LF in the type and the ID, and NUL in the ID, are left out: no
+/// value can smuggle in a field. An empty ID is not written, so that in a stream the event takes
+/// the ID of the one before it.
+///
+/// ```
+/// use fetch_event_source::Event;
+///
+/// let event = Event::new("1\n2").with_type("count").with_last_event_id("7");
+/// assert_eq!(event.to_string(), "event: count\nid: 7\ndata: 1\ndata: 2\n\n");
+/// ```
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(event_type) = &self.event_type {
+            write_field(f, "event", event_type, &['\r', '\n'])?;
+        }
+        if let Some(id) = &self.last_event_id {
+            write_field(f, "id", id, &['\r', '\n', '\0'])?;
+        }
+        let mut rest = Some(self.data());
+        while let Some(data) = rest {
+            let (line, after) = split_line(data);
+            writeln!(f, "data: {line}")?;
+            rest = after;
+        }
+        writeln!(f)
+    }
+}
+
+/// The text before its first line end, and what follows that.
+fn split_line(text: &str) -> (&str, Option<&str>) {
+    match text.split_once(['\r', '\n']) {
+        Some((line, rest)) if text[line.len()..].starts_with("\r\n") => (line, rest.get(1..)),
+        Some((line, rest)) => (line, Some(rest)),
+        None => (text, None),
+    }
+}
+
+/// Writes a line, unless nothing is left of the value. There is always a space after the colon:
+/// the reader takes one off, which may not be the value's own.
+fn write_field(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    value: &str,
+    left_out: &[char],
+) -> fmt::Result {
+    let parts = || value.split(left_out).filter(|part| !part.is_empty());
+    if parts().next().is_none() {
+        return Ok(());
+    }
+    write!(f, "{name}: ")?;
+    parts().try_for_each(|part| f.write_str(part))?;
+    writeln!(f)
+}
+
+/// Its `retry`, which is not the event's but the stream's, is dropped.
+#[cfg(feature = "eventsource-stream")]
+#[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
+impl From<eventsource_stream::Event> for Event {
+    fn from(event: eventsource_stream::Event) -> Self {
+        Self::new(event.data)
+            .with_type(event.event)
+            .with_last_event_id(event.id)
+    }
+}
+
+/// Its `retry` is `None`.
+#[cfg(feature = "eventsource-stream")]
+#[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
+impl From<Event> for eventsource_stream::Event {
+    fn from(event: Event) -> Self {
+        Self {
+            event: event.event_type().to_owned(),
+            id: event.last_event_id().to_owned(),
+            data: event.into_data(),
+            retry: None,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The events of a stream of bytes.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::stream::{FusedStream, Stream, TryStream};
+
+use crate::event::Event;
+use crate::feed::{Feed, Item};
+use crate::parser::{EventTooLarge, Parser};
+
+/// So many chunks without an event, and the executor gets a turn.
+///
+/// A source that is always ready, with nothing but comments in it, would hold its thread for ever.
+const CHUNKS_PER_POLL: u32 = 64;
+
+/// Reads the events from the bytes of one response body, wherever they come from.
+///
+/// The source is any stream of `Result<impl AsRef<[u8]>, E>`: `reqwest::Response::bytes_stream()`,
+/// a file, an in-memory list. There is no HTTP in it, and no reconnection.
+///
+/// ```
+/// use fetch_event_source::events;
+/// use futures_util::{StreamExt, TryStreamExt, stream};
+///
+/// # futures_util::future::FutureExt::now_or_never(async {
+/// let body = stream::iter(["data: 1\n", "\ndata: 2\n\n"]).map(Ok::<_, std::io::Error>);
+/// let events: Vec<_> = events(body).try_collect().await?;
+/// assert_eq!(events[1].data(), "2");
+/// # Ok::<_, fetch_event_source::EventsError<std::io::Error>>(())
+/// # }).unwrap().unwrap();
+/// ```
+pub fn events<S, B, E>(byte_stream: S) -> Events<S>
+where
+    S: Stream<Item = Result<B, E>>,
+    B: AsRef<[u8]>,
+{
+    Events {
+        source: Some(Box::pin(byte_stream)),
+        feed: Feed::new(Parser::new()),
+    }
+}
+
+/// The events of a stream of bytes: see [`events`].
+///
+/// After an error, or the end of the source, it gives `None` for ever and has dropped the source.
+/// An event that is not complete when the source ends or fails is not given, as the [standard]
+/// wants it; all that were complete are, before the error.
+///
+/// # Cancel safety
+///
+/// Nothing is lost when a future waiting for the next event is dropped.
+///
+/// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+#[must_use = "streams do nothing unless polled"]
+pub struct Events<S: TryStream> {
+    /// `None`: ended.
+    source: Option<Pin<Box<S>>>,
+    feed: Feed<S::Ok>,
+}
+
+/// Why [`Events`] ended before its source did.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EventsError<E> {
+    /// An event is larger than [`Events::max_event_size`] allows.
+    #[error(transparent)]
+    TooLarge(#[from] EventTooLarge),
+    /// The source failed: its error.
+    #[error("the stream of bytes failed")]
+    Source(#[source] E),
+}
+
+impl<S: TryStream> Events<S>
+where
+    S::Ok: AsRef<[u8]>,
+{
+    /// Starts with this last event ID, as on a reconnection: events without an ID of their own
+    /// carry it. Default: empty.
+    ///
+    /// To be set before the first poll.
+    pub fn last_event_id(mut self, id: impl Into<String>) -> Self {
+        self.feed.configure(|parser| parser.with_last_event_id(id));
+        self
+    }
+
+    /// The largest event accepted, in bytes. Default: 16 MiB. What counts is told at
+    /// [`Parser::max_event_size`].
+    pub fn max_event_size(mut self, bytes: usize) -> Self {
+        self.feed.configure(|parser| parser.max_event_size(bytes));
+        self
+    }
+
+    fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Event, EventsError<S::Error>>>> {
+        for _ in 0..CHUNKS_PER_POLL {
+            if let Some(event) = self.next_event()? {
+                return Poll::Ready(Some(Ok(event)));
+            }
+            let Some(source) = &mut self.source else {
+                return Poll::Ready(None);
+            };
+            match ready!(source.as_mut().try_poll_next(cx)) {
+                Some(Ok(chunk)) => self.feed.push(chunk),
+                Some(Err(error)) => return Poll::Ready(Some(Err(EventsError::Source(error)))),
+                None => return Poll::Ready(None),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn next_event(&mut self) -> Result<Option<Event>, EventTooLarge> {
+        while let Some(item) = self.feed.next(false)? {
+            if let Item::Event(event) = item {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<S: TryStream> Stream for Events<S>
+where
+    S::Ok: AsRef<[u8]>,
+{
+    type Item = Result<Event, EventsError<S::Error>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.source.is_none() {
+            return Poll::Ready(None);
+        }
+        let next = ready!(self.poll_event(cx));
+        if !matches!(next, Some(Ok(_))) {
+            self.source = None;
+        }
+        Poll::Ready(next)
+    }
+}
+
+impl<S: TryStream> FusedStream for Events<S>
+where
+    S::Ok: AsRef<[u8]>,
+{
+    fn is_terminated(&self) -> bool {
+        self.source.is_none()
+    }
+}
+
+/// The source is boxed, and a chunk is never pinned.
+impl<S: TryStream> Unpin for Events<S> {}
+
+impl<S: TryStream> fmt::Debug for Events<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events")
+            .field("ended", &self.source.is_none())
+            .finish_non_exhaustive()
+    }
+}
