@@ -1,0 +1,423 @@
+//! Whether an attempt that ended is followed by another, and how long the wait is.
+//!
+//! Plain data and arithmetic: it never sleeps, reads no clock and rolls no dice.
+
+use std::ops::{Bound, RangeBounds};
+use std::time::Duration;
+
+/// When to try again, and how long to wait before.
+///
+/// Four starting points, each of which every setter can change:
+///
+/// | | [`default()`](Self::default) | [`persistent()`](Self::persistent) | [`standard()`](Self::standard) | [`never()`](Self::never) |
+/// |---|---|---|---|---|
+/// | for | a request that should succeed | a subscription | the HTML standard's `EventSource` | one attempt |
+/// | clean end | finish | reconnect | reconnect | finish |
+/// | base delay, factor, max, jitter | 1 s, 2, 30 s, 1.0 | the same | 3 s, 1, none, 0 | the same as `default()` |
+/// | retries in a row | 10 | unlimited | unlimited | 0 |
+/// | retried statuses | 408, 425, 429, 5xx but 501, 505, 511 | the same | none | none |
+/// | server's delays | 100 ms ..= 5 min | 100 ms ..= 1 h | 100 ms ..= 1 h | 100 ms ..= 5 min |
+///
+/// # How long
+///
+/// The *reconnection time* is [`base_delay`](Self::base_delay) until the server's `retry:` field
+/// replaces it, for good. The n-th failure in a row waits
+/// `reconnection time × factor^(n−1)`, at most [`max_delay`](Self::max_delay) (but never less than
+/// the reconnection time), plus [jitter](Self::jitter). A `Retry-After` header is a floor under it.
+/// Only progress sets n back to zero: an event that was delivered, or a body that stayed open for
+/// [`healthy_after`](Self::healthy_after). A bare `200 OK` is not progress, so a server that
+/// accepts and hangs up does not defeat the backoff.
+///
+/// ```
+/// use fetch_event_source::RetryPolicy;
+/// use std::time::Duration;
+///
+/// let policy = RetryPolicy::persistent()
+///     .base_delay(Duration::from_millis(200))
+///     .max_retries(100)
+///     .max_elapsed(Duration::from_secs(3600));
+/// # let _ = policy;
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetryPolicy {
+    pub(crate) base_delay: Duration,
+    factor: f64,
+    max_delay: Option<Duration>,
+    jitter: f64,
+    pub(crate) jitter_seed: Option<u64>,
+    max_retries: Option<u32>,
+    max_elapsed: Option<Duration>,
+    shortest_server_delay: Duration,
+    longest_server_delay: Duration,
+    healthy_after: Option<Duration>,
+    pub(crate) reconnect_on_close: bool,
+    retries_statuses: bool,
+    pub(crate) replay_non_idempotent: bool,
+}
+
+impl Default for RetryPolicy {
+    /// For a request that should succeed: ten retries in a row, and a clean end is the end.
+    fn default() -> Self {
+        Self {
+            base_delay: Duration::from_secs(1),
+            factor: 2.0,
+            max_delay: Some(Duration::from_secs(30)),
+            jitter: 1.0,
+            jitter_seed: None,
+            max_retries: Some(10),
+            max_elapsed: None,
+            shortest_server_delay: Duration::from_millis(100),
+            longest_server_delay: Duration::from_secs(5 * 60),
+            healthy_after: Some(Duration::from_secs(10)),
+            reconnect_on_close: false,
+            retries_statuses: true,
+            replay_non_idempotent: false,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// For a subscription that must stay up: reconnects after a clean end, and never gives up on
+    /// anything that can pass.
+    #[must_use]
+    pub fn persistent() -> Self {
+        Self {
+            max_retries: None,
+            longest_server_delay: Duration::from_secs(60 * 60),
+            reconnect_on_close: true,
+            ..Self::default()
+        }
+    }
+
+    /// What a browser's `EventSource` does, by the HTML standard (section 9.2): reconnects after a
+    /// clean end or a network error, every time after the reconnection time (3 s until the server
+    /// says otherwise), and takes every status but 200 as final.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self {
+            base_delay: Duration::from_secs(3),
+            factor: 1.0,
+            max_delay: None,
+            jitter: 0.0,
+            retries_statuses: false,
+            ..Self::persistent()
+        }
+    }
+
+    /// One attempt: its end is the end.
+    #[must_use]
+    pub fn never() -> Self {
+        Self {
+            max_retries: Some(0),
+            retries_statuses: false,
+            ..Self::default()
+        }
+    }
+
+    /// The reconnection time until the server's `retry:` replaces it. Default: 1 s; 3 s for
+    /// [`standard()`](Self::standard), which is what Chromium takes.
+    #[must_use]
+    pub fn base_delay(mut self, delay: Duration) -> Self {
+        self.base_delay = delay;
+        self
+    }
+
+    /// By how much the delay grows with every failure in a row. Default: 2. A factor below 1, or
+    /// one that is not a number, counts as 1: the delay is never shorter than the reconnection
+    /// time.
+    #[must_use]
+    pub fn factor(mut self, factor: impl Into<f64>) -> Self {
+        self.factor = at_least(factor.into(), 1.0);
+        self
+    }
+
+    /// The longest delay that growth leads to, jitter not counted; `None`: no limit. Default:
+    /// 30 s. A longer reconnection time asked for by the server is still kept to.
+    #[must_use]
+    pub fn max_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
+        self.max_delay = delay.into();
+        self
+    }
+
+    /// How much chance may add to a delay, as a share of it: with 1.0 a delay of 2 s becomes 2 s
+    /// to 4 s. Default: 1.0, so that clients which lost their server together do not come back
+    /// together. It only adds, for a delay shorter than the server's is not allowed. Below 0, or
+    /// not a number, counts as 0.
+    #[must_use]
+    pub fn jitter(mut self, share: impl Into<f64>) -> Self {
+        self.jitter = at_least(share.into(), 0.0);
+        self
+    }
+
+    /// Makes the jitter the same in every run: for tests and simulations. Default: `None`, random.
+    #[must_use]
+    pub fn jitter_seed(mut self, seed: impl Into<Option<u64>>) -> Self {
+        self.jitter_seed = seed.into();
+        self
+    }
+
+    /// How many retries in a row, without progress in between, before the last end is the result;
+    /// `None`: no limit. Default: 10. Reconnections after a clean end count too.
+    #[must_use]
+    pub fn max_retries(mut self, retries: impl Into<Option<u32>>) -> Self {
+        self.max_retries = retries.into();
+        self
+    }
+
+    /// How long a row of failures may last, from the first one's end to the start of the next
+    /// attempt; `None`: no limit, the default.
+    #[must_use]
+    pub fn max_elapsed(mut self, elapsed: impl Into<Option<Duration>>) -> Self {
+        self.max_elapsed = elapsed.into();
+        self
+    }
+
+    /// The delays that are taken from a server. Default: 100 ms to 5 minutes; to an hour for
+    /// [`persistent()`](Self::persistent) and [`standard()`](Self::standard).
+    ///
+    /// A `retry:` outside is moved to the nearer bound; so a server cannot turn its clients into a
+    /// flood, nor put them to sleep for ever. A `Retry-After` beyond the upper bound makes the
+    /// response final, since coming back earlier would be wrong and waiting that long is not what
+    /// the caller agreed to. An excluded bound counts as included, an open one is no bound.
+    #[must_use]
+    pub fn server_delay_bounds(mut self, bounds: impl RangeBounds<Duration>) -> Self {
+        self.shortest_server_delay = bound(bounds.start_bound()).unwrap_or(Duration::ZERO);
+        self.longest_server_delay = bound(bounds.end_bound()).unwrap_or(Duration::MAX);
+        self
+    }
+
+    /// How long a body must stay open to count as progress when it brings no event: a quiet
+    /// channel behind a proxy that cuts every 30 s is healthy. `None`: only events count.
+    /// Default: 10 s.
+    #[must_use]
+    pub fn healthy_after(mut self, open: impl Into<Option<Duration>>) -> Self {
+        self.healthy_after = open.into();
+        self
+    }
+
+    /// Whether a clean end of the stream is followed by a reconnection. Default: no; yes for
+    /// [`persistent()`](Self::persistent) and [`standard()`](Self::standard). It is no consent to
+    /// send a POST again: see [`replay_non_idempotent`](Self::replay_non_idempotent).
+    #[must_use]
+    pub fn reconnect_on_close(mut self, reconnect: bool) -> Self {
+        self.reconnect_on_close = reconnect;
+        self
+    }
+
+    /// Whether a request whose method is not idempotent (POST, PATCH: RFC 9110, section 9.2.2) may
+    /// be sent again although the server may have acted on the last one. Default: no, for it may
+    /// be a paid answer, or an order.
+    #[must_use]
+    pub fn replay_non_idempotent(mut self, replay: bool) -> Self {
+        self.replay_non_idempotent = replay;
+        self
+    }
+
+    /// 408, 425, 429 and the 5xx that can pass. 501, 505 and 511 say that the request itself is
+    /// the trouble.
+    pub(crate) fn retries_status(&self, status: u16) -> bool {
+        self.retries_statuses
+            && matches!(status, 408 | 425 | 429 | 500..=599)
+            && !matches!(status, 501 | 505 | 511)
+    }
+
+    pub(crate) fn clamp_server_delay(&self, delay: Duration) -> Duration {
+        // Not `Ord::clamp`, which panics where the bounds are crossed.
+        delay
+            .max(self.shortest_server_delay)
+            .min(self.longest_server_delay)
+    }
+
+    pub(crate) fn accepts_server_delay(&self, delay: Duration) -> bool {
+        delay <= self.longest_server_delay
+    }
+
+    pub(crate) fn is_healthy(&self, open: Duration) -> bool {
+        self.healthy_after.is_some_and(|healthy| open >= healthy)
+    }
+
+    /// Whether the n-th retry in a row may follow, where it would begin `elapsed` after the first
+    /// failure of the row.
+    pub(crate) fn allows(&self, nth: u32, elapsed: Duration) -> bool {
+        self.max_retries.is_none_or(|max| nth <= max)
+            && self.max_elapsed.is_none_or(|max| elapsed <= max)
+    }
+
+    /// The delay before the n-th retry in a row (from 1). `chance` is in `0.0..1.0`.
+    pub(crate) fn delay(
+        &self,
+        reconnection_time: Duration,
+        nth: u32,
+        retry_after: Option<Duration>,
+        chance: f64,
+    ) -> Duration {
+        let cap = self
+            .max_delay
+            .unwrap_or(Duration::MAX)
+            .max(reconnection_time);
+        let delay = self.grown(reconnection_time, nth).min(cap);
+        let jitter = times(delay, self.jitter * chance);
+        delay
+            .max(retry_after.unwrap_or(Duration::ZERO))
+            .saturating_add(jitter)
+    }
+
+    fn grown(&self, reconnection_time: Duration, nth: u32) -> Duration {
+        let exponent = i32::try_from(nth.saturating_sub(1)).unwrap_or(i32::MAX);
+        if exponent == 0 || self.factor == 1.0 {
+            return reconnection_time; // exactly: no way through floating point
+        }
+        times(reconnection_time, self.factor.powi(exponent)).max(reconnection_time)
+    }
+}
+
+/// Saturates where the product is beyond what a `Duration` holds.
+fn times(duration: Duration, factor: f64) -> Duration {
+    // Zero times infinity is not a number; here it is zero.
+    if duration.is_zero() || !(factor > 0.0) {
+        return Duration::ZERO;
+    }
+    Duration::try_from_secs_f64(duration.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+}
+
+fn at_least(value: f64, least: f64) -> f64 {
+    if value >= least { value } else { least } // NaN compares false
+}
+
+fn bound(bound: Bound<&Duration>) -> Option<Duration> {
+    match bound {
+        Bound::Included(delay) | Bound::Excluded(delay) => Some(*delay),
+        Bound::Unbounded => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn delays(policy: &RetryPolicy, reconnection_time: Duration, chance: f64) -> Vec<f64> {
+        (1..=7)
+            .map(|nth| {
+                policy
+                    .delay(reconnection_time, nth, None, chance)
+                    .as_secs_f64()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn delay_doubles_up_to_its_maximum() {
+        let policy = RetryPolicy::default();
+        assert_eq!(
+            delays(&policy, SECOND, 0.0),
+            [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+        );
+    }
+
+    #[test]
+    fn jitter_adds_up_to_its_share_and_never_takes_away() {
+        let policy = RetryPolicy::default();
+        assert_eq!(
+            delays(&policy, SECOND, 0.5),
+            [1.5, 3.0, 6.0, 12.0, 24.0, 45.0, 45.0]
+        );
+        assert_eq!(delays(&policy.jitter(0), SECOND, 0.999)[0], 1.0);
+    }
+
+    #[test]
+    fn standard_always_waits_the_reconnection_time() {
+        let wait = Duration::from_millis(80);
+        for nth in [1, 2, 1000, u32::MAX] {
+            assert_eq!(RetryPolicy::standard().delay(wait, nth, None, 0.9), wait);
+        }
+    }
+
+    #[test]
+    fn a_reconnection_time_above_the_maximum_is_kept_but_does_not_grow() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(delays(&RetryPolicy::default(), minute, 0.0), [60.0; 7]);
+    }
+
+    #[test]
+    fn retry_after_is_a_floor() {
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.delay(SECOND, 1, Some(SECOND * 7), 0.0), SECOND * 7);
+        assert_eq!(policy.delay(SECOND, 4, Some(SECOND * 7), 0.0), SECOND * 8);
+        assert_eq!(
+            policy.delay(SECOND, 1, Some(SECOND * 7), 0.5),
+            Duration::from_millis(7500)
+        );
+    }
+
+    #[test]
+    fn arithmetic_saturates() {
+        let policy = RetryPolicy::default()
+            .max_delay(None)
+            .factor(1e300)
+            .jitter(f64::INFINITY);
+        assert_eq!(
+            policy.delay(Duration::MAX, u32::MAX, Some(Duration::MAX), 0.9),
+            Duration::MAX
+        );
+        assert_eq!(policy.delay(SECOND, u32::MAX, None, 0.9), Duration::MAX);
+        assert_eq!(policy.delay(Duration::ZERO, 3, None, 0.0), Duration::ZERO);
+    }
+
+    #[test]
+    fn senseless_factors_and_shares_change_nothing() {
+        for senseless in [f64::NAN, -1.0, f64::NEG_INFINITY] {
+            let policy = RetryPolicy::default().factor(senseless).jitter(senseless);
+            assert_eq!(policy.delay(SECOND, 5, None, 0.9), SECOND);
+        }
+    }
+
+    #[test]
+    fn server_delays_are_moved_into_the_bounds() {
+        let policy = RetryPolicy::default();
+        assert_eq!(
+            policy.clamp_server_delay(Duration::ZERO),
+            Duration::from_millis(100)
+        );
+        assert_eq!(
+            policy.clamp_server_delay(Duration::MAX),
+            Duration::from_secs(300)
+        );
+        assert_eq!(policy.clamp_server_delay(SECOND), SECOND);
+        let open = policy.server_delay_bounds(..);
+        assert_eq!(open.clamp_server_delay(Duration::ZERO), Duration::ZERO);
+        assert_eq!(open.clamp_server_delay(Duration::MAX), Duration::MAX);
+    }
+
+    #[test]
+    fn crossed_bounds_do_not_panic() {
+        let crossed = RetryPolicy::default().server_delay_bounds(SECOND * 9..=SECOND);
+        assert_eq!(crossed.clamp_server_delay(SECOND * 5), SECOND);
+    }
+
+    #[test]
+    fn only_statuses_that_can_pass_are_retried() {
+        let retried: Vec<u16> = (100..=999)
+            .filter(|status| RetryPolicy::default().retries_status(*status))
+            .collect();
+        let expected: Vec<u16> = [408, 425, 429]
+            .into_iter()
+            .chain((500..=599).filter(|status| ![501, 505, 511].contains(status)))
+            .collect();
+        assert_eq!(retried, expected);
+        assert!((100..=999).all(|status| !RetryPolicy::standard().retries_status(status)));
+        assert!((100..=999).all(|status| !RetryPolicy::never().retries_status(status)));
+        assert!(RetryPolicy::persistent().retries_status(503));
+    }
+
+    #[test]
+    fn limits_count_retries_and_time() {
+        let policy = RetryPolicy::default().max_elapsed(SECOND * 60);
+        assert!(policy.allows(10, SECOND * 60));
+        assert!(!policy.allows(11, SECOND));
+        assert!(!policy.allows(1, SECOND * 61));
+        assert!(RetryPolicy::persistent().allows(u32::MAX, Duration::MAX));
+        assert!(!RetryPolicy::never().allows(1, Duration::ZERO));
+    }
+}
