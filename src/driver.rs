@@ -1,0 +1,552 @@
+//! The way through an attempt: the only place that polls, and the one through which every end of
+//! an attempt goes.
+//!
+//! `Signals`, `EventStream` and `run()` sit over [`Driver::poll_step`]. It asks the session what is
+//! due, does it, and tells the session what came of it; no rule is made here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
+
+use crate::action::{Action, Failure, StreamEnd};
+use crate::error::{BoxError, Error, RefusedResponse};
+use crate::event::Event;
+use crate::feed::{Feed, Item};
+use crate::handle::{Intent, Orders, Shared};
+use crate::link::{BoxFuture, Link, Progress};
+use crate::origin::{Attempt, Next, Origin};
+use crate::parser::Parser;
+use crate::request;
+use crate::response::{self, Kind, ResponseHead};
+use crate::session::{End, Expired, Outcome, Phase, Refusal, Session};
+use crate::signal::{Finished, Signal};
+use crate::source::Options;
+use crate::timer::Timer;
+
+/// How many turns without anything for the consumer before the executor gets its chance: a server
+/// may send nothing but comments, as fast as it can.
+const TURNS: usize = 64;
+
+/// What comes of a step.
+pub(crate) enum Step {
+    Signal(Signal),
+    /// An attempt ended; nothing goes on before [`Driver::answer`].
+    Ask(Ask),
+    Over(Result<Finished, Error>),
+}
+
+/// An end that asks for an answer.
+pub(crate) enum Ask {
+    Failure(Failure),
+    End(StreamEnd),
+}
+
+/// Which signals the consumer wants: the others are not even made where they cost something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Events,
+    Hooks,
+    Everything,
+}
+
+impl Audience {
+    fn wants(self, signal: &Signal) -> bool {
+        match self {
+            Self::Events => matches!(signal, Signal::Event(_)),
+            Self::Hooks => matches!(signal, Signal::Event(_) | Signal::Open(_)),
+            Self::Everything => true,
+        }
+    }
+}
+
+/// `None` within: the machine moved, and wants another turn.
+type Turn = Poll<Option<Step>>;
+
+type Fetch = Box<dyn FnMut(Request) -> BoxFuture<Result<Response, BoxError>> + Send>;
+type Validate = Box<dyn FnMut(&ResponseHead) -> Result<(), BoxError> + Send>;
+type Until = Box<dyn FnMut(&Event) -> bool + Send>;
+
+/// What the caller gave that is called on the way.
+#[derive(Default)]
+pub(crate) struct Calls {
+    pub(crate) fetch: Option<Fetch>,
+    pub(crate) validate: Option<Validate>,
+    pub(crate) until: Option<Until>,
+    pub(crate) abort: Option<BoxFuture<()>>,
+}
+
+pub(crate) struct Driver {
+    audience: Audience,
+    session: Session,
+    origin: Origin,
+    calls: Calls,
+    accepted_types: Vec<String>,
+    feed: Feed<Bytes>,
+    shared: Arc<Shared>,
+    timer: Timer,
+    chance: fastrand::Rng,
+    /// Method and URL of the request that went out last.
+    method: Method,
+    asked_url: Option<Url>,
+    /// The failure that led to the present attempt.
+    failure: Option<Arc<Error>>,
+    /// What happened, in order, and is not handed over yet: never an event.
+    outbox: VecDeque<Step>,
+    answer: Option<(Ask, Action)>,
+    /// The ID the caller gave that no header carries.
+    invalid_id: Option<String>,
+    /// The executor had its turn since the wait began.
+    yielded: bool,
+    /// When the consumer went away with an item, while a clock was running.
+    left_at: Option<Duration>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        origin: Origin,
+        options: Options,
+        shared: Arc<Shared>,
+        audience: Audience,
+    ) -> Self {
+        let Options {
+            policy,
+            clocks,
+            max_event_size,
+            accepted_types,
+            last_event_id,
+            calls,
+        } = options;
+        let chance = policy
+            .jitter_seed
+            .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let id = last_event_id.or_else(|| origin.last_event_id());
+        if let Some(id) = &id {
+            shared.set_last_event_id(Arc::from(id.as_str()));
+        }
+        Self {
+            audience,
+            invalid_id: id.clone().filter(|id| !request::is_sendable(id)),
+            session: Session::new(policy, clocks, id.map(Arc::from)),
+            origin,
+            calls,
+            accepted_types,
+            feed: Feed::new(Parser::new().max_event_size(max_event_size)),
+            shared,
+            timer: Timer::new(),
+            chance,
+            method: Method::GET,
+            asked_url: None,
+            failure: None,
+            outbox: VecDeque::new(),
+            answer: None,
+            yielded: false,
+            left_at: None,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn audience(&self) -> Audience {
+        self.audience
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.session.phase() == Phase::Over
+    }
+
+    /// The next step; none after the last, [`Step::Over`].
+    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+        self.report_gap();
+        for _ in 0..TURNS {
+            if self.is_over() {
+                return Poll::Ready(None);
+            }
+            match self.turn(cx) {
+                Poll::Ready(Some(Step::Signal(signal))) if !self.audience.wants(&signal) => {}
+                Poll::Ready(Some(step)) => {
+                    self.note_departure();
+                    return Poll::Ready(Some(step));
+                }
+                Poll::Ready(None) => {}
+                Poll::Pending if self.shared.register(cx) => return Poll::Pending,
+                Poll::Pending => {} // a handle spoke meanwhile
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// The answer to [`Step::Ask`]. It takes effect with the next step, after a look at whether
+    /// the source was closed meanwhile.
+    pub(crate) fn answer(&mut self, ask: Ask, action: Action) {
+        self.answer = Some((ask, action));
+    }
+
+    /// The consumer was handed the event with this ID.
+    pub(crate) fn delivered(&mut self, id: Option<&Arc<str>>) {
+        self.session.delivered();
+        let id = id.map_or("", |id| id);
+        let known = self.session.last_event_id().map_or("", |id| id);
+        if !std::ptr::eq(id, known) && id != known {
+            self.commit(Arc::from(id));
+        }
+    }
+
+    /// The caller ends it.
+    pub(crate) fn close(&mut self) {
+        self.session.over();
+        self.shared.finish();
+        self.outbox.clear();
+        self.calls.abort = None;
+        self.timer.disarm();
+    }
+
+    /// One thing: an order, a step to hand over, or a move of the machine.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+        let orders = self.shared.take_orders();
+        let closed = orders.is_some_and(|orders| orders.intent == Intent::Close);
+        if closed || self.is_aborted(cx) {
+            return self.over(Ok(Finished::Aborted));
+        }
+        if let Some((ask, action)) = self.answer.take() {
+            if let Some(result) = self.follow(ask, action) {
+                return self.over(result);
+            }
+        }
+        if let Some(orders) = orders {
+            self.obey(orders);
+        }
+        if let Some(step) = self.outbox.pop_front() {
+            return Poll::Ready(Some(step));
+        }
+        match self.session.phase() {
+            Phase::Due => self.connect(),
+            Phase::Asking | Phase::Requesting { .. } | Phase::Refused { .. } => self.poll_link(cx),
+            Phase::Open { .. } => self.poll_open(cx),
+            Phase::Waiting { .. } => self.wait(cx),
+            Phase::Ended { .. } | Phase::Paused | Phase::Over => {
+                self.timer.disarm();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_aborted(&mut self, cx: &mut Context<'_>) -> bool {
+        self.calls
+            .abort
+            .as_mut()
+            .is_some_and(|abort| abort.as_mut().poll(cx).is_ready())
+    }
+
+    /// The connection is gone already: the handle dropped it.
+    fn obey(&mut self, orders: Orders) {
+        let paused = orders.intent == Intent::Pause;
+        let resumed = !paused && self.session.phase() == Phase::Paused;
+        if !orders.interrupted && !resumed {
+            return;
+        }
+        let disconnected = self.session.is_open();
+        self.outbox.clear();
+        self.session.interrupted(paused);
+        self.failure = None;
+        if disconnected {
+            self.outbox.push_back(Step::Signal(Signal::Disconnected));
+        }
+    }
+
+    fn connect(&mut self) -> Turn {
+        if let Some(id) = self.invalid_id.take() {
+            return self.over(Err(Error::InvalidLastEventId(id)));
+        }
+        let attempt = Attempt {
+            number: self.session.next_attempt(),
+            last_event_id: self.session.last_event_id().cloned(),
+            failure: self.failure.clone(),
+        };
+        match self.origin.next(attempt) {
+            Ok(Next::Request(client, request)) => self.send(client, request),
+            Ok(Next::Asked(future)) => {
+                self.shared.put_link(Link::Asking(future));
+                Poll::Ready(None)
+            }
+            Ok(Next::Spent) => self.over(Err(self.refusal(Refusal::NotCloneable))),
+            Err(error) => self.ended(Err(error)),
+        }
+    }
+
+    fn asked(&mut self, request: RequestBuilder) -> Turn {
+        let (client, request) = request.build_split();
+        match request {
+            Ok(request) => self.send(client, request),
+            Err(error) => self.ended(Err(Error::invalid_request(error))),
+        }
+    }
+
+    fn send(&mut self, client: Client, mut request: Request) -> Turn {
+        self.method = request.method().clone();
+        let now = self.timer.now();
+        if let Err(refusal) = self.session.begin(self.method.is_idempotent(), now) {
+            return self.over(Err(self.refusal(refusal)));
+        }
+        self.prepare(&mut request);
+        self.asked_url = Some(request.url().clone());
+        let response: BoxFuture<_> = match &mut self.calls.fetch {
+            Some(fetch) => fetch(request),
+            None => Box::pin(async move { client.execute(request).await.map_err(Into::into) }),
+        };
+        self.shared.put_link(Link::Sending(response));
+        Poll::Ready(None)
+    }
+
+    fn prepare(&mut self, request: &mut Request) {
+        request::set_headers(request);
+        if !self.origin.has_default_client() {
+            request::lift_timeout(request);
+        }
+        let Some(id) = self.session.last_event_id() else {
+            return;
+        };
+        if !request::set_last_event_id(request.headers_mut(), id) {
+            tracing::warn!("the last event ID cannot be carried by a header: sent without it");
+            self.outbox
+                .push_back(Step::Signal(Signal::UnsendableId(id.to_string())));
+        }
+    }
+
+    /// I/O comes before the clocks: what has arrived is no silence.
+    fn poll_link(&mut self, cx: &mut Context<'_>) -> Turn {
+        // Without a link there are orders: the handle took it.
+        let Some(link) = self.shared.take_link() else {
+            return Poll::Pending;
+        };
+        let (link, progress) = link.poll(cx);
+        if let Some(link) = link {
+            self.shared.put_link(link);
+        }
+        let Poll::Ready(progress) = progress else {
+            return self.poll_clock(cx);
+        };
+        match progress {
+            Progress::Request(Ok(request)) => self.asked(request),
+            Progress::Request(Err(error)) => self.ended(Err(Error::Request(error))),
+            Progress::Response(Ok(response)) => self.judge(response),
+            Progress::Response(Err(error)) => self.ended(Err(Error::from_fetch(error))),
+            Progress::Refusal(response, body) => self.refused(&response, body),
+            Progress::Chunk(chunk) => {
+                let now = self.timer.now();
+                self.session.received_bytes(now);
+                self.feed.push(chunk);
+                Poll::Ready(None)
+            }
+            Progress::End(Ok(())) if self.calls.until.is_some() => {
+                self.ended(Err(Error::Incomplete))
+            }
+            Progress::End(end) => self.ended(end.map_err(Error::disconnected)),
+        }
+    }
+
+    fn judge(&mut self, response: Response) -> Turn {
+        match response::judge(response.status(), response.headers(), &self.accepted_types) {
+            Kind::Stream => self.open(response),
+            Kind::NoContent => self.over(Ok(Finished::NoContent)),
+            Kind::WrongType => self.ended(Err(Error::ContentType(Box::new(response)))),
+            Kind::Refusal => {
+                self.session.refused(self.timer.now());
+                self.shared
+                    .put_link(Link::Refused(Box::new(response), BytesMut::new()));
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn open(&mut self, response: Response) -> Turn {
+        let head = ResponseHead::of(&response);
+        if let Some(validate) = &mut self.calls.validate {
+            if let Err(error) = validate(&head) {
+                return self.ended(Err(Error::Validate(error)));
+            }
+        }
+        self.session.opened(self.timer.now());
+        self.feed
+            .reset(self.session.last_event_id().map_or("", |id| id));
+        self.failure = None;
+        self.shared.put_link(Link::Open(Box::new(response)));
+        self.shared.set_open(true);
+        tracing::debug!("open");
+        Poll::Ready(Some(Step::Signal(Signal::Open(head))))
+    }
+
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Turn {
+        match self.feed.next(self.audience == Audience::Everything) {
+            Ok(Some(item)) => self.take(item),
+            Ok(None) => self.poll_link(cx),
+            Err(error) => self.ended(Err(Error::EventTooLarge(error))),
+        }
+    }
+
+    fn take(&mut self, item: Item) -> Turn {
+        let signal = match item {
+            Item::Event(event) => {
+                if self.session.runs_clocks() {
+                    self.session.received_event(self.timer.now());
+                }
+                if self.calls.until.as_mut().is_some_and(|until| until(&event)) {
+                    return self.over(Ok(Finished::Done));
+                }
+                Signal::Event(event)
+            }
+            Item::Comment(comment) => Signal::Comment(comment),
+            Item::Retry(time) => Signal::ReconnectionTime(self.session.received_retry(time)),
+            Item::LastEventId(id) => {
+                // All earlier events were handed over: this is a step of its own.
+                self.commit(id);
+                return Poll::Ready(None);
+            }
+        };
+        Poll::Ready(Some(Step::Signal(signal)))
+    }
+
+    /// However short the delay, others get their turn: a hook may ask for none at all.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Turn {
+        if !std::mem::replace(&mut self.yielded, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.poll_clock(cx)
+    }
+
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Turn {
+        let Some(deadline) = self.session.deadline() else {
+            self.timer.disarm();
+            return Poll::Pending;
+        };
+        ready!(self.timer.poll(deadline, cx));
+        match self.session.expired(self.timer.now()) {
+            None => Poll::Ready(None),
+            Some(Expired::Response(clock)) => self.ended(Err(Error::ResponseTimeout(clock))),
+            Some(Expired::Idle(clock)) => self.ended(Err(Error::IdleTimeout(clock))),
+            Some(Expired::Event(clock)) => self.ended(Err(Error::EventTimeout(clock))),
+            Some(Expired::RefusalBody) => match self.shared.take_link() {
+                Some(Link::Refused(response, body)) => self.refused(&response, body.freeze()),
+                _ => Poll::Pending, // there are orders
+            },
+        }
+    }
+
+    fn refused(&mut self, response: &Response, body: Bytes) -> Turn {
+        let headers = response.headers();
+        let asked = self.asked_url.as_ref();
+        let refused = RefusedResponse {
+            status: response.status(),
+            retry_after: response::retry_after(headers, Timer::wall_time()),
+            redirected: asked.is_some_and(|url| response::was_redirected(url, response.url())),
+            headers: headers.clone(),
+            body,
+        };
+        self.ended(Err(Error::Status(Box::new(refused))))
+    }
+
+    /// Every end of an attempt. The connection is gone before anything else happens.
+    fn ended(&mut self, end: Result<(), Error>) -> Turn {
+        drop(self.shared.take_link());
+        self.shared.set_open(false);
+        if self.session.is_open() {
+            self.outbox.push_back(Step::Signal(Signal::Disconnected));
+        }
+        let kind = end.as_ref().map_or_else(Error::as_end, |()| End::Clean);
+        let now = self.timer.now();
+        self.session
+            .ended(kind, self.origin.next_request(), now, self.chance.f64());
+        let retries = self.session.retries();
+        let next_delay = self.session.proposed_delay();
+        self.outbox.push_back(Step::Ask(match end {
+            Ok(()) => Ask::End(StreamEnd {
+                retries,
+                next_delay,
+            }),
+            Err(error) => Ask::Failure(Failure {
+                error,
+                retries,
+                next_delay,
+            }),
+        }));
+        Poll::Ready(None)
+    }
+
+    /// What was said to an end.
+    fn follow(&mut self, ask: Ask, action: Action) -> Option<Result<Finished, Error>> {
+        let now = self.timer.now();
+        let outcome = self.session.answer(action.0, now);
+        let error = match ask {
+            Ask::Failure(failure) => Some(failure.error),
+            Ask::End(_) => None,
+        };
+        match outcome {
+            Outcome::Retry { delay, retries } => {
+                self.yielded = false;
+                self.failure = error.map(Arc::new);
+                let error = self.failure.clone();
+                tracing::debug!(?delay, retries, "retrying");
+                self.outbox.push_back(Step::Signal(Signal::Retrying {
+                    error,
+                    delay,
+                    retries,
+                }));
+                None
+            }
+            Outcome::GiveUp => Some(error.map_or(Ok(Finished::Ended), Err)),
+            Outcome::Stop => Some(Ok(Finished::Stopped)),
+            Outcome::Refuse(refusal) => {
+                self.failure = error.map(Arc::new);
+                Some(Err(self.refusal(refusal)))
+            }
+        }
+    }
+
+    fn refusal(&self, refusal: Refusal) -> Error {
+        let source = self.failure.clone();
+        match refusal {
+            Refusal::NotIdempotent => Error::NotReplayed {
+                method: self.method.clone(),
+                source,
+            },
+            Refusal::NotCloneable => Error::NotCloneable { source },
+        }
+    }
+
+    fn over(&mut self, result: Result<Finished, Error>) -> Turn {
+        tracing::debug!(finished = ?result.as_ref().ok(), "over");
+        self.close();
+        Poll::Ready(Some(Step::Over(result)))
+    }
+
+    fn commit(&mut self, id: Arc<str>) {
+        self.shared.set_last_event_id(id.clone());
+        self.session.committed(id);
+    }
+
+    /// A clock stands still while nobody polls.
+    fn note_departure(&mut self) {
+        self.left_at = self.session.runs_clocks().then(|| self.timer.now());
+    }
+
+    fn report_gap(&mut self) {
+        if let Some(left_at) = self.left_at.take() {
+            self.session
+                .stood_still(self.timer.now().saturating_sub(left_at));
+        }
+    }
+}
+
+/// Dropped is closed.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.shared.finish();
+    }
+}

@@ -1,0 +1,440 @@
+//! Everything that can go wrong, as one type.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Response, StatusCode};
+
+use crate::parser::EventTooLarge;
+use crate::session::End;
+
+/// Any error, as hooks and functions of the caller's own give it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why a stream failed.
+///
+/// As an item of a stream, or as the result of `run()`, it is final: what the policy retries is
+/// shown to [`on_error`](crate::EventSource::on_error), [`decide`](crate::EventSource::decide) and
+/// [`Signal::Retrying`](crate::Signal::Retrying) instead. All events before it were delivered.
+///
+/// `Display` says what happened and what to do about it; the cause is in
+/// [`source`](std::error::Error::source). URLs are left out, since their queries carry secrets.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request cannot be sent at all: its URL, scheme, a header or its body is wrong. Final.
+    #[error("the request cannot be sent: check its URL (http or https), headers and body")]
+    InvalidRequest(#[source] BoxError),
+
+    /// The last event ID given by the caller holds a character that no HTTP header can carry
+    /// (anything below U+0020 but tab, or U+007F). Nothing was sent. Final.
+    #[error("no header can carry the last event ID {0:?}: give one without control characters")]
+    InvalidLastEventId(String),
+
+    /// The HTTP client for bare URLs could not be built, for example for want of root
+    /// certificates. Final.
+    #[error("the default HTTP client cannot be built: pass a request of your own client")]
+    Client(#[source] BoxError),
+
+    /// The function given to [`from_fn`](crate::EventSource::from_fn) gave no request. Final.
+    #[error("the function given to `from_fn` gave no request")]
+    Request(#[source] BoxError),
+
+    /// No response came: name resolution, connection, TLS or the transfer of the head failed.
+    #[error("no response: the server cannot be reached, or hung up before it answered")]
+    NoResponse(#[source] BoxError),
+
+    /// The response headers did not come within
+    /// [`response_timeout`](crate::EventSource::response_timeout).
+    #[error("no response within {0:?}: raise `response_timeout`, or look at the server")]
+    ResponseTimeout(Duration),
+
+    /// Redirects went in a circle, too far, or to where no request can be sent. Final.
+    #[error("the redirect cannot be followed: look at where the server points to")]
+    Redirect(#[source] BoxError),
+
+    /// The server's certificate, or the client's, was not accepted. Final.
+    #[error("the certificate was not accepted: check the host name and the root certificates")]
+    Certificate(#[source] BoxError),
+
+    /// A status other than 200 and 204, with the headers and the beginning of the body.
+    #[error("the server answered {status}{beyond}", status = .0.status, beyond = .0.beyond_bound())]
+    Status(Box<RefusedResponse>),
+
+    /// A 200 whose `Content-Type` is not `text/event-stream`. The response is unread: see
+    /// [`into_response`](Self::into_response). Final.
+    #[error(
+        "the response is {found}, not text/event-stream: check the URL, or allow the type with \
+         `accept_content_type`",
+        found = content_type(.0)
+    )]
+    ContentType(Box<Response>),
+
+    /// The function given to [`validate`](crate::EventSource::validate) said no. Final.
+    #[error("`validate` turned the response down")]
+    Validate(#[source] BoxError),
+
+    /// The body broke off.
+    #[error("the connection broke off in the middle of the stream")]
+    Disconnected(#[source] BoxError),
+
+    /// No byte came for as long as [`idle_timeout`](crate::EventSource::idle_timeout).
+    #[error(
+        "no byte for {0:?}: the connection is dead, or the server sends no keep-alive comments"
+    )]
+    IdleTimeout(Duration),
+
+    /// No event came for as long as [`event_timeout`](crate::EventSource::event_timeout).
+    #[error("no event for {0:?}: raise `event_timeout`, or look at the server")]
+    EventTimeout(Duration),
+
+    /// The stream ended cleanly, but before the event that [`until`](crate::EventSource::until)
+    /// waits for: what came is not the whole.
+    #[error("the stream ended before its end marker: what arrived is incomplete")]
+    Incomplete,
+
+    /// An event over the limit; it was not delivered, and its ID not committed. Final.
+    #[error(transparent)]
+    EventTooLarge(#[from] EventTooLarge),
+
+    /// A hook failed, with this error of its own. Final.
+    #[error("a hook failed")]
+    Hook(#[source] BoxError),
+
+    /// The next request would be a POST or another that is not idempotent, and the server may have
+    /// acted on the last. Nothing was sent. Final.
+    #[error(
+        "{method} is not idempotent and the server may have acted on it: it is not sent again \
+         unless `replay_non_idempotent(true)` or a hook's `retry` says so"
+    )]
+    NotReplayed {
+        /// The method of the request that was not sent.
+        method: Method,
+        /// The failure that led there; none after a clean end, or `Handle`'s word.
+        source: Option<Arc<Error>>,
+    },
+
+    /// A further request was due, but the first one's body was a stream, which cannot be sent
+    /// twice. Final.
+    #[error("the request's body cannot be sent twice: build each request anew with `from_fn`")]
+    NotCloneable {
+        /// The failure that led there; none after a clean end, or `Handle`'s word.
+        source: Option<Arc<Error>>,
+    },
+}
+
+/// What the server said instead of opening a stream: status, headers, and at most the first
+/// 64 KiB of the body, as far as they came within 5 s.
+pub struct RefusedResponse {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) redirected: bool,
+}
+
+impl RefusedResponse {
+    fn beyond_bound(&self) -> String {
+        self.retry_after
+            .map(|delay| format!(", to be tried again after {} s", delay.as_secs()))
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for RefusedResponse {
+    /// Leaves out header values and body: they may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefusedResponse")
+            .field("status", &self.status)
+            .field("retry_after", &self.retry_after)
+            .field("body_len", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error {
+    /// The status of the response that was not accepted.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Status(refused) => Some(refused.status),
+            Self::ContentType(response) => Some(response.status()),
+            _ => self.failure()?.status(),
+        }
+    }
+
+    /// The headers of the response that was not accepted.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        match self {
+            Self::Status(refused) => Some(&refused.headers),
+            Self::ContentType(response) => Some(response.headers()),
+            _ => self.failure()?.headers(),
+        }
+    }
+
+    /// The beginning of the body that came with a refusing status: at most 64 KiB, and what
+    /// arrived within 5 s.
+    #[must_use]
+    pub fn body(&self) -> Option<&Bytes> {
+        match self {
+            Self::Status(refused) => Some(&refused.body),
+            _ => self.failure()?.body(),
+        }
+    }
+
+    /// How long the server asked to wait before the next request (RFC 9110, section 10.2.3), as
+    /// seconds or as a date, counted from the response.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status(refused) => refused.retry_after,
+            _ => self.failure()?.retry_after(),
+        }
+    }
+
+    /// The unread response, where its content type was the trouble.
+    #[must_use]
+    pub fn into_response(self) -> Option<Response> {
+        match self {
+            Self::ContentType(response) => Some(*response),
+            _ => None,
+        }
+    }
+
+    /// One of our clocks ran out, or one below us.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::ResponseTimeout(_) | Self::IdleTimeout(_) | Self::EventTimeout(_) => true,
+            _ => match self.failure() {
+                Some(failure) => failure.is_timeout(),
+                None => causes(self).any(is_timeout),
+            },
+        }
+    }
+
+    /// The connection was never made, so the server saw nothing of the request.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        match self.failure() {
+            Some(failure) => failure.is_connect(),
+            None => causes(self).any(is_connect),
+        }
+    }
+
+    /// The answer is not the whole: it broke off, or ended before its end marker.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        match self {
+            Self::Incomplete
+            | Self::Disconnected(_)
+            | Self::IdleTimeout(_)
+            | Self::EventTimeout(_) => true,
+            _ => self.failure().is_some_and(Self::is_incomplete),
+        }
+    }
+
+    /// The failure behind a request that could not be repeated.
+    fn failure(&self) -> Option<&Self> {
+        match self {
+            Self::NotReplayed { source, .. } | Self::NotCloneable { source } => source.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What the decision needs to know of it.
+    pub(crate) fn as_end(&self) -> End {
+        match self {
+            Self::NoResponse(_) => End::Unreached {
+                unsent: self.is_connect(),
+                futile: false,
+            },
+            Self::ResponseTimeout(_) => End::Unreached {
+                unsent: false,
+                futile: false,
+            },
+            Self::InvalidRequest(_) | Self::Redirect(_) | Self::Certificate(_) => End::Unreached {
+                unsent: self.is_connect(),
+                futile: true,
+            },
+            Self::Status(refused) => End::Refused {
+                status: refused.status.as_u16(),
+                retry_after: refused.retry_after,
+                redirected: refused.redirected,
+            },
+            Self::Disconnected(_)
+            | Self::IdleTimeout(_)
+            | Self::EventTimeout(_)
+            | Self::Incomplete => End::Broken,
+            _ => End::Fatal,
+        }
+    }
+
+    /// A request that was sent, or was to be, brought no response.
+    pub(crate) fn from_fetch(error: BoxError) -> Self {
+        let error = without_url(error);
+        let is = |what: fn(&reqwest::Error) -> bool| {
+            chain(&*error)
+                .filter_map(|cause| cause.downcast_ref())
+                .any(what)
+        };
+        if is(reqwest::Error::is_builder) {
+            Self::InvalidRequest(error)
+        } else if is(reqwest::Error::is_redirect) {
+            Self::Redirect(error)
+        } else if chain(&*error).any(is_connect) && chain(&*error).any(is_certificate) {
+            Self::Certificate(error)
+        } else {
+            Self::NoResponse(error)
+        }
+    }
+
+    pub(crate) fn invalid_request(error: reqwest::Error) -> Self {
+        Self::InvalidRequest(error.without_url().into())
+    }
+
+    pub(crate) fn disconnected(error: reqwest::Error) -> Self {
+        Self::Disconnected(error.without_url().into())
+    }
+}
+
+/// The error and what is behind it. `io::Error` hides the error it carries from `source()`.
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(carried) => Some(carried as &(dyn StdError + 'static)),
+            None => error.source(),
+        }
+    })
+}
+
+fn causes(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    chain(error).skip(1)
+}
+
+fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<reqwest::Error>() {
+        return error.is_timeout();
+    }
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
+fn is_connect(error: &(dyn StdError + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<reqwest::Error>() {
+        return error.is_connect();
+    }
+    // What another client than reqwest 0.13 says, by way of `fetch`.
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// By its text: the TLS library is the caller's choice, and its types are not ours. rustls says
+/// "invalid peer certificate", OpenSSL "certificate verify failed".
+fn is_certificate(error: &(dyn StdError + 'static)) -> bool {
+    error.source().is_none()
+        && error
+            .to_string()
+            .to_ascii_lowercase()
+            .contains("certificate")
+}
+
+fn without_url(error: BoxError) -> BoxError {
+    match error.downcast::<reqwest::Error>() {
+        Ok(error) => error.without_url().into(),
+        Err(error) => error,
+    }
+}
+
+fn content_type(response: &Response) -> String {
+    match response.headers().get(reqwest::header::CONTENT_TYPE) {
+        Some(value) => format!("{value:?}"),
+        None => "of no content type".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("wrapped")]
+    struct Wrapped(#[source] BoxError);
+
+    fn refused() -> BoxError {
+        io::Error::from(io::ErrorKind::ConnectionRefused).into()
+    }
+
+    #[test]
+    fn a_connect_error_is_found_anywhere_in_the_chain() {
+        let deep = Wrapped(io::Error::other(Wrapped(refused())).into());
+        assert!(Error::NoResponse(deep.into()).is_connect());
+        assert!(!Error::NoResponse("something else".into()).is_connect());
+    }
+
+    #[test]
+    fn a_certificate_is_final_only_where_the_connection_failed() {
+        let text = "invalid peer certificate: UnknownIssuer";
+        assert!(matches!(
+            Error::from_fetch(text.into()),
+            Error::NoResponse(_)
+        ));
+    }
+
+    #[test]
+    fn an_error_that_wraps_a_failure_tells_of_it() {
+        let failure = Error::Status(Box::new(RefusedResponse {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(b"later"),
+            retry_after: Some(Duration::from_secs(7)),
+            redirected: false,
+        }));
+        let error = Error::NotCloneable {
+            source: Some(Arc::new(failure)),
+        };
+        assert_eq!(error.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+        assert_eq!(error.body().map(|body| &body[..]), Some(&b"later"[..]));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+        assert!(!error.is_timeout());
+    }
+
+    #[test]
+    fn a_timeout_is_seen_through_a_wrapping_error() {
+        let source = Some(Arc::new(Error::IdleTimeout(Duration::from_secs(1))));
+        assert!(
+            Error::NotReplayed {
+                method: Method::POST,
+                source
+            }
+            .is_timeout()
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_header_and_no_body() {
+        let mut headers = HeaderMap::new();
+        headers.insert("set-cookie", "session=hunter2".parse().unwrap());
+        let refused = RefusedResponse {
+            status: StatusCode::FORBIDDEN,
+            headers,
+            body: Bytes::from_static(b"hunter2"),
+            retry_after: None,
+            redirected: false,
+        };
+        assert!(!format!("{:?}", Error::Status(Box::new(refused))).contains("hunter2"));
+    }
+}

@@ -1,0 +1,265 @@
+//! Steering a source from elsewhere, and what it shares with the one who polls.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use crate::link::Link;
+
+/// Steers a source from another task: a clone is a reference to the same source.
+///
+/// What it does is done when the call returns, whether or not somebody polls: the connection, or
+/// the request in flight, is dropped, and nothing is delivered after
+/// [`close`](Self::close) or [`pause`](Self::pause). An early or repeated call does no harm.
+///
+/// ```no_run
+/// # async fn example() {
+/// use fetch_event_source::fetch_event_source;
+///
+/// let source = fetch_event_source("http://127.0.0.1:3000/sse");
+/// let handle = source.handle();
+/// let task = tokio::spawn(source.on_message(async |event| println!("{}", event.data())).run());
+/// handle.pause(); // the connection is gone
+/// handle.resume(); // and is back, with `Last-Event-ID`
+/// handle.close(); // `run()` gives `Finished::Aborted`
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+/// Where a source stands: the standard's `readyState` (9.2.2), and `Paused`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReadyState {
+    /// Not connected yet, or not any more: connecting, waiting to reconnect, or not yet polled.
+    Connecting,
+    /// The stream is open.
+    Open,
+    /// [`Handle::pause`] closed the connection; [`Handle::resume`] brings it back.
+    Paused,
+    /// It is over.
+    Closed,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Ends the source: the connection is dropped, nothing is delivered any more, no request
+    /// leaves. The result is [`Finished::Aborted`](crate::Finished::Aborted). Final.
+    pub fn close(&self) {
+        self.shared.steer(|state| state.intent = Intent::Close);
+    }
+
+    /// Drops the connection and stays away until [`resume`](Self::resume): for an application in
+    /// the background, or without a network. fetch-event-source does so by itself in a hidden
+    /// browser tab (`openWhenHidden`); here it is the caller's word.
+    pub fn pause(&self) {
+        self.shared.steer(|state| state.intent = Intent::Pause);
+    }
+
+    /// Connects again after [`pause`](Self::pause), at once, with `Last-Event-ID`. Without a pause
+    /// it does nothing.
+    ///
+    /// A request that is not idempotent is not sent again: the source fails with
+    /// [`Error::NotReplayed`](crate::Error::NotReplayed).
+    pub fn resume(&self) {
+        self.shared.wake(|state| {
+            if state.intent == Intent::Pause {
+                state.intent = Intent::Run;
+            }
+        });
+    }
+
+    /// Drops the connection, or cuts the wait short, and connects again at once, with
+    /// `Last-Event-ID`; also out of a pause. For news that the network has changed.
+    ///
+    /// A request that is not idempotent is not sent again: the source fails with
+    /// [`Error::NotReplayed`](crate::Error::NotReplayed).
+    pub fn reconnect(&self) {
+        self.shared.steer(|state| state.intent = Intent::Run);
+    }
+
+    /// Where the source stands.
+    #[must_use]
+    pub fn state(&self) -> ReadyState {
+        self.shared.lock().ready_state()
+    }
+
+    /// The ID that a reconnection sends now: the one of the last event that the consumer was
+    /// handed, that is, returned by `poll_next`, or whose `on_message` came back without an error.
+    /// Keep it to pick up in another process by
+    /// [`last_event_id`](crate::EventSource::last_event_id).
+    #[must_use]
+    pub fn last_event_id(&self) -> String {
+        self.shared
+            .lock()
+            .last_event_id
+            .as_deref()
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the caller wants of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Intent {
+    #[default]
+    Run,
+    Pause,
+    Close,
+}
+
+/// What came from a [`Handle`] since the last look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Orders {
+    pub(crate) intent: Intent,
+    /// The connection, or the wait for one, was given up.
+    pub(crate) interrupted: bool,
+}
+
+/// What a source and its handles share.
+///
+/// The connection lives here, so that a handle can drop it although nobody polls. It is out while
+/// it is being polled; whoever wanted it gone meanwhile leaves `interrupted`, and the poller drops
+/// it instead of putting it back. The lock is never held over a poll or a drop of it, for both run
+/// code of the caller's own.
+#[derive(Default)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// There are orders. Spares the lock on the way of every event.
+    ordered: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    intent: Intent,
+    interrupted: bool,
+    open: bool,
+    over: bool,
+    last_event_id: Option<Arc<str>>,
+    link: Option<Link>,
+    poller: Option<Waker>,
+}
+
+impl State {
+    fn ready_state(&self) -> ReadyState {
+        match self.intent {
+            _ if self.over => ReadyState::Closed,
+            Intent::Close => ReadyState::Closed,
+            Intent::Pause => ReadyState::Paused,
+            Intent::Run if self.open => ReadyState::Open,
+            Intent::Run => ReadyState::Connecting,
+        }
+    }
+}
+
+impl Shared {
+    /// Changes the intent and drops the connection, unless it is all over.
+    fn steer(&self, change: impl FnOnce(&mut State)) {
+        let link = self.wake(|state| {
+            if state.over || state.intent == Intent::Close {
+                return None;
+            }
+            change(state);
+            state.interrupted = true;
+            state.open = false;
+            state.link.take()
+        });
+        drop(link); // not under the lock
+    }
+
+    fn wake<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let out = change(&mut state);
+        self.ordered.store(true, Ordering::Release);
+        let poller = state.poller.take();
+        drop(state);
+        if let Some(poller) = poller {
+            poller.wake();
+        }
+        out
+    }
+
+    /// The orders since the last look, if any.
+    pub(crate) fn take_orders(&self) -> Option<Orders> {
+        if !self.ordered.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut state = self.lock();
+        self.ordered.store(false, Ordering::Release);
+        let interrupted = std::mem::take(&mut state.interrupted);
+        Some(Orders {
+            intent: state.intent,
+            interrupted,
+        })
+    }
+
+    pub(crate) fn take_link(&self) -> Option<Link> {
+        self.lock().link.take()
+    }
+
+    /// Gives a connection back after its poll, or drops it where it was given up meanwhile.
+    pub(crate) fn put_link(&self, link: Link) {
+        let mut state = self.lock();
+        if state.interrupted || state.over {
+            drop(state); // first the lock, then the connection
+            return;
+        }
+        state.link = Some(link);
+    }
+
+    /// Whom to wake when a handle has something to say. `false`: it has already.
+    pub(crate) fn register(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.lock();
+        if self.ordered.load(Ordering::Acquire) {
+            return false;
+        }
+        if state
+            .poller
+            .as_ref()
+            .is_some_and(|poller| poller.will_wake(cx.waker()))
+        {
+            return true;
+        }
+        let old = state.poller.replace(cx.waker().clone());
+        drop(state); // a waker may be all that holds a task: not under the lock
+        drop(old);
+        true
+    }
+
+    pub(crate) fn set_open(&self, open: bool) {
+        let mut state = self.lock();
+        state.open = open && !state.interrupted;
+    }
+
+    pub(crate) fn set_last_event_id(&self, id: Arc<str>) {
+        self.lock().last_event_id = Some(id);
+    }
+
+    /// It is over: nothing is left of the connection.
+    pub(crate) fn finish(&self) {
+        let mut state = self.lock();
+        state.over = true;
+        let left = (state.poller.take(), state.link.take());
+        drop(state);
+        drop(left); // not under the lock
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

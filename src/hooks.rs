@@ -1,0 +1,225 @@
+//! The four callbacks, and `run()`, which calls them.
+
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::ops::ControlFlow;
+
+use crate::action::{Action, Failure, IntoAction, StreamEnd};
+use crate::driver::{Ask, Driver, Step};
+use crate::error::{BoxError, Error};
+use crate::event::Event;
+use crate::response::ResponseHead;
+use crate::session::Verdict;
+use crate::signal::{Finished, Signal};
+use crate::stream::Decide;
+
+/// What `on_open` and `on_message` may return: `()`, a [`ControlFlow`] whose `Break` ends the
+/// source with [`Finished::Stopped`], or a `Result` of either, whose error is final.
+pub trait IntoFlow: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_flow(self) -> Result<ControlFlow<()>, BoxError>;
+}
+
+impl IntoFlow for () {
+    fn into_flow(self) -> Result<ControlFlow<()>, BoxError> {
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+impl IntoFlow for ControlFlow<()> {
+    fn into_flow(self) -> Result<ControlFlow<()>, BoxError> {
+        Ok(self)
+    }
+}
+
+impl<T: IntoFlow, E: Into<BoxError>> IntoFlow for Result<T, E> {
+    fn into_flow(self) -> Result<ControlFlow<()>, BoxError> {
+        self.map_err(Into::into)?.into_flow()
+    }
+}
+
+mod sealed {
+    use std::ops::ControlFlow;
+
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl Sealed for ControlFlow<()> {}
+    impl<T: Sealed, E> Sealed for Result<T, E> {}
+}
+
+/// The hooks of a source, each [`Unset`] or a [`Hook`].
+#[derive(Debug, Default)]
+pub struct Hooks<O = Unset, M = Unset, E = Unset, C = Unset> {
+    pub(crate) open: O,
+    pub(crate) message: M,
+    pub(crate) error: E,
+    pub(crate) close: C,
+}
+
+/// No hook of this kind: the policy decides.
+#[derive(Debug, Default)]
+pub struct Unset;
+
+/// A hook that was set.
+#[derive(Debug)]
+pub struct Hook<F, R> {
+    call: F,
+    returns: PhantomData<fn() -> R>,
+}
+
+impl<F, R> Hook<F, R> {
+    pub(crate) fn new(call: F) -> Self {
+        Self {
+            call,
+            returns: PhantomData,
+        }
+    }
+}
+
+/// Called with the head of each response that opens a stream.
+pub trait OnOpen {
+    #[doc(hidden)]
+    #[allow(async_fn_in_trait)] // Send where the closure is: found out where `run()` is spawned
+    async fn call(&mut self, response: &ResponseHead) -> Result<ControlFlow<()>, BoxError>;
+}
+
+/// Called with each event.
+pub trait OnMessage {
+    #[doc(hidden)]
+    #[allow(async_fn_in_trait)]
+    async fn call(&mut self, event: Event) -> Result<ControlFlow<()>, BoxError>;
+}
+
+/// Called with each failure.
+pub trait OnError {
+    #[doc(hidden)]
+    const IS_SET: bool;
+    #[doc(hidden)]
+    #[allow(async_fn_in_trait)]
+    async fn call(&mut self, failure: &Failure) -> Result<Action, BoxError>;
+}
+
+/// Called with each clean end of the stream.
+pub trait OnClose {
+    #[doc(hidden)]
+    #[allow(async_fn_in_trait)]
+    async fn call(&mut self, end: &StreamEnd) -> Result<Action, BoxError>;
+}
+
+impl OnOpen for Unset {
+    async fn call(&mut self, _: &ResponseHead) -> Result<ControlFlow<()>, BoxError> {
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+impl OnMessage for Unset {
+    async fn call(&mut self, _: Event) -> Result<ControlFlow<()>, BoxError> {
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+impl OnError for Unset {
+    const IS_SET: bool = false;
+    async fn call(&mut self, _: &Failure) -> Result<Action, BoxError> {
+        Ok(Action(Verdict::Proceed))
+    }
+}
+
+impl OnClose for Unset {
+    async fn call(&mut self, _: &StreamEnd) -> Result<Action, BoxError> {
+        Ok(Action(Verdict::Proceed))
+    }
+}
+
+impl<F, R> OnOpen for Hook<F, R>
+where
+    F: AsyncFnMut(&ResponseHead) -> R,
+    R: IntoFlow,
+{
+    async fn call(&mut self, response: &ResponseHead) -> Result<ControlFlow<()>, BoxError> {
+        (self.call)(response).await.into_flow()
+    }
+}
+
+impl<F, R> OnMessage for Hook<F, R>
+where
+    F: AsyncFnMut(Event) -> R,
+    R: IntoFlow,
+{
+    async fn call(&mut self, event: Event) -> Result<ControlFlow<()>, BoxError> {
+        (self.call)(event).await.into_flow()
+    }
+}
+
+impl<F, R> OnError for Hook<F, R>
+where
+    F: AsyncFnMut(&Failure) -> R,
+    R: IntoAction,
+{
+    const IS_SET: bool = true;
+    async fn call(&mut self, failure: &Failure) -> Result<Action, BoxError> {
+        (self.call)(failure).await.into_action()
+    }
+}
+
+impl<F, R> OnClose for Hook<F, R>
+where
+    F: AsyncFnMut(&StreamEnd) -> R,
+    R: IntoAction,
+{
+    async fn call(&mut self, end: &StreamEnd) -> Result<Action, BoxError> {
+        (self.call)(end).await.into_action()
+    }
+}
+
+/// Calls the hooks, one at a time and in order, until it is over.
+pub(crate) async fn run<O, M, E, C>(
+    mut driver: Driver,
+    mut decide: Option<Decide>,
+    mut hooks: Hooks<O, M, E, C>,
+) -> Result<Finished, Error>
+where
+    O: OnOpen,
+    M: OnMessage,
+    E: OnError,
+    C: OnClose,
+{
+    loop {
+        let flow = match poll_fn(|cx| driver.poll_step(cx)).await {
+            Some(Step::Signal(Signal::Open(head))) => hooks.open.call(&head).await,
+            Some(Step::Signal(Signal::Event(event))) => {
+                let id = event.shared_last_event_id().cloned();
+                let flow = hooks.message.call(event).await;
+                if flow.is_ok() {
+                    // Only now: a hook that was cancelled, or failed, gets its event again.
+                    driver.delivered(id.as_ref());
+                }
+                flow
+            }
+            Some(Step::Ask(Ask::Failure(failure))) => {
+                let action = match &mut decide {
+                    Some(decide) if !E::IS_SET => decide(&failure),
+                    _ => hooks.error.call(&failure).await,
+                };
+                action.map(|action| resolve(&mut driver, Ask::Failure(failure), action))
+            }
+            Some(Step::Ask(Ask::End(end))) => {
+                let action = hooks.close.call(&end).await;
+                action.map(|action| resolve(&mut driver, Ask::End(end), action))
+            }
+            Some(Step::Over(result)) => return result,
+            Some(Step::Signal(_)) => continue,
+            None => return Ok(Finished::Aborted),
+        };
+        match flow {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => return Ok(Finished::Stopped),
+            Err(error) => return Err(Error::Hook(error)),
+        }
+    }
+}
+
+fn resolve(driver: &mut Driver, ask: Ask, action: Action) -> ControlFlow<()> {
+    driver.answer(ask, action);
+    ControlFlow::Continue(())
+}

@@ -1,0 +1,93 @@
+//! One request on its way, and the response to it: what can be polled, and what can be dropped.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{RequestBuilder, Response};
+
+use crate::error::BoxError;
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// How much of a refused response's body is kept.
+const REFUSAL_LIMIT: usize = 64 * 1024;
+
+/// Where a connection stands. Dropping it closes the connection, or the stream within it.
+pub(crate) enum Link {
+    /// The caller's function is asked for a request.
+    Asking(BoxFuture<Result<RequestBuilder, BoxError>>),
+    /// The request is on its way.
+    Sending(BoxFuture<Result<Response, BoxError>>),
+    /// The body of a refusal is read, up to its limit.
+    Refused(Box<Response>, BytesMut),
+    /// The body of a stream is read.
+    Open(Box<Response>),
+}
+
+/// What came of a poll.
+pub(crate) enum Progress {
+    Request(Result<RequestBuilder, BoxError>),
+    Response(Result<Response, BoxError>),
+    Refusal(Box<Response>, Bytes),
+    Chunk(Bytes),
+    /// The body ended, cleanly or not.
+    End(Result<(), reqwest::Error>),
+}
+
+impl Link {
+    /// Gives the link back as long as there is more to come from it.
+    pub(crate) fn poll(self, cx: &mut Context<'_>) -> (Option<Self>, Poll<Progress>) {
+        match self {
+            Self::Asking(mut future) => match future.as_mut().poll(cx) {
+                Poll::Ready(request) => (None, Poll::Ready(Progress::Request(request))),
+                Poll::Pending => (Some(Self::Asking(future)), Poll::Pending),
+            },
+            Self::Sending(mut future) => match future.as_mut().poll(cx) {
+                Poll::Ready(response) => (None, Poll::Ready(Progress::Response(response))),
+                Poll::Pending => (Some(Self::Sending(future)), Poll::Pending),
+            },
+            Self::Refused(response, body) => poll_refusal(response, body, cx),
+            Self::Open(mut response) => match poll_chunk(&mut response, cx) {
+                Poll::Pending => (Some(Self::Open(response)), Poll::Pending),
+                Poll::Ready(Ok(Some(chunk))) => (
+                    Some(Self::Open(response)),
+                    Poll::Ready(Progress::Chunk(chunk)),
+                ),
+                Poll::Ready(end) => (None, Poll::Ready(Progress::End(end.map(drop)))),
+            },
+        }
+    }
+}
+
+/// Reads what there is; a body that breaks off is as good as one that ends.
+fn poll_refusal(
+    mut response: Box<Response>,
+    mut body: BytesMut,
+    cx: &mut Context<'_>,
+) -> (Option<Link>, Poll<Progress>) {
+    while body.len() < REFUSAL_LIMIT {
+        match poll_chunk(&mut response, cx) {
+            Poll::Pending => return (Some(Link::Refused(response, body)), Poll::Pending),
+            Poll::Ready(Ok(Some(chunk))) => {
+                let room = REFUSAL_LIMIT - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            }
+            Poll::Ready(Ok(None) | Err(_)) => break,
+        }
+    }
+    (
+        None,
+        Poll::Ready(Progress::Refusal(response, body.freeze())),
+    )
+}
+
+/// `Response::chunk` keeps nothing of its own between polls, so a future of it for each poll costs
+/// no allocation and loses nothing.
+fn poll_chunk(
+    response: &mut Response,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<Bytes>, reqwest::Error>> {
+    pin!(response.chunk()).poll(cx)
+}

@@ -1,0 +1,165 @@
+//! Where requests come from.
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use reqwest::{Client, Request, RequestBuilder, Url};
+
+use crate::error::{BoxError, Error};
+use crate::link::BoxFuture;
+use crate::session::NextRequest;
+
+/// What [`from_fn`](crate::EventSource::from_fn) is told about the request it is asked for.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    pub(crate) number: u64,
+    pub(crate) last_event_id: Option<Arc<str>>,
+    pub(crate) failure: Option<Arc<Error>>,
+}
+
+impl Attempt {
+    /// The number of the attempt, from 1, never reset.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The last event ID, `""` if there is none. The `Last-Event-ID` header is set for you; this
+    /// is for servers that want it elsewhere, in the URL or the body.
+    #[must_use]
+    pub fn last_event_id(&self) -> &str {
+        self.last_event_id.as_deref().unwrap_or_default()
+    }
+
+    /// What failed before; `None` at first, after a clean end, and after
+    /// [`Handle::reconnect`](crate::Handle::reconnect). With a 401 it is time for another token.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Error> {
+        self.failure.as_deref()
+    }
+}
+
+type Factory = dyn FnMut(Attempt) -> BoxFuture<Result<RequestBuilder, BoxError>> + Send;
+
+/// The source of requests.
+pub(crate) enum Origin {
+    /// A bare URL, by the default client.
+    Url(String),
+    /// One request, cloned for each attempt as long as it can be.
+    Request(Client, Template),
+    /// The caller is asked each time.
+    Factory(Box<Factory>),
+}
+
+pub(crate) enum Template {
+    Cloneable(Request),
+    Once(Request),
+    Invalid(reqwest::Error),
+    Spent,
+}
+
+/// What there is for an attempt.
+pub(crate) enum Next {
+    Request(Client, Request),
+    Asked(BoxFuture<Result<RequestBuilder, BoxError>>),
+    /// There was only one.
+    Spent,
+}
+
+impl Origin {
+    pub(crate) fn request(builder: RequestBuilder) -> Self {
+        let (client, request) = builder.build_split();
+        let template = match request {
+            Ok(request) if request.try_clone().is_some() => Template::Cloneable(request),
+            Ok(request) => Template::Once(request),
+            Err(error) => Template::Invalid(error),
+        };
+        Self::Request(client, template)
+    }
+
+    pub(crate) fn factory<F, Fut>(mut factory: F) -> Self
+    where
+        F: FnMut(Attempt) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<RequestBuilder, BoxError>> + Send + 'static,
+    {
+        Self::Factory(Box::new(move |attempt| Box::pin(factory(attempt))))
+    }
+
+    pub(crate) fn next(&mut self, attempt: Attempt) -> Result<Next, Error> {
+        match self {
+            Self::Url(url) => {
+                let url: Url = url
+                    .parse()
+                    .map_err(|error| Error::InvalidRequest(Box::new(error)))?;
+                let (client, request) = default_client()?.get(url).build_split();
+                request
+                    .map(|request| Next::Request(client, request))
+                    .map_err(Error::invalid_request)
+            }
+            Self::Request(client, template) => template.next(client),
+            Self::Factory(factory) => Ok(Next::Asked(factory(attempt))),
+        }
+    }
+
+    /// What is known of the request that would come next.
+    pub(crate) fn next_request(&self) -> NextRequest {
+        let (idempotent, available) = match self {
+            Self::Url(_) => (Some(true), true),
+            Self::Factory(_) => (None, true),
+            Self::Request(_, Template::Cloneable(request)) => {
+                (Some(request.method().is_idempotent()), true)
+            }
+            Self::Request(..) => (None, false),
+        };
+        NextRequest {
+            idempotent,
+            available,
+        }
+    }
+
+    /// The ID that the caller set as a header, by hand.
+    pub(crate) fn last_event_id(&self) -> Option<String> {
+        let Self::Request(_, Template::Cloneable(request) | Template::Once(request)) = self else {
+            return None;
+        };
+        let value = request.headers().get("last-event-id")?;
+        std::str::from_utf8(value.as_bytes())
+            .ok()
+            .map(str::to_owned)
+    }
+
+    pub(crate) fn has_default_client(&self) -> bool {
+        matches!(self, Self::Url(_))
+    }
+}
+
+impl Template {
+    fn next(&mut self, client: &Client) -> Result<Next, Error> {
+        if let Self::Cloneable(request) = self {
+            let clone = request.try_clone();
+            return Ok(clone.map_or(Next::Spent, |clone| Next::Request(client.clone(), clone)));
+        }
+        match std::mem::replace(self, Self::Spent) {
+            Self::Once(request) => Ok(Next::Request(client.clone(), request)),
+            Self::Invalid(error) => Err(Error::invalid_request(error)),
+            Self::Cloneable(_) | Self::Spent => Ok(Next::Spent),
+        }
+    }
+}
+
+/// One client for the process. It keeps no idle connections: each attempt resolves the name and
+/// dials anew, for a pooled connection that is dead would be taken again and again, and one that
+/// belongs to another runtime hangs. TCP keep-alive finds peers that are gone.
+fn default_client() -> Result<Client, Error> {
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    if let Some(client) = CLIENT.get() {
+        return Ok(client.clone());
+    }
+    let client = Client::builder()
+        .pool_max_idle_per_host(0)
+        .tcp_keepalive(Duration::from_secs(30))
+        .build()
+        .map_err(|error| Error::Client(error.into()))?;
+    Ok(CLIENT.get_or_init(|| client).clone())
+}

@@ -1,0 +1,308 @@
+//! The look at a response: does it open a stream?
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use data_url::mime::Mime;
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Response, StatusCode, Url, Version};
+use url::Position;
+
+/// The head of a response that opened a stream.
+#[derive(Clone)]
+pub struct ResponseHead(Box<Parts>);
+
+#[derive(Clone)]
+struct Parts {
+    status: StatusCode,
+    version: Version,
+    headers: HeaderMap,
+    url: Url,
+    remote_addr: Option<SocketAddr>,
+}
+
+impl ResponseHead {
+    pub(crate) fn of(response: &Response) -> Self {
+        Self(Box::new(Parts {
+            status: response.status(),
+            version: response.version(),
+            headers: response.headers().clone(),
+            url: response.url().clone(),
+            remote_addr: response.remote_addr(),
+        }))
+    }
+
+    /// The status: 200.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The HTTP version the server answered in.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.0.version
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    /// The URL that answered, after redirects. The standard calls its origin the event's origin.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.0.url
+    }
+
+    /// The address of the server, where the client knows it.
+    #[must_use]
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.0.remote_addr
+    }
+}
+
+impl fmt::Debug for ResponseHead {
+    /// Leaves out the URL's query and the values of the headers: they may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseHead")
+            .field("status", &self.status())
+            .field("version", &self.version())
+            .field("host", &self.url().host_str())
+            .field("headers", &self.headers().keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a response is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Stream,
+    NoContent,
+    Refusal,
+    WrongType,
+}
+
+/// HTML standard, 9.2.3: "if res's status is not 200, or if res's `Content-Type` is not
+/// `text/event-stream`, then fail the connection". A 204 is how a server asks us to stop.
+pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, also_accepted: &[String]) -> Kind {
+    match status {
+        StatusCode::NO_CONTENT => Kind::NoContent,
+        StatusCode::OK => match essence(headers) {
+            Some(essence) if essence == "text/event-stream" => Kind::Stream,
+            Some(essence) if also_accepted.contains(&essence) => Kind::Stream,
+            _ => Kind::WrongType,
+        },
+        _ => Kind::Refusal,
+    }
+}
+
+/// Type and subtype in lower case.
+///
+/// Fetch standard, "extract a MIME type": of several values the last that can be parsed and is not
+/// `*/*` decides.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get_all(CONTENT_TYPE)
+        .iter()
+        .flat_map(split_values)
+        .filter_map(|value| parse_essence(&value))
+        .filter(|essence| essence != "*/*")
+        .next_back()
+}
+
+/// `text/plain; charset=utf-8` is `text/plain`.
+pub(crate) fn parse_essence(value: &str) -> Option<String> {
+    let mime: Mime = value.parse().ok()?;
+    Some(format!("{}/{}", mime.type_, mime.subtype))
+}
+
+/// Fetch standard, "get, decode, and split": at commas, but for those in quoted strings.
+fn split_values(header: &HeaderValue) -> Vec<String> {
+    // Isomorphic decode: a byte is a code point.
+    let text: String = header.as_bytes().iter().copied().map(char::from).collect();
+    let mut values = vec![String::new()];
+    let mut quoted = false;
+    let mut escaped = false;
+    for char in text.chars() {
+        match char {
+            ',' if !quoted => {
+                values.push(String::new());
+                continue;
+            }
+            '"' if !escaped => quoted = !quoted,
+            _ => {}
+        }
+        escaped = quoted && !escaped && char == '\\';
+        if let Some(value) = values.last_mut() {
+            value.push(char);
+        }
+    }
+    values
+}
+
+/// Whether another URL answered than was asked. A response that was not made by reqwest tells none.
+pub(crate) fn was_redirected(asked: &Url, answered: &Url) -> bool {
+    let known = answered.host_str() != Some("no.url.provided.local");
+    known && asked[..Position::AfterQuery] != answered[..Position::AfterQuery]
+}
+
+/// RFC 9110, section 10.2.3: seconds, or a date. A date is taken against the response's own `Date`
+/// where it has one, so that two clocks that disagree do no harm.
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    let sent = headers
+        .get(DATE)
+        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
+        .unwrap_or(now);
+    Some(date.duration_since(sent).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content_type(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(
+                CONTENT_TYPE,
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
+        }
+        headers
+    }
+
+    fn opens(values: &[&str]) -> bool {
+        judge(StatusCode::OK, &content_type(values), &[]) == Kind::Stream
+    }
+
+    #[test]
+    fn the_essence_decides_whatever_its_case_parameters_and_white_space() {
+        for value in [
+            "text/event-stream",
+            "TEXT/Event-Stream",
+            "text/event-stream;",
+            "text/event-stream;charset=utf-8",
+            "text/event-stream; charset=UTF-8; x=\"a;b\"",
+            "text/event-stream; x=\"a,b/c\"",
+            "text/event-stream;charset=utf-16",
+            " \ttext/event-stream \t",
+            "text/event-stream; x=\u{ff}",
+        ] {
+            assert!(opens(&[value]), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_it_does_not_open() {
+        for value in [
+            "text/x-bogus",
+            "application/json",
+            "text/plain",
+            "x bogus",
+            "text/event-streamx",
+            "text/event-stream-json",
+            "text/event-stream+json",
+            "xtext/event-stream",
+            "text/event-stream x",
+            "text /event-stream",
+            "",
+        ] {
+            assert!(!opens(&[value]), "{value:?}");
+        }
+        assert!(!opens(&[]));
+    }
+
+    #[test]
+    fn the_last_value_that_can_be_parsed_decides() {
+        assert!(opens(&["text/plain", "text/event-stream"]));
+        assert!(opens(&["text/plain, text/event-stream"]));
+        assert!(opens(&["text/event-stream, nonsense"]));
+        assert!(opens(&["text/event-stream", "*/*"]));
+        assert!(!opens(&["text/event-stream", "text/plain"]));
+        assert!(!opens(&["text/event-stream, text/plain"]));
+    }
+
+    #[test]
+    fn another_type_opens_where_the_caller_accepts_it() {
+        let plain = content_type(&["Text/Plain; charset=utf-8"]);
+        let accepted = [parse_essence("text/plain").unwrap()];
+        assert_eq!(judge(StatusCode::OK, &plain, &accepted), Kind::Stream);
+        assert_eq!(judge(StatusCode::OK, &plain, &[]), Kind::WrongType);
+    }
+
+    #[test]
+    fn every_status_but_200_and_204_is_a_refusal() {
+        let headers = content_type(&["text/event-stream"]);
+        for status in [
+            201, 202, 203, 205, 206, 210, 299, 300, 304, 307, 400, 401, 404, 429, 503,
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(judge(status, &headers, &[]), Kind::Refusal, "{status}");
+        }
+        assert_eq!(
+            judge(StatusCode::NO_CONTENT, &headers, &[]),
+            Kind::NoContent
+        );
+    }
+
+    fn after(retry_after: &str, date: Option<&str>) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, retry_after.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert(DATE, date.parse().unwrap());
+        }
+        retry_after_at(&headers)
+    }
+
+    /// Sun, 22 Nov 2026 12:00:00 GMT
+    fn retry_after_at(headers: &HeaderMap) -> Option<Duration> {
+        retry_after(
+            headers,
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_800),
+        )
+    }
+
+    #[test]
+    fn retry_after_in_seconds() {
+        assert_eq!(after("7", None), Some(Duration::from_secs(7)));
+        assert_eq!(after(" 0 ", None), Some(Duration::ZERO));
+        assert_eq!(
+            after("99999999999999999999999", None),
+            Some(Duration::from_secs(u64::MAX))
+        );
+    }
+
+    #[test]
+    fn retry_after_as_a_date_is_taken_against_the_responses_own() {
+        let (noon, later) = (
+            "Sun, 22 Nov 2026 12:00:00 GMT",
+            "Sun, 22 Nov 2026 12:00:30 GMT",
+        );
+        assert_eq!(after(later, None), Some(Duration::from_secs(30)));
+        assert_eq!(after(later, Some(noon)), Some(Duration::from_secs(30)));
+        assert_eq!(
+            after(later, Some("Sun, 22 Nov 2026 12:00:20 GMT")),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(after(noon, Some(later)), Some(Duration::ZERO));
+        assert_eq!(
+            after(later, Some("yesterday")),
+            Some(Duration::from_secs(30))
+        );
+    }
+
+    #[test]
+    fn retry_after_that_says_nothing_is_none() {
+        for senseless in ["", "soon", "-1", "1.5", "7 s"] {
+            assert_eq!(after(senseless, None), None, "{senseless:?}");
+        }
+    }
+}

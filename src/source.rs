@@ -1,0 +1,518 @@
+//! A source that is not connected yet, and its options.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Request, RequestBuilder, Response};
+
+use crate::action::{Failure, IntoAction, StreamEnd};
+use crate::driver::{Audience, Calls, Driver};
+use crate::error::{BoxError, Error};
+use crate::event::Event;
+use crate::handle::{Handle, Shared};
+use crate::hooks::{self, Hook, Hooks, IntoFlow, OnClose, OnError, OnMessage, OnOpen};
+use crate::origin::{Attempt, Origin};
+use crate::parser::DEFAULT_MAX_EVENT_SIZE;
+use crate::response::{ResponseHead, parse_essence};
+use crate::retry::RetryPolicy;
+use crate::session::Clocks;
+use crate::signal::Finished;
+use crate::stream::{Decide, EventStream, Signals};
+
+/// A source of events that is not yet connected: nothing is sent before it is polled.
+///
+/// Make one of a URL ([`get`](Self::get)), a request ([`new`](Self::new)), or a function that
+/// makes requests ([`from_fn`](Self::from_fn)); set options and hooks in any order; then take it as
+/// a [`stream`](Self::stream) of events, as [`signals`](Self::signals), or [`run`](Self::run) its
+/// hooks.
+///
+/// # The request
+///
+/// `Accept: text/event-stream`, `Cache-Control: no-cache` and `Accept-Encoding: identity` are set
+/// unless the request has them. (What a client's `default_headers` say cannot be seen, and is
+/// overridden: set them on the request.) `Last-Event-ID` is set by what was delivered; one that the
+/// request has is where it starts from, as with [`last_event_id`](Self::last_event_id).
+///
+/// A total timeout of the client is lifted, for it would cut healthy streams; one of the request
+/// itself stays. The client's `read_timeout` cannot be lifted, and it runs while the consumer is
+/// busy: leave it unset, and use [`idle_timeout`](Self::idle_timeout).
+///
+/// Redirects are followed by reqwest, as the client says; every attempt starts from the URL given
+/// here, so that a load balancer is asked again.
+///
+/// # A client of one's own
+///
+/// The one for bare URLs keeps no idle connections, so that each attempt resolves the name and
+/// dials anew, and uses TCP keep-alive. For a client of one's own set the same:
+/// `pool_max_idle_per_host(0)` and `tcp_keepalive(...)`, and with HTTP/2
+/// `http2_keep_alive_interval(...)` and `http2_keep_alive_while_idle(true)`; otherwise a dead
+/// connection in the pool may be taken again and again.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), fetch_event_source::BoxError> {
+/// use fetch_event_source::EventSource;
+///
+/// let client = reqwest::Client::new();
+/// let mut answer = String::new();
+/// let finished = EventSource::new(client.post("http://127.0.0.1:3000/chat").body("Why?"))
+///     .until(|event| event.data() == "[DONE]")
+///     .on_open(async |response| println!("{}", response.status()))
+///     .on_message(async |event| answer.push_str(event.data()))
+///     .run()
+///     .await?;
+/// println!("{answer} ({finished:?})");
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a source does nothing until it is polled: see `stream`, `signals` and `run`"]
+pub struct EventSource<H = Hooks> {
+    origin: Origin,
+    options: Options,
+    decide: Option<Decide>,
+    shared: Arc<Shared>,
+    hooks: H,
+}
+
+/// What was set.
+pub(crate) struct Options {
+    pub(crate) policy: RetryPolicy,
+    pub(crate) clocks: Clocks,
+    pub(crate) max_event_size: usize,
+    pub(crate) accepted_types: Vec<String>,
+    pub(crate) last_event_id: Option<String>,
+    pub(crate) calls: Calls,
+}
+
+/// Events from a URL, by GET: short for [`EventSource::get`].
+///
+/// ```no_run
+/// # async fn example() -> Result<(), fetch_event_source::Error> {
+/// use fetch_event_source::fetch_event_source;
+/// use futures_util::StreamExt;
+///
+/// let mut events = fetch_event_source("http://127.0.0.1:3000/sse").stream();
+/// while let Some(event) = events.next().await {
+///     let event = event?;
+///     println!("{} {} {}", event.event_type(), event.last_event_id(), event.data());
+/// }
+/// println!("{:?}", events.finished());
+/// # Ok(())
+/// # }
+/// ```
+pub fn fetch_event_source(url: impl AsRef<str>) -> EventSource {
+    EventSource::get(url)
+}
+
+/// `client.get(url).event_source()`.
+pub trait RequestBuilderExt {
+    /// The source of this request's events: short for [`EventSource::new`].
+    fn event_source(self) -> EventSource;
+}
+
+impl RequestBuilderExt for RequestBuilder {
+    fn event_source(self) -> EventSource {
+        EventSource::new(self)
+    }
+}
+
+impl EventSource {
+    /// A GET of this URL, by a client that all such sources of the process share.
+    ///
+    /// A URL that cannot be parsed is the first error that comes out.
+    pub fn get(url: impl AsRef<str>) -> Self {
+        Self::of(Origin::Url(url.as_ref().to_owned()))
+    }
+
+    /// Any request: method, headers, body and client are the caller's.
+    ///
+    /// It is cloned for each attempt. One whose body is a stream cannot be, so it is sent once; a
+    /// retry that is due then fails with [`Error::NotCloneable`].
+    pub fn new(request: RequestBuilder) -> Self {
+        Self::of(Origin::request(request))
+    }
+
+    /// Asks for the request before each attempt: for a fresh token, another URL, or a body that
+    /// cannot be cloned. An error is final: [`Error::Request`].
+    ///
+    /// ```no_run
+    /// # async fn fresh_token() -> Result<String, fetch_event_source::BoxError> { todo!() }
+    /// use fetch_event_source::EventSource;
+    ///
+    /// let client = reqwest::Client::new();
+    /// let source = EventSource::from_fn(move |attempt| {
+    ///     let client = client.clone();
+    ///     async move {
+    ///         println!("attempt {}", attempt.number());
+    ///         Ok(client.get("http://127.0.0.1:3000/sse").bearer_auth(fresh_token().await?))
+    ///     }
+    /// });
+    /// # let _ = source;
+    /// ```
+    pub fn from_fn<F, Fut>(request: F) -> Self
+    where
+        F: FnMut(Attempt) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<RequestBuilder, BoxError>> + Send + 'static,
+    {
+        Self::of(Origin::factory(request))
+    }
+
+    /// The events, as a stream.
+    pub fn stream(self) -> EventStream {
+        let (driver, decide, _) = self.into_driver(Audience::Events);
+        EventStream::new(driver, decide)
+    }
+
+    /// The events and every change of state, as a stream.
+    pub fn signals(self) -> Signals {
+        let (driver, decide, _) = self.into_driver(Audience::Everything);
+        Signals::new(driver, decide)
+    }
+
+    fn of(origin: Origin) -> Self {
+        let options = Options {
+            policy: RetryPolicy::default(),
+            clocks: Clocks::default(),
+            max_event_size: DEFAULT_MAX_EVENT_SIZE,
+            accepted_types: Vec::new(),
+            last_event_id: None,
+            calls: Calls::default(),
+        };
+        Self {
+            origin,
+            options,
+            decide: None,
+            shared: Arc::default(),
+            hooks: Hooks::default(),
+        }
+    }
+}
+
+/// Options: the same for both styles, before or after hooks.
+impl<H> EventSource<H> {
+    /// Where an earlier process stopped: sent as `Last-Event-ID` with the first request. Default:
+    /// none. An ID that no header can carry is the first error: [`Error::InvalidLastEventId`].
+    pub fn last_event_id(mut self, id: impl Into<String>) -> Self {
+        let id = id.into();
+        self.shared.set_last_event_id(Arc::from(id.as_str()));
+        self.options.last_event_id = Some(id);
+        self
+    }
+
+    /// When to try again. Default: [`RetryPolicy::default()`], ten retries in a row, and a clean
+    /// end is the end. For a subscription take [`RetryPolicy::persistent()`].
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.options.policy = policy;
+        self
+    }
+
+    /// How long to wait for the response headers, from when the request is sent, connecting
+    /// included; `None`: for ever, the default. Then it is retried, as
+    /// [`Error::ResponseTimeout`].
+    pub fn response_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.options.clocks.response = timeout.into();
+        self
+    }
+
+    /// How long a stream may bring no byte at all, comments included; `None`: for ever, the
+    /// default, as in the standard. Then the connection is taken for dead, and replaced. Set it to
+    /// three times the server's keep-alive interval or so: without it a connection whose peer is
+    /// gone may stay open for ever.
+    ///
+    /// It stands still while nobody polls: a slow consumer is not an idle server.
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.options.clocks.idle = timeout.into();
+        self
+    }
+
+    /// How long a stream may bring no event; comments do not count. `None`: for ever, the default.
+    /// It stands still while nobody polls.
+    pub fn event_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.options.clocks.event = timeout.into();
+        self
+    }
+
+    /// The most that one event may take, in bytes: data, type, ID and unfinished line together.
+    /// Default: 16 MiB, far above what servers send and far below what hurts. More is
+    /// [`Error::EventTooLarge`], final, after all events before it.
+    pub fn max_event_size(mut self, bytes: usize) -> Self {
+        self.options.max_event_size = bytes;
+        self
+    }
+
+    /// One more content type that opens a stream, besides `text/event-stream`; parameters are
+    /// ignored. Some LLM servers stream as `text/plain`.
+    pub fn accept_content_type(mut self, essence: impl AsRef<str>) -> Self {
+        self.options
+            .accepted_types
+            .extend(parse_essence(essence.as_ref()));
+        self
+    }
+
+    /// One more look at a good response, before it is open. An error is final:
+    /// [`Error::Validate`]. It comes after the check of status and content type, not instead.
+    pub fn validate<F>(mut self, validate: F) -> Self
+    where
+        F: FnMut(&ResponseHead) -> Result<(), BoxError> + Send + 'static,
+    {
+        self.options.calls.validate = Some(Box::new(validate));
+        self
+    }
+
+    /// The end marker: the event for which this is true is not delivered, and ends the source with
+    /// [`Finished::Done`]. A stream that ends before it is [`Error::Incomplete`], so that a
+    /// truncated answer is told from a whole one.
+    pub fn until<F>(mut self, is_end: F) -> Self
+    where
+        F: FnMut(&Event) -> bool + Send + 'static,
+    {
+        self.options.calls.until = Some(Box::new(is_end));
+        self
+    }
+
+    /// What to do about each failure: [`on_error`](Self::on_error)'s decision for streams,
+    /// synchronous. Not asked where `on_error` is set. Default: what the policy says.
+    ///
+    /// ```
+    /// # use fetch_event_source::EventSource;
+    /// use std::time::Duration;
+    ///
+    /// let events = EventSource::get("http://127.0.0.1:3000/sse")
+    ///     .decide(|failure| match failure.error().status() {
+    ///         Some(status) if status == 409 => failure.retry_after(Duration::from_secs(5)),
+    ///         _ => failure.proceed(),
+    ///     })
+    ///     .stream();
+    /// # let _ = events;
+    /// ```
+    pub fn decide<F, R>(mut self, mut decide: F) -> Self
+    where
+        F: FnMut(&Failure) -> R + Send + 'static,
+        R: IntoAction,
+    {
+        self.decide = Some(Box::new(move |failure| decide(failure).into_action()));
+        self
+    }
+
+    /// How requests are sent, in place of the request's own client: by a middleware, another
+    /// version of reqwest, another client, or from a recording. An error counts as no response.
+    pub fn fetch<F, Fut>(mut self, mut fetch: F) -> Self
+    where
+        F: FnMut(Request) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Response, BoxError>> + Send + 'static,
+    {
+        self.options.calls.fetch = Some(Box::new(move |request| Box::pin(fetch(request))));
+        self
+    }
+
+    /// Ends the source when this future ends: with [`Finished::Aborted`], nothing is delivered
+    /// after. It is looked at before each step and after every hook.
+    pub fn abort_on<F>(mut self, abort: F) -> Self
+    where
+        F: Future + Send + 'static,
+    {
+        self.options.calls.abort = Some(Box::pin(async move {
+            abort.await;
+        }));
+        self
+    }
+
+    /// To steer it from elsewhere: close, pause, resume, reconnect.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.shared.clone())
+    }
+
+    fn into_driver(self, audience: Audience) -> (Driver, Option<Decide>, H) {
+        let Self {
+            origin,
+            options,
+            decide,
+            shared,
+            hooks,
+        } = self;
+        (
+            Driver::new(origin, options, shared, audience),
+            decide,
+            hooks,
+        )
+    }
+
+    fn with_hooks<I>(self, set: impl FnOnce(H) -> I) -> EventSource<I> {
+        let Self {
+            origin,
+            options,
+            decide,
+            shared,
+            hooks,
+        } = self;
+        EventSource {
+            origin,
+            options,
+            decide,
+            shared,
+            hooks: set(hooks),
+        }
+    }
+}
+
+/// Hooks: async closures, called one at a time and in order. They may await, and borrow and change
+/// what they capture.
+///
+/// Two hooks that change the same local need a `Cell` or a `Mutex`:
+///
+/// ```no_run
+/// # async fn example() -> Result<(), fetch_event_source::Error> {
+/// use fetch_event_source::fetch_event_source;
+/// use std::cell::Cell;
+///
+/// let events = Cell::new(0);
+/// fetch_event_source("http://127.0.0.1:3000/sse")
+///     .on_open(async |_| events.set(0))
+///     .on_message(async |_| events.set(events.get() + 1))
+///     .run()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A task that is spawned needs hooks that own what they use: `async move`.
+impl<O, M, E, C> EventSource<Hooks<O, M, E, C>> {
+    /// Called each time a stream is open, before its first event. Status and content type were
+    /// checked before. Returns `()`, a `ControlFlow`, or a `Result` of either: see [`IntoFlow`].
+    pub fn on_open<F, R>(self, on_open: F) -> EventSource<Hooks<Hook<F, R>, M, E, C>>
+    where
+        F: AsyncFnMut(&ResponseHead) -> R,
+        R: IntoFlow,
+    {
+        self.with_hooks(
+            |Hooks {
+                 message,
+                 error,
+                 close,
+                 ..
+             }| Hooks {
+                open: Hook::new(on_open),
+                message,
+                error,
+                close,
+            },
+        )
+    }
+
+    /// Called with each event. The next is read when it has come back, so a slow one slows the
+    /// server down. Its event's ID counts as delivered when it came back without an error: one that
+    /// was cancelled or failed gets its event again, after a restart from
+    /// [`Handle::last_event_id`]. Returns `()`, a `ControlFlow`, or a `Result` of either: see
+    /// [`IntoFlow`].
+    pub fn on_message<F, R>(self, on_message: F) -> EventSource<Hooks<O, Hook<F, R>, E, C>>
+    where
+        F: AsyncFnMut(Event) -> R,
+        R: IntoFlow,
+    {
+        self.with_hooks(
+            |Hooks {
+                 open, error, close, ..
+             }| Hooks {
+                open,
+                message: Hook::new(on_message),
+                error,
+                close,
+            },
+        )
+    }
+
+    /// Called with each failure, those included that the policy takes as final. Says what to do:
+    /// an [`Action`](crate::Action) made from the failure, `()` for what the policy would do, or a
+    /// `Result` of either: see [`IntoAction`]. Not called for what a hook returned.
+    pub fn on_error<F, R>(self, on_error: F) -> EventSource<Hooks<O, M, Hook<F, R>, C>>
+    where
+        F: AsyncFnMut(&Failure) -> R,
+        R: IntoAction,
+    {
+        self.with_hooks(
+            |Hooks {
+                 open,
+                 message,
+                 close,
+                 ..
+             }| Hooks {
+                open,
+                message,
+                error: Hook::new(on_error),
+                close,
+            },
+        )
+    }
+
+    /// Called when the server ended the stream cleanly; not for a 204, the end marker, or an
+    /// abort. Says what to do: an [`Action`](crate::Action) made from the end, `()` for what the
+    /// policy would do, or a `Result` of either: see [`IntoAction`].
+    pub fn on_close<F, R>(self, on_close: F) -> EventSource<Hooks<O, M, E, Hook<F, R>>>
+    where
+        F: AsyncFnMut(&StreamEnd) -> R,
+        R: IntoAction,
+    {
+        self.with_hooks(
+            |Hooks {
+                 open,
+                 message,
+                 error,
+                 ..
+             }| Hooks {
+                open,
+                message,
+                error,
+                close: Hook::new(on_close),
+            },
+        )
+    }
+
+    /// Connects, calls the hooks, reconnects, until it is over: then says why.
+    ///
+    /// A source with hooks has no `.stream()`. To keep one in a struct, box what `run` gives:
+    ///
+    /// ```
+    /// use fetch_event_source::{Error, EventSource, Finished};
+    /// use std::pin::Pin;
+    ///
+    /// struct Subscription {
+    ///     running: Pin<Box<dyn Future<Output = Result<Finished, Error>> + Send>>,
+    /// }
+    ///
+    /// let source = EventSource::get("http://127.0.0.1:3000/sse")
+    ///     .on_message(async |event| println!("{}", event.data()));
+    /// let subscription = Subscription { running: Box::pin(source.run()) };
+    /// # drop(subscription.running);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The last failure, where the policy or a hook did not retry it, or the error of a hook, as
+    /// [`Error::Hook`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped is closed. An event whose `on_message` did not come back is not delivered: its ID is
+    /// not in [`Handle::last_event_id`].
+    pub fn run(self) -> impl Future<Output = Result<Finished, Error>>
+    where
+        O: OnOpen,
+        M: OnMessage,
+        E: OnError,
+        C: OnClose,
+    {
+        let (driver, decide, hooks) = self.into_driver(Audience::Hooks);
+        hooks::run(driver, decide, hooks)
+    }
+}
+
+impl<H> fmt::Debug for EventSource<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSource")
+            .field("policy", &self.options.policy)
+            .field("clocks", &self.options.clocks)
+            .finish_non_exhaustive()
+    }
+}

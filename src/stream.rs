@@ -1,0 +1,166 @@
+//! The two streams: events, or everything that happens.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::{FusedStream, Stream};
+
+use crate::action::{Action, Failure};
+use crate::driver::{Ask, Audience, Driver, Step};
+use crate::error::{BoxError, Error};
+use crate::event::Event;
+use crate::handle::Handle;
+use crate::session::Verdict;
+use crate::signal::{Finished, Signal};
+
+pub(crate) type Decide = Box<dyn FnMut(&Failure) -> Result<Action, BoxError> + Send>;
+
+/// Everything that happens to a source, as a stream: made by
+/// [`EventSource::signals`](crate::EventSource::signals).
+///
+/// An `Err` is final: the stream ends after it. It reconnects by itself, as long as it is polled;
+/// dropped is closed.
+#[must_use = "streams do nothing unless polled"]
+pub struct Signals {
+    driver: Driver,
+    decide: Option<Decide>,
+    finished: Option<Finished>,
+}
+
+impl Signals {
+    pub(crate) fn new(driver: Driver, decide: Option<Decide>) -> Self {
+        Self {
+            driver,
+            decide,
+            finished: None,
+        }
+    }
+
+    /// Why the stream ended without an error; `None` before its end, and after an error.
+    #[must_use]
+    pub fn finished(&self) -> Option<&Finished> {
+        self.finished.as_ref()
+    }
+
+    /// To steer it from elsewhere.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.driver.shared().clone())
+    }
+
+    fn decide(&mut self, ask: Ask) -> Result<(), BoxError> {
+        let action = match (&ask, &mut self.decide) {
+            (Ask::Failure(failure), Some(decide)) => decide(failure)?,
+            _ => Action(Verdict::Proceed),
+        };
+        self.driver.answer(ask, action);
+        Ok(())
+    }
+}
+
+impl Stream for Signals {
+    type Item = Result<Signal, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match ready!(self.driver.poll_step(cx)) {
+                Some(Step::Signal(signal)) => {
+                    if let Signal::Event(event) = &signal {
+                        self.driver.delivered(event.shared_last_event_id());
+                    }
+                    return Poll::Ready(Some(Ok(signal)));
+                }
+                Some(Step::Ask(ask)) => {
+                    if let Err(error) = self.decide(ask) {
+                        self.driver.close();
+                        return Poll::Ready(Some(Err(Error::Hook(error))));
+                    }
+                }
+                Some(Step::Over(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Some(Step::Over(Ok(finished))) => self.finished = Some(finished),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl FusedStream for Signals {
+    fn is_terminated(&self) -> bool {
+        self.driver.is_over()
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signals")
+            .field("state", &self.handle().state())
+            .field("finished", &self.finished)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The events of a source, as a stream: made by
+/// [`EventSource::stream`](crate::EventSource::stream).
+///
+/// An `Err` is final: the stream ends after it. It reconnects by itself, as long as it is polled;
+/// dropped is closed. Nothing is sent before the first poll.
+///
+/// # Cancel safety
+///
+/// A `next()` that is dropped loses nothing: no event is taken before it is handed over.
+#[must_use = "streams do nothing unless polled"]
+pub struct EventStream {
+    signals: Signals,
+}
+
+impl EventStream {
+    pub(crate) fn new(driver: Driver, decide: Option<Decide>) -> Self {
+        debug_assert!(driver.audience() == Audience::Events);
+        Self {
+            signals: Signals::new(driver, decide),
+        }
+    }
+
+    /// Why the stream ended without an error; `None` before its end, and after an error.
+    #[must_use]
+    pub fn finished(&self) -> Option<&Finished> {
+        self.signals.finished()
+    }
+
+    /// To steer it from elsewhere.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.signals.handle()
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match ready!(Pin::new(&mut self.signals).poll_next(cx)) {
+                Some(Ok(Signal::Event(event))) => return Poll::Ready(Some(Ok(event))),
+                Some(Ok(_)) => {} // the driver makes no others for this audience
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl FusedStream for EventStream {
+    fn is_terminated(&self) -> bool {
+        self.signals.is_terminated()
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream")
+            .field("state", &self.handle().state())
+            .field("finished", &self.finished())
+            .finish_non_exhaustive()
+    }
+}

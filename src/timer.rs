@@ -1,0 +1,75 @@
+//! The one place that reads a clock.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// As far as tokio's timers reach, or so.
+const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+
+/// Time since the first look, and a wake-up call. The timers are tokio's, so tests can pause them.
+pub(crate) struct Timer {
+    started: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// What the sleep is set to.
+    set_to: Duration,
+}
+
+impl Timer {
+    pub(crate) fn new() -> Self {
+        Self {
+            started: None,
+            sleep: None,
+            set_to: Duration::ZERO,
+        }
+    }
+
+    /// Monotonic: a change of the system's clock does not matter.
+    pub(crate) fn now(&mut self) -> Duration {
+        let now = Instant::now();
+        now.duration_since(*self.started.get_or_insert(now))
+    }
+
+    /// What `Retry-After` dates are taken against, where the response has no `Date`.
+    pub(crate) fn wall_time() -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// Whether the deadline has come; if not, the task is woken when it does, or earlier.
+    pub(crate) fn poll(&mut self, deadline: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.now() >= deadline {
+                self.sleep = None;
+                return Poll::Ready(());
+            }
+            // A sleep that ends too early is cheaper than one that is moved with every byte.
+            if self.sleep.is_none() || self.set_to > deadline {
+                self.set(deadline);
+            }
+            if let Some(sleep) = &mut self.sleep {
+                std::task::ready!(sleep.as_mut().poll(cx));
+                self.sleep = None;
+            }
+        }
+    }
+
+    /// No deadline is left.
+    pub(crate) fn disarm(&mut self) {
+        self.sleep = None;
+    }
+
+    fn set(&mut self, deadline: Duration) {
+        let started = *self.started.get_or_insert_with(Instant::now);
+        let at = started
+            .checked_add(deadline)
+            .unwrap_or_else(|| Instant::now() + FAR);
+        self.set_to = deadline;
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(at),
+            sleep => *sleep = Some(Box::pin(sleep_until(at))),
+        }
+    }
+}
