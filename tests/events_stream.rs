@@ -1,0 +1,229 @@
+//! `events()`: a stream of bytes to a stream of events.
+
+use std::cell::Cell;
+use std::io;
+use std::marker::PhantomPinned;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use fetch_event_source::{Event, Events, EventsError, events};
+use futures_util::stream::{self, FusedStream, Stream, StreamExt};
+use futures_util::{FutureExt, poll};
+
+type Chunk = Result<Vec<u8>, io::ErrorKind>;
+
+fn body<const N: usize>(chunks: [&str; N]) -> impl Stream<Item = Chunk> {
+    stream::iter(chunks.map(|chunk| Ok(chunk.into())))
+}
+
+/// A source that tells when it is dropped, and panics if it is polled after its end.
+struct Watched<S> {
+    source: Pin<Box<S>>,
+    ended: bool,
+    _alive: Rc<()>,
+}
+
+impl<S: Stream> Stream for Watched<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        assert!(!self.ended, "polled after its end");
+        let next = self.source.as_mut().poll_next(cx);
+        self.ended = matches!(next, Poll::Ready(None));
+        next
+    }
+}
+
+fn watched<S: Stream>(source: S) -> (Watched<S>, Rc<()>) {
+    let alive = Rc::new(());
+    let source = Watched {
+        source: Box::pin(source),
+        ended: false,
+        _alive: alive.clone(),
+    };
+    (source, alive)
+}
+
+#[tokio::test]
+async fn events_in_order_whatever_the_chunks() {
+    let events = events(body([
+        "data: 1\n",
+        "",
+        "\ndata: 2\n\ndata: 3",
+        "\n\n: c\n\n",
+        "data: 4",
+    ]));
+    let data: Vec<_> = events
+        .map(|event| event.unwrap().into_data())
+        .collect()
+        .await;
+    assert_eq!(data, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn any_chunk_of_bytes_will_do() {
+    let statics = stream::iter([Ok::<&'static str, ()>("data: 1\n\n")]);
+    assert_eq!(events(statics).count().await, 1);
+    let arrays = stream::iter([Ok::<_, ()>(*b"data: 1\n\n")]);
+    assert_eq!(events(arrays).count().await, 1);
+}
+
+#[tokio::test]
+async fn error_of_the_source_comes_after_all_events_before_it() {
+    let failing = body(["data: 1\n\ndata: 2\n\ndata: 3\n"])
+        .chain(stream::iter([Err(io::ErrorKind::ConnectionReset)]))
+        .chain(body(["\n"]));
+    let (source, alive) = watched(failing);
+    let mut events = events(source);
+    assert_eq!(events.next().await.unwrap().unwrap().data(), "1");
+    assert_eq!(events.next().await.unwrap().unwrap().data(), "2");
+    assert!(!events.is_terminated());
+    let error = events.next().await.unwrap().unwrap_err();
+    assert_eq!(error, EventsError::Source(io::ErrorKind::ConnectionReset));
+    assert!(events.is_terminated());
+    assert_eq!(Rc::strong_count(&alive), 1, "the source was dropped");
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn end_is_for_ever() {
+    let (source, alive) = watched(body(["data: 1\n\n"]));
+    let mut events = events(source);
+    assert!(events.next().await.is_some());
+    for _ in 0..3 {
+        assert!(events.next().await.is_none());
+        assert!(events.is_terminated());
+    }
+    assert_eq!(Rc::strong_count(&alive), 1, "the source was dropped");
+}
+
+#[tokio::test]
+async fn too_large_an_event_ends_the_stream() {
+    let mut events = events(body(["data: 1\n\ndata: 2345\n\ndata: 6\n\n"])).max_event_size(8);
+    assert_eq!(events.next().await.unwrap().unwrap().data(), "1");
+    let error = events.next().await.unwrap().unwrap_err();
+    let EventsError::TooLarge(too_large) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(too_large.limit(), 8);
+    assert_eq!(error.to_string(), too_large.to_string());
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn last_event_id_and_limit_may_be_set_in_any_order() {
+    let body = || body(["data: 1\n\nid: 2\ndata: 2345678\n\n"]);
+    let one = events(body()).last_event_id("1").max_event_size(12);
+    let two = events(body()).max_event_size(12).last_event_id("1");
+    for mut events in [one.boxed_local(), two.boxed_local()] {
+        assert_eq!(events.next().await.unwrap().unwrap().last_event_id(), "1");
+        assert!(events.next().await.unwrap().is_err());
+    }
+}
+
+#[tokio::test]
+async fn types_and_ids() {
+    let mut events = events(body([
+        "id: 1\nevent: t\ndata: a\n\nid\n\nevent: t\ndata: b\n\n",
+    ]));
+    let first = events.next().await.unwrap().unwrap();
+    assert_eq!(
+        first,
+        Event::new("a").with_type("t").with_last_event_id("1")
+    );
+    assert_eq!(
+        events.next().await.unwrap().unwrap(),
+        Event::new("b").with_type("t")
+    );
+}
+
+#[tokio::test]
+async fn large_events() {
+    let large = "0123456789".repeat(50_000);
+    let chunks: Vec<Chunk> = format!("data: {large}\ndata: {large}\n\ndata: small\n\n")
+        .as_bytes()
+        .chunks(10_000)
+        .map(|chunk| Ok(chunk.into()))
+        .collect();
+    let mut events = events(stream::iter(chunks));
+    assert_eq!(
+        events.next().await.unwrap().unwrap().data(),
+        format!("{large}\n{large}")
+    );
+    assert_eq!(events.next().await.unwrap().unwrap().data(), "small");
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn waits_for_the_source() {
+    let pending = stream::pending::<Chunk>();
+    let mut events = events(body(["data: 1\n\ndata:"]).chain(pending));
+    assert!(events.next().now_or_never().is_some());
+    assert!(events.next().now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn endless_comments_leave_room_for_others() {
+    let chunks = Cell::new(0);
+    let endless = stream::repeat_with(|| {
+        chunks.set(chunks.get() + 1);
+        Ok::<_, ()>(": c\n\n")
+    });
+    let mut events = events(endless);
+    assert!(poll!(events.next()).is_pending());
+    assert!((1..1000).contains(&chunks.get()), "{}", chunks.get());
+    let others = tokio::task::yield_now();
+    tokio::select! {
+        biased;
+        _ = events.next() => unreachable!("there is no event"),
+        () = others => {}
+    }
+}
+
+#[tokio::test]
+async fn events_are_not_held_up_by_comments_before_them() {
+    let comments = stream::iter(vec![Ok::<_, ()>(": c\n\n"); 1000]);
+    let mut events = events(comments.chain(stream::iter([Ok("data: 1\n\n")])));
+    assert_eq!(events.next().await.unwrap().unwrap().data(), "1");
+}
+
+/// Neither the source nor its chunks need be `Unpin`, nor `Debug`.
+#[test]
+fn unpin_send_and_debug() {
+    struct Bytes(PhantomPinned);
+
+    impl AsRef<[u8]> for Bytes {
+        fn as_ref(&self) -> &[u8] {
+            &[]
+        }
+    }
+
+    fn is_unpin_send_and_debug<T: Unpin + Send + std::fmt::Debug>(_: &T) {}
+
+    let source = stream::once(async {
+        tokio::task::yield_now().await;
+        Ok::<_, ()>(Bytes(PhantomPinned))
+    });
+    is_unpin_send_and_debug(&events(source));
+}
+
+#[test]
+fn has_a_name() {
+    struct Reader {
+        events: Events<stream::Empty<Chunk>>,
+    }
+
+    let mut reader = Reader {
+        events: events(stream::empty()),
+    };
+    assert!(reader.events.next().now_or_never().unwrap().is_none());
+}
+
+#[test]
+fn errors_say_what_happened() {
+    let error = EventsError::Source(io::Error::other("cable cut"));
+    assert_eq!(error.to_string(), "the stream of bytes failed");
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(source.to_string(), "cable cut");
+}

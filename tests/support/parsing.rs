@@ -1,0 +1,180 @@
+//! Feeding a parser in every way, and noting down what it gives.
+
+#![allow(dead_code)] // each test file uses a part of it
+
+use std::ops::Range;
+
+use fetch_event_source::{EventRef, Frame, Parser};
+
+/// A frame or an error, owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Given {
+    Event {
+        event_type: String,
+        data: String,
+        id: String,
+    },
+    Comment(String),
+    Retry(u64),
+    LastEventId(String),
+    TooLarge,
+}
+
+impl From<EventRef<'_>> for Given {
+    fn from(event: EventRef<'_>) -> Self {
+        Self::Event {
+            event_type: event.event_type.to_owned(),
+            data: event.data.to_owned(),
+            id: event.last_event_id.to_owned(),
+        }
+    }
+}
+
+impl From<Frame<'_>> for Given {
+    fn from(frame: Frame<'_>) -> Self {
+        match frame {
+            Frame::Event(event) => event.into(),
+            Frame::Comment(text) => Self::Comment(text.to_owned()),
+            Frame::Retry(time) => Self::Retry(time.as_millis().try_into().unwrap()),
+            Frame::LastEventId(id) => Self::LastEventId(id.to_owned()),
+            other => panic!("a new kind of frame: {other:?}"),
+        }
+    }
+}
+
+pub(crate) fn event(data: &str) -> Given {
+    typed("message", data, "")
+}
+
+pub(crate) fn typed(event_type: &str, data: &str, id: &str) -> Given {
+    Given::Event {
+        event_type: event_type.to_owned(),
+        data: data.to_owned(),
+        id: id.to_owned(),
+    }
+}
+
+pub(crate) fn comment(text: &str) -> Given {
+    Given::Comment(text.to_owned())
+}
+
+pub(crate) fn id_only(id: &str) -> Given {
+    Given::LastEventId(id.to_owned())
+}
+
+/// All a parser gives for one chunk, an error last.
+pub(crate) fn feed(parser: &mut Parser, mut chunk: &[u8], given: &mut Vec<Given>) {
+    loop {
+        match parser.next(&mut chunk) {
+            Ok(Some(frame)) => given.push(frame.into()),
+            Ok(None) => break,
+            Err(_) => {
+                if given.last() != Some(&Given::TooLarge) {
+                    given.push(Given::TooLarge);
+                }
+                return;
+            }
+        }
+    }
+    assert!(chunk.is_empty(), "`None` leaves no input");
+}
+
+/// All it gives for the chunks, and the last event ID at the end.
+pub(crate) fn parse<'a>(
+    mut parser: Parser,
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<Given>, String) {
+    let mut given = Vec::new();
+    for chunk in chunks {
+        feed(&mut parser, chunk, &mut given);
+    }
+    (given, parser.last_event_id().to_owned())
+}
+
+/// Checks that the input gives this, whole and cut in every way.
+#[track_caller]
+pub(crate) fn assert_parses_to(parser: &Parser, input: &[u8], expected: &[Given]) {
+    let (given, id) = parse(parser.clone(), [input]);
+    assert_eq!(given, expected, "whole: {}", input.escape_ascii());
+    for ways in [sizes(input), splits(input), random_cuts(input, 20)] {
+        for chunks in ways {
+            let cut = parse(
+                parser.clone(),
+                chunks.iter().map(|chunk| &input[chunk.clone()]),
+            );
+            assert_eq!(cut.0, expected, "{} cut {chunks:?}", input.escape_ascii());
+            assert_eq!(cut.1, id, "{} cut {chunks:?}", input.escape_ascii());
+        }
+    }
+}
+
+pub(crate) type Cut = Vec<Range<usize>>;
+
+/// Chunks of one size, for several sizes; single bytes with empty chunks between.
+pub(crate) fn sizes(input: &[u8]) -> Vec<Cut> {
+    let of_size = |size| cut_at(input.len(), (0..input.len()).step_by(size));
+    let mut cuts: Vec<Cut> = [1, 2, 3, 4, 5, 7, 16, 64, 200, 1023, 1024]
+        .into_iter()
+        .filter(|size| *size == 1 || *size < input.len())
+        .map(of_size)
+        .collect();
+    cuts.push(cut_at(input.len(), (0..input.len()).flat_map(|i| [i, i])));
+    cuts
+}
+
+/// Every split in two. Of a large input only a part: near what is special, and a sample.
+pub(crate) fn splits(input: &[u8]) -> Vec<Cut> {
+    const ALL: usize = 2048;
+    let special = |i: usize| {
+        let near = &input[i.saturating_sub(1)..(i + 1).min(input.len())];
+        i % 4099 == 0 || near.iter().any(|byte| !(b' '..0x7F).contains(byte))
+    };
+    let step = if input.len() <= ALL {
+        1
+    } else {
+        input.len() / ALL
+    };
+    (0..=input.len())
+        .filter(|&i| input.len() <= ALL || (special(i) && (i / step) % 8 == 0))
+        .map(|i| cut_at(input.len(), [i]))
+        .collect()
+}
+
+pub(crate) fn random_cuts(input: &[u8], count: u64) -> Vec<Cut> {
+    (0..count)
+        .map(|seed| Random(seed).cut(input.len()))
+        .collect()
+}
+
+fn cut_at(len: usize, points: impl IntoIterator<Item = usize>) -> Cut {
+    let mut start = 0;
+    points
+        .into_iter()
+        .chain([len])
+        .map(|end| std::mem::replace(&mut start, end)..end)
+        .collect()
+}
+
+/// A small generator, the same on every run (splitmix64).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % bound as u64) as usize
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
+    /// Up to eight cuts anywhere.
+    pub(crate) fn cut(&mut self, len: usize) -> Cut {
+        let mut points: Vec<_> = (0..self.below(9)).map(|_| self.below(len + 1)).collect();
+        points.sort_unstable();
+        cut_at(len, points)
+    }
+}
