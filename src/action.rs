@@ -35,33 +35,28 @@ impl Failure {
     }
 
     /// Does what the policy would do.
-    #[must_use]
     pub fn proceed(&self) -> Action {
         Action(Verdict::Proceed)
     }
 
     /// Tries again after the policy's delay, even where the policy would give up. It is consent to
     /// send a request again that is not idempotent.
-    #[must_use]
     pub fn retry(&self) -> Action {
         Action(Verdict::Retry)
     }
 
     /// Tries again after exactly this delay, this once: no backoff, no jitter, no bounds. It is
     /// consent to send a request again that is not idempotent.
-    #[must_use]
     pub fn retry_after(&self, delay: Duration) -> Action {
         Action(Verdict::RetryAfter(delay))
     }
 
     /// Ends it without an error: [`Finished::Stopped`](crate::Finished::Stopped).
-    #[must_use]
     pub fn stop(&self) -> Action {
         Action(Verdict::Stop)
     }
 
     /// Ends it with this error.
-    #[must_use]
     pub fn fail(&self) -> Action {
         Action(Verdict::GiveUp)
     }
@@ -89,27 +84,23 @@ impl StreamEnd {
     }
 
     /// Does what the policy would do.
-    #[must_use]
     pub fn proceed(&self) -> Action {
         Action(Verdict::Proceed)
     }
 
     /// Reconnects after the policy's delay. It is consent to send a request again that is not
     /// idempotent.
-    #[must_use]
     pub fn reconnect(&self) -> Action {
         Action(Verdict::Retry)
     }
 
     /// Reconnects after exactly this delay, this once. It is consent to send a request again that
     /// is not idempotent.
-    #[must_use]
     pub fn reconnect_after(&self, delay: Duration) -> Action {
         Action(Verdict::RetryAfter(delay))
     }
 
     /// Ends it: [`Finished::Ended`](crate::Finished::Ended).
-    #[must_use]
     pub fn finish(&self) -> Action {
         Action(Verdict::GiveUp)
     }

@@ -251,13 +251,20 @@ impl Driver {
         if !orders.interrupted && !resumed {
             return;
         }
-        let disconnected = self.session.is_open();
+        let disconnected = self.session.is_open() || self.owes_disconnected();
         self.outbox.clear();
-        self.session.interrupted(paused);
+        self.session.interrupted(paused, self.timer.now());
         self.failure = None;
         if disconnected {
             self.outbox.push_back(Step::Signal(Signal::Disconnected));
         }
+    }
+
+    /// The connection ended by itself, and that was not told yet.
+    fn owes_disconnected(&self) -> bool {
+        self.outbox
+            .iter()
+            .any(|step| matches!(step, Step::Signal(Signal::Disconnected)))
     }
 
     fn connect(&mut self) -> Turn {
@@ -332,11 +339,17 @@ impl Driver {
         let Poll::Ready(progress) = progress else {
             return self.poll_clock(cx);
         };
+        if self.shared.is_interrupted() {
+            return Poll::Ready(None); // given up while it was polled: what came of it is too late
+        }
         match progress {
             Progress::Request(Ok(request)) => self.asked(request),
             Progress::Request(Err(error)) => self.ended(Err(Error::Request(error))),
             Progress::Response(Ok(response)) => self.judge(response),
-            Progress::Response(Err(error)) => self.ended(Err(Error::from_fetch(error))),
+            Progress::Response(Err(error)) => {
+                let error = Error::from_fetch(error, self.asked_url.as_ref());
+                self.ended(Err(error))
+            }
             Progress::Refusal(response, body) => self.refused(&response, body),
             Progress::Chunk(chunk) => {
                 let now = self.timer.now();
@@ -371,6 +384,9 @@ impl Driver {
             if let Err(error) = validate(&head) {
                 return self.ended(Err(Error::Validate(error)));
             }
+            if self.shared.is_interrupted() {
+                return Poll::Ready(None);
+            }
         }
         self.session.opened(self.timer.now());
         self.feed
@@ -398,6 +414,9 @@ impl Driver {
                 }
                 if self.calls.until.as_mut().is_some_and(|until| until(&event)) {
                     return self.over(Ok(Finished::Done));
+                }
+                if self.shared.is_interrupted() {
+                    return Poll::Ready(None); // not even one already parsed
                 }
                 Signal::Event(event)
             }

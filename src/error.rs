@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode, Url};
 
 use crate::parser::EventTooLarge;
 use crate::session::End;
@@ -276,18 +276,18 @@ impl Error {
         }
     }
 
-    /// A request that was sent, or was to be, brought no response.
-    pub(crate) fn from_fetch(error: BoxError) -> Self {
+    /// A request that was sent, or was to be, to this URL brought no response.
+    pub(crate) fn from_fetch(error: BoxError, asked: Option<&Url>) -> Self {
+        // A redirect to a scheme that is not HTTP is a builder's error too, about its target.
+        let redirected = reqwest_errors(&*error)
+            .filter(|error| error.is_builder())
+            .any(|error| error.url().is_some_and(|url| Some(url) != asked));
         let error = without_url(error);
-        let is = |what: fn(&reqwest::Error) -> bool| {
-            chain(&*error)
-                .filter_map(|cause| cause.downcast_ref())
-                .any(what)
-        };
-        if is(reqwest::Error::is_builder) {
-            Self::InvalidRequest(error)
-        } else if is(reqwest::Error::is_redirect) {
+        let is = |what: fn(&reqwest::Error) -> bool| reqwest_errors(&*error).any(what);
+        if redirected || is(reqwest::Error::is_redirect) {
             Self::Redirect(error)
+        } else if is(reqwest::Error::is_builder) {
+            Self::InvalidRequest(error)
         } else if chain(&*error).any(is_connect) && chain(&*error).any(is_certificate) {
             Self::Certificate(error)
         } else {
@@ -317,6 +317,12 @@ fn chain<'a>(
             None => error.source(),
         }
     })
+}
+
+fn reqwest_errors<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a reqwest::Error> {
+    chain(error).filter_map(|cause| cause.downcast_ref())
 }
 
 fn causes(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
@@ -389,7 +395,7 @@ mod tests {
     fn a_certificate_is_final_only_where_the_connection_failed() {
         let text = "invalid peer certificate: UnknownIssuer";
         assert!(matches!(
-            Error::from_fetch(text.into()),
+            Error::from_fetch(text.into(), None),
             Error::NoResponse(_)
         ));
     }

@@ -207,6 +207,11 @@ impl Shared {
         })
     }
 
+    /// Whether the connection was given up since the last look.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.ordered.load(Ordering::Acquire) && self.lock().interrupted
+    }
+
     pub(crate) fn take_link(&self) -> Option<Link> {
         self.lock().link.take()
     }

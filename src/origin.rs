@@ -47,7 +47,7 @@ pub(crate) enum Origin {
     /// A bare URL, by the default client.
     Url(String),
     /// One request, cloned for each attempt as long as it can be.
-    Request(Client, Template),
+    Request(Client, Box<Template>),
     /// The caller is asked each time.
     Factory(Box<Factory>),
 }
@@ -56,10 +56,11 @@ pub(crate) enum Template {
     Cloneable(Request),
     Once(Request),
     Invalid(reqwest::Error),
-    Spent,
+    Spent { idempotent: bool },
 }
 
 /// What there is for an attempt.
+#[allow(clippy::large_enum_variant)] // it lives for a moment
 pub(crate) enum Next {
     Request(Client, Request),
     Asked(BoxFuture<Result<RequestBuilder, BoxError>>),
@@ -75,7 +76,7 @@ impl Origin {
             Ok(request) => Template::Once(request),
             Err(error) => Template::Invalid(error),
         };
-        Self::Request(client, template)
+        Self::Request(client, Box::new(template))
     }
 
     pub(crate) fn factory<F, Fut>(mut factory: F) -> Self
@@ -107,10 +108,11 @@ impl Origin {
         let (idempotent, available) = match self {
             Self::Url(_) => (Some(true), true),
             Self::Factory(_) => (None, true),
-            Self::Request(_, Template::Cloneable(request)) => {
-                (Some(request.method().is_idempotent()), true)
-            }
-            Self::Request(..) => (None, false),
+            Self::Request(_, template) => match &**template {
+                Template::Cloneable(request) => (Some(request.method().is_idempotent()), true),
+                Template::Spent { idempotent } => (Some(*idempotent), false),
+                Template::Once(_) | Template::Invalid(_) => (None, false),
+            },
         };
         NextRequest {
             idempotent,
@@ -120,7 +122,10 @@ impl Origin {
 
     /// The ID that the caller set as a header, by hand.
     pub(crate) fn last_event_id(&self) -> Option<String> {
-        let Self::Request(_, Template::Cloneable(request) | Template::Once(request)) = self else {
+        let Self::Request(_, template) = self else {
+            return None;
+        };
+        let (Template::Cloneable(request) | Template::Once(request)) = &**template else {
             return None;
         };
         let value = request.headers().get("last-event-id")?;
@@ -140,10 +145,11 @@ impl Template {
             let clone = request.try_clone();
             return Ok(clone.map_or(Next::Spent, |clone| Next::Request(client.clone(), clone)));
         }
-        match std::mem::replace(self, Self::Spent) {
+        let idempotent = matches!(self, Self::Once(request) if request.method().is_idempotent());
+        match std::mem::replace(self, Self::Spent { idempotent }) {
             Self::Once(request) => Ok(Next::Request(client.clone(), request)),
             Self::Invalid(error) => Err(Error::invalid_request(error)),
-            Self::Cloneable(_) | Self::Spent => Ok(Next::Spent),
+            Self::Cloneable(_) | Self::Spent { .. } => Ok(Next::Spent),
         }
     }
 }

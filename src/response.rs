@@ -109,8 +109,7 @@ fn essence(headers: &HeaderMap) -> Option<String> {
         .iter()
         .flat_map(split_values)
         .filter_map(|value| parse_essence(&value))
-        .filter(|essence| essence != "*/*")
-        .next_back()
+        .rfind(|essence| essence != "*/*")
 }
 
 /// `text/plain; charset=utf-8` is `text/plain`.

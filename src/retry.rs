@@ -207,6 +207,12 @@ impl RetryPolicy {
     /// Whether a request whose method is not idempotent (POST, PATCH: RFC 9110, section 9.2.2) may
     /// be sent again although the server may have acted on the last one. Default: no, for it may
     /// be a paid answer, or an order.
+    ///
+    /// Without it such a request is repeated only after an error in connecting, 425, 429, or 503
+    /// with `Retry-After`, from the URL that was asked. There is one gap: where the server answers
+    /// a POST with a 303, and the redirect leads back to the same URL or to a port that refuses,
+    /// reqwest does not tell that there was a redirect. Whoever posts to such a server should give
+    /// the client `reqwest::redirect::Policy::none()`.
     #[must_use]
     pub fn replay_non_idempotent(mut self, replay: bool) -> Self {
         self.replay_non_idempotent = replay;
@@ -274,7 +280,7 @@ impl RetryPolicy {
 /// Saturates where the product is beyond what a `Duration` holds.
 fn times(duration: Duration, factor: f64) -> Duration {
     // Zero times infinity is not a number; here it is zero.
-    if duration.is_zero() || !(factor > 0.0) {
+    if duration.is_zero() || factor <= 0.0 || factor.is_nan() {
         return Duration::ZERO;
     }
     Duration::try_from_secs_f64(duration.as_secs_f64() * factor).unwrap_or(Duration::MAX)

@@ -383,9 +383,10 @@ impl Session {
         }
     }
 
-    /// The connection, or the wait for it, was given up by the caller.
-    pub(crate) fn interrupted(&mut self, paused: bool) {
+    /// The connection, or the wait for it, was given up by the caller. What it had brought counts.
+    pub(crate) fn interrupted(&mut self, paused: bool, now: Duration) {
         if self.phase != Phase::Over {
+            self.forget_failures_on_progress(now);
             self.phase = if paused { Phase::Paused } else { Phase::Due };
         }
     }
@@ -860,7 +861,7 @@ mod tests {
                 Outcome::Retry { .. }
             ));
             assert_eq!(session.begin(false, SECOND), Ok(()));
-            session.interrupted(false);
+            session.interrupted(false, SECOND);
             assert_eq!(session.begin(false, SECOND), Err(Refusal::NotIdempotent));
         }
         let mut session = session(RetryPolicy::default().replay_non_idempotent(true));
@@ -1019,7 +1020,7 @@ mod tests {
         assert_eq!(session.answer(Verdict::Retry, SECOND), Outcome::GiveUp);
         assert_eq!(session.phase(), Phase::Due);
         session.over();
-        session.interrupted(true);
+        session.interrupted(true, SECOND);
         assert_eq!(session.phase(), Phase::Over);
     }
 }

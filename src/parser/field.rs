@@ -51,7 +51,7 @@ impl<'a> Line<'a> {
     /// integer in base ten, and set the event stream's reconnection time to that integer.
     /// Otherwise, ignore the field."
     ///
-    /// Two values the standard leaves open are ignored: the empty one, and one past `u64`.
+    /// The standard leaves two values open: the empty one is ignored, one past `u64` is its end.
     fn retry(value: &'a [u8]) -> Self {
         if value.is_empty() {
             return Self::Ignored;
@@ -84,5 +84,6 @@ pub(super) fn without_space(value: &[u8]) -> &[u8] {
 
 fn push_digit(number: u64, &byte: &u8) -> Option<u64> {
     let digit = char::from(byte).to_digit(10)?;
-    number.checked_mul(10)?.checked_add(digit.into())
+    // Past the end it is the end: never a shorter time than the server asked for.
+    Some(number.saturating_mul(10).saturating_add(digit.into()))
 }

@@ -16,8 +16,8 @@ pub enum Frame<'a> {
     /// to keep the connection alive: they are no events, but they show that the server is there.
     Comment(&'a str),
     /// The server asks for this reconnection time. It counts from its own line's end, with or
-    /// without an event. Values that are not only digits, or too large for a `u64` of
-    /// milliseconds, are ignored.
+    /// without an event. Values that are not only digits are ignored; one too large for a `u64` of
+    /// milliseconds counts as the largest.
     Retry(Duration),
     /// A block without data has set the last event ID to this: there is no event to carry it.
     /// Not given if the ID is what it was.
