@@ -51,7 +51,7 @@ parses_to! {
     retry_within_an_event, "data: a\nretry:30\ndata: b\n\n", [Given::Retry(30), event("a\nb")];
     retry_leading_zeros, "retry: 0000000000000000000000000000007\nretry: 0\n", [Given::Retry(7), Given::Retry(0)];
     retry_bad, "retry\nretry:\nretry: \nretry:  1\nretry: 1 \nretry: +1\nretry: -1\nretry: 1.0\nretry: 1e3\nretry: \u{661}\n", [];
-    retry_largest, "retry: 18446744073709551615\nretry: 18446744073709551616\n", [Given::Retry(u64::MAX)];
+    retry_largest, "retry: 18446744073709551615\nretry: 18446744073709551616\n", [Given::Retry(u64::MAX), Given::Retry(u64::MAX)];
     byte_order_mark, b"\xEF\xBB\xBFdata: a\n\n", [event("a")];
     one_byte_order_mark, b"\xEF\xBB\xBF\xEF\xBB\xBFdata: a\n\ndata: b\n\n", [event("b")];
     byte_order_mark_before_blank_line, b"\xEF\xBB\xBF\n\r\ndata: a\n\n", [event("a")];

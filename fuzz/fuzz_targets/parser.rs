@@ -90,7 +90,7 @@ fn model(body: &[u8]) -> Outcome {
             "event" => event_type = value.to_owned(),
             "id" if !value.contains('\0') => id = value.to_owned(),
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                outcome.retries.extend(value.parse::<u64>()); // past it: our choice is to ignore
+                outcome.retries.push(value.parse().unwrap_or(u64::MAX)); // past the end: the end
             }
             _ => {}
         }
