@@ -1,0 +1,233 @@
+//! What the tests of the client share: sources on the scripted servers, and short words for what comes out of them.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file compiles its own copy of this module and uses a part of it"
+)]
+
+use std::{
+    collections::VecDeque,
+    error::Error as StdError,
+    pin::Pin,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use fetch_event_source::{Error, Event, EventSource, EventStream, RetryPolicy, Signal, Signals};
+use futures_util::{Stream, StreamExt};
+
+use crate::support::{MemoryServer, Recorded, Server, ServerCore};
+
+/// Longer than any delay under test: where nothing is to happen, nothing happens for so long.
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a close may take to reach the server's side of a real socket.
+pub const AT_ONCE: Duration = Duration::from_millis(200);
+
+pub const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+pub const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// [`RetryPolicy::standard`], with every delay that a server asks for.
+pub fn standard() -> RetryPolicy {
+    RetryPolicy::standard().server_delay_bounds(Duration::ZERO..)
+}
+
+/// A source on a server without sockets, by the standard's policy.
+pub fn in_memory(server: &MemoryServer) -> EventSource {
+    EventSource::get(server.url("/s"))
+        .fetch(server.fetch())
+        .retry(standard())
+}
+
+/// A source on a server with real sockets, by the standard's policy.
+pub fn over_tcp(server: &Server) -> EventSource {
+    EventSource::new(http().get(server.url("/s"))).retry(standard())
+}
+
+/// A client that dials for each request, and asks no proxy of the machine's.
+pub fn http() -> reqwest::Client {
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+        reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .build()
+            .expect("a client")
+    });
+    CLIENT.clone()
+}
+
+/// What comes out of a source until its end, in words; the end is the last of them.
+pub async fn told(mut signals: Signals) -> Vec<String> {
+    let mut words = Vec::new();
+    while let Some(item) = signals.next().await {
+        match item {
+            Ok(signal) => words.push(word(&signal)),
+            Err(error) => words.push(format!("failed: {}", kind(&error))),
+        }
+    }
+    if let Some(finished) = signals.finished() {
+        words.push(format!("finished: {finished:?}"));
+    }
+    words
+}
+
+/// The next so many signals, in words.
+pub async fn next_words(signals: &mut Signals, count: usize) -> Vec<String> {
+    let mut words = Vec::new();
+    for _ in 0..count {
+        words.push(word(&next(signals).await));
+    }
+    words
+}
+
+/// A signal in words.
+pub fn word(signal: &Signal) -> String {
+    match signal {
+        Signal::Open(_) => "open".to_owned(),
+        Signal::Event(event) => format!("event {}", event.data()),
+        Signal::Comment(text) => format!("comment {text}"),
+        Signal::ReconnectionTime(time) => format!("reconnection time {time:?}"),
+        Signal::Disconnected => "disconnected".to_owned(),
+        Signal::UnsendableId(id) => format!("unsendable {id:?}"),
+        Signal::Retrying {
+            error,
+            delay,
+            retries,
+        } => {
+            let reason = error.as_ref().map_or("a clean end", |error| kind(error));
+            format!("retry {retries} in {delay:?} after {reason}")
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// An error in words.
+pub fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::NoResponse(_) if error.is_connect() => "no connection",
+        Error::NoResponse(_) => "no response",
+        Error::ResponseTimeout(_) => "response timeout",
+        Error::IdleTimeout(_) => "idle timeout",
+        Error::EventTimeout(_) => "event timeout",
+        Error::Disconnected(_) => "a cut",
+        Error::Incomplete => "incomplete",
+        Error::Status(_) => "a status",
+        Error::ContentType(_) => "a content type",
+        Error::EventTooLarge(_) => "too large",
+        Error::Hook(_) => "a hook",
+        Error::NotReplayed { .. } => "not replayed",
+        Error::NotCloneable { .. } => "not cloneable",
+        _ => "another error",
+    }
+}
+
+/// The next item of a stream that goes on.
+pub async fn next<T>(stream: &mut (impl Stream<Item = Result<T, Error>> + Unpin)) -> T {
+    let item = stream.next().await.expect("the stream to go on");
+    item.expect("no error")
+}
+
+/// The data of the next event.
+pub async fn next_data(events: &mut EventStream) -> String {
+    next(events).await.into_data()
+}
+
+/// All events until the end, which is no error.
+pub async fn all(mut events: EventStream) -> Vec<Event> {
+    let mut all = Vec::new();
+    while let Some(event) = events.next().await {
+        all.push(event.expect("no error"));
+    }
+    all
+}
+
+/// The data of all events until the end, which is no error.
+pub async fn all_data(events: EventStream) -> Vec<String> {
+    let events = all(events).await;
+    events.into_iter().map(Event::into_data).collect()
+}
+
+/// How long after each connection's end the next request came.
+pub fn gaps(server: &ServerCore) -> Vec<Duration> {
+    let requests = server.requests();
+    requests
+        .windows(2)
+        .map(|pair| pair[1].arrived_at() - pair[0].closed_at().expect("one connection at a time"))
+        .collect()
+}
+
+/// The values of the `Last-Event-ID` header lines of each request, in order.
+pub fn sent_ids(server: &ServerCore) -> Vec<Vec<String>> {
+    server.requests().iter().map(sent_id).collect()
+}
+
+/// The values of a request's `Last-Event-ID` header lines.
+pub fn sent_id(request: &Recorded) -> Vec<String> {
+    let values = request.header_values("last-event-id");
+    let text = |value| String::from_utf8(value).expect("UTF-8");
+    values.into_iter().map(text).collect()
+}
+
+/// Polls once, as an executor would; the waker is remembered, and tells whether it was woken.
+pub fn poll_once<S: Stream + Unpin>(stream: &mut S, woken: &Arc<Woken>) -> Poll<Option<S::Item>> {
+    let waker = Waker::from(Arc::clone(woken));
+    Pin::new(stream).poll_next(&mut Context::from_waker(&waker))
+}
+
+/// A waker that only remembers.
+#[derive(Default)]
+pub struct Woken(AtomicBool);
+
+impl Woken {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Whether it was woken since the last look.
+    pub fn take(&self) -> bool {
+        self.0.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A list that hooks and functions of a source can write to, wherever they run.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<Mutex<VecDeque<String>>>);
+
+impl Log {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn add(&self, line: impl Into<String>) {
+        self.0.lock().expect("no panic").push_back(line.into());
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().expect("no panic").iter().cloned().collect()
+    }
+}
+
+/// An error and what is behind it.
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
