@@ -1,5 +1,6 @@
 //! TLS: a certificate that nobody vouches for is final, one that the client trusts is not in the way.
 #![cfg(feature = "default-tls")]
+#![allow(clippy::unwrap_used)] // a server that cannot be set up is a failed test
 
 mod support;
 

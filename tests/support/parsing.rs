@@ -35,7 +35,7 @@ impl From<Frame<'_>> for Given {
         match frame {
             Frame::Event(event) => event.into(),
             Frame::Comment(text) => Self::Comment(text.to_owned()),
-            Frame::Retry(time) => Self::Retry(time.as_millis().try_into().unwrap()),
+            Frame::Retry(time) => Self::Retry(u64::try_from(time.as_millis()).expect("fits")),
             Frame::LastEventId(id) => Self::LastEventId(id.to_owned()),
             other => panic!("a new kind of frame: {other:?}"),
         }
