@@ -170,7 +170,7 @@ fn compare(rounds: u64, limit: impl Fn(&mut Random) -> usize) {
         let expected = Model::run(&body, limit);
         let mut cuts = vec![random.cut(body.len()), random.cut(body.len())];
         cuts.push((0..body.len()).map(|i| i..i + 1).collect());
-        cuts.push(vec![0..body.len()]);
+        cuts.push(std::iter::once(0..body.len()).collect());
         for cut in cuts {
             let given = parse(parser.clone(), cut.iter().map(|chunk| &body[chunk.clone()]));
             assert_eq!(
