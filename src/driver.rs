@@ -230,7 +230,7 @@ impl Driver {
             Phase::Asking | Phase::Requesting { .. } | Phase::Refused { .. } => self.poll_link(cx),
             Phase::Open { .. } => self.poll_open(cx),
             Phase::Waiting { .. } => self.wait(cx),
-            Phase::Ended { .. } | Phase::Paused | Phase::Over => {
+            Phase::Ended { .. } | Phase::Paused { .. } | Phase::Over => {
                 self.timer.disarm();
                 Poll::Pending
             }
@@ -247,7 +247,7 @@ impl Driver {
     /// The connection is gone already: the handle dropped it.
     fn obey(&mut self, orders: Orders) {
         let paused = orders.intent == Intent::Pause;
-        let resumed = !paused && self.session.phase() == Phase::Paused;
+        let resumed = !paused && matches!(self.session.phase(), Phase::Paused { .. });
         if !orders.interrupted && !resumed {
             return;
         }

@@ -178,7 +178,9 @@ pub(crate) enum Phase {
     Waiting {
         until: Duration,
     },
-    Paused,
+    Paused {
+        since: Duration,
+    },
     Over,
 }
 
@@ -383,12 +385,26 @@ impl Session {
         }
     }
 
-    /// The connection, or the wait for it, was given up by the caller. What it had brought counts.
+    /// The connection, the wait for it, or a pause was ended by the caller. What the connection had
+    /// brought counts, the time of a pause does not.
     pub(crate) fn interrupted(&mut self, paused: bool, now: Duration) {
-        if self.phase != Phase::Over {
-            self.forget_failures_on_progress(now);
-            self.phase = if paused { Phase::Paused } else { Phase::Due };
+        if self.phase == Phase::Over {
+            return;
         }
+        self.forget_failures_on_progress(now);
+        let mut since = now;
+        if let Phase::Paused { since: before } = self.phase {
+            since = before;
+        }
+        if paused {
+            self.phase = Phase::Paused { since };
+            return;
+        }
+        let pause = now.saturating_sub(since);
+        self.failing_since = self
+            .failing_since
+            .map(|failing| failing.saturating_add(pause));
+        self.phase = Phase::Due;
     }
 
     pub(crate) fn over(&mut self) {
@@ -772,6 +788,23 @@ mod tests {
     fn outcome_of_reset(session: &mut Session, now: Duration) -> Outcome {
         connect(session, now);
         outcome(session, RESET, REPEATABLE, now)
+    }
+
+    #[test]
+    fn a_pause_does_not_count_as_time_of_failure() {
+        let mut session = session(RetryPolicy::persistent().max_elapsed(SECOND * 60));
+        connect(&mut session, Duration::ZERO);
+        outcome(&mut session, RESET, REPEATABLE, Duration::ZERO);
+        session.interrupted(true, SECOND);
+        session.interrupted(true, SECOND * 500);
+        session.interrupted(false, SECOND * 1001);
+        connect(&mut session, SECOND * 1001);
+        let first = outcome(&mut session, RESET, REPEATABLE, SECOND * 1050);
+        assert!(matches!(first, Outcome::Retry { retries: 2, .. }));
+        assert_eq!(
+            outcome_of_reset(&mut session, SECOND * 1070),
+            Outcome::GiveUp
+        );
     }
 
     #[test]

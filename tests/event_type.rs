@@ -1,4 +1,5 @@
 //! `Event`: what it says, and how it is written.
+#![allow(clippy::unwrap_used)] // what cannot be set up is a failed test
 
 #[path = "support/parsing.rs"]
 mod parsing;

@@ -1,4 +1,5 @@
 //! The conformance vectors, each cut in every way.
+#![allow(clippy::unwrap_used)] // what cannot be set up is a failed test
 
 #[path = "support/parsing.rs"]
 mod parsing;
