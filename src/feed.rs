@@ -53,19 +53,17 @@ impl<B: AsRef<[u8]>> Feed<B> {
     /// The next item, `None` if another chunk is needed. Comments cost next to nothing if they are
     /// not wanted.
     pub(crate) fn next(&mut self, with_comments: bool) -> Result<Option<Item>, EventTooLarge> {
-        while let Some(step) = self.step()? {
-            if with_comments || !matches!(step, Step::Comment(_)) {
-                return Ok(Some(self.item(step)));
-            }
+        let step = self.step(with_comments)?;
+        if step.is_none() {
+            self.chunk = None;
         }
-        self.chunk = None;
-        Ok(None)
+        Ok(step.map(|step| self.item(step)))
     }
 
-    fn step(&mut self) -> Result<Option<Step>, EventTooLarge> {
+    fn step(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
         let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
         let mut rest = chunk.get(self.used..).unwrap_or_default();
-        let step = self.parser.step(&mut rest);
+        let step = self.parser.step(&mut rest, with_comments);
         self.used = chunk.len() - rest.len();
         step
     }

@@ -1,5 +1,6 @@
 //! `Event`: what it says, and how it is written.
-#![allow(clippy::unwrap_used)] // what cannot be set up is a failed test
+
+#![allow(clippy::unwrap_used)]
 
 #[path = "support/parsing.rs"]
 mod parsing;

@@ -1,5 +1,7 @@
 //! `events()`: a stream of bytes to a stream of events.
 
+#![allow(clippy::unwrap_used)]
+
 use std::cell::Cell;
 use std::io;
 use std::marker::PhantomPinned;

@@ -1,5 +1,7 @@
 //! What the parser gives, input by input, each cut in every way.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "support/parsing.rs"]
 mod parsing;
 
@@ -88,6 +90,18 @@ fn lines_of_every_length() {
             let given = parsing::parse(Parser::new(), input.as_bytes().chunks(size)).0;
             assert_eq!(given, expected, "{length} in chunks of {size}");
         }
+    }
+}
+
+/// What a long line has made of the window is given back between chunks, with an event in it.
+#[test]
+fn event_unfinished_when_memory_is_given_back() {
+    let input = format!("{}\ndata: a\n\nevent: t\ndata: b\n\n", "x".repeat(10_000));
+    for rest in 1..12 {
+        let (most, last) = input.split_at(input.len() - rest);
+        let chunks = [most.as_bytes(), b"", last.as_bytes()];
+        let given = parsing::parse(Parser::new(), chunks).0;
+        assert_eq!(given, [event("a"), typed("t", "b", "")]);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The parser against a naive model of the standard, on random token soup, with and without
 //! a limit, cut at random.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "support/parsing.rs"]
 mod parsing;
 

@@ -1,5 +1,7 @@
 //! A parser over several connections.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "support/parsing.rs"]
 mod parsing;
 

@@ -1,5 +1,6 @@
 //! The conformance vectors, each cut in every way.
-#![allow(clippy::unwrap_used)] // what cannot be set up is a failed test
+
+#![allow(clippy::unwrap_used)]
 
 #[path = "support/parsing.rs"]
 mod parsing;

@@ -66,7 +66,7 @@ impl Block {
     }
 
     /// "Process the field", or dispatch.
-    #[inline]
+    #[inline(always)]
     pub(super) fn line(&mut self, text: &str, line: Span) -> Option<Step> {
         match Line::parse(line.of_bytes(text)) {
             Line::Blank => return self.dispatch(),
@@ -82,7 +82,7 @@ impl Block {
 
     /// "Append the field value to the data buffer, then append a single U+000A LINE FEED (LF)
     /// character to the data buffer."
-    #[inline]
+    #[inline(always)]
     fn push_data(&mut self, text: &str, value: Span) {
         if !self.has_data() {
             self.data_span = Some(value);
@@ -94,7 +94,7 @@ impl Block {
     }
 
     /// "Dispatch the event", whose first step commits the ID, data or no data.
-    #[inline]
+    #[inline(always)]
     fn dispatch(&mut self) -> Option<Step> {
         let new_id = self.last_event_id.commit();
         // "If the data buffer is an empty string, set the data buffer and the event type buffer to
@@ -133,14 +133,15 @@ impl Block {
     /// Copies what is still in the text, which is about to go.
     #[inline]
     pub(super) fn keep(&mut self, text: &str) {
-        self.keep_data(text);
+        if self.data_span.is_some() {
+            self.keep_data(text);
+        }
         if let Some(event_type) = self.event_type_span.take() {
             self.event_type.clear();
             self.event_type.push_str(event_type.of(text));
         }
     }
 
-    #[inline]
     fn keep_data(&mut self, text: &str) {
         if let Some(data) = self.data_span.take() {
             self.data.push_str(data.of(text));

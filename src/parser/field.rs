@@ -19,7 +19,7 @@ impl<'a> Line<'a> {
     /// Reads a line without its end.
     ///
     /// Field names are compared literally: "with no case folding performed".
-    #[inline]
+    #[inline(always)]
     pub(super) fn parse(line: &'a [u8]) -> Self {
         let Some(first) = line.first() else {
             // "If the line is empty (a blank line): Dispatch the event"
@@ -39,7 +39,7 @@ impl<'a> Line<'a> {
 
     /// "If the field value does not contain U+0000 NULL, then set the last event ID buffer to the
     /// field value. Otherwise, ignore the field."
-    #[inline]
+    #[inline(always)]
     fn id(value: &'a [u8]) -> Self {
         if value.iter().fold(false, |any, &byte| any | (byte == 0)) {
             return Self::Ignored;
@@ -64,7 +64,7 @@ impl<'a> Line<'a> {
 }
 
 /// The field whose line goes on with `rest` after the name.
-#[inline]
+#[inline(always)]
 fn field<'a>(rest: Option<&'a [u8]>, known: impl FnOnce(&'a [u8]) -> Line<'a>) -> Line<'a> {
     match rest {
         Some([b':', value @ ..]) => known(without_space(value)),
@@ -77,7 +77,7 @@ fn field<'a>(rest: Option<&'a [u8]>, known: impl FnOnce(&'a [u8]) -> Line<'a>) -
 }
 
 /// "If value starts with a U+0020 SPACE character, remove it from value."
-#[inline]
+#[inline(always)]
 pub(super) fn without_space(value: &[u8]) -> &[u8] {
     value.strip_prefix(b" ").unwrap_or(value)
 }

@@ -4,7 +4,7 @@
 const GROUP: usize = u64::BITS as usize;
 
 /// Finds the line ends in a text that grows, looking at each byte once.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct LineEnds {
     /// A bit for each line end not given yet of the 64 bytes before `looked_at`.
     found: u64,
@@ -12,16 +12,8 @@ pub(super) struct LineEnds {
 }
 
 impl LineEnds {
-    /// Looks at no byte before `index`.
-    pub(super) fn at(index: usize) -> Self {
-        Self {
-            found: 0,
-            looked_at: index,
-        }
-    }
-
     /// The index of the next CR or LF of the text.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self, text: &[u8]) -> Option<usize> {
         while self.found == 0 {
             if self.looked_at >= text.len() {

@@ -48,8 +48,8 @@ const LONG_LINE: usize = WINDOW / 2;
 /// How many bytes of a long line are decoded together: they should stay in the first cache.
 const PIECE: usize = 16 << 10;
 
-/// What fits into this is plain more often than not worth a window: proxies and tests that send
-/// byte by byte.
+/// So few bytes take a short cut if they are plain: servers that flush byte by byte would pay for
+/// a look at a window with each.
 const MORSEL: usize = 4;
 
 /// Between events a buffer keeps this much memory for the next.
@@ -129,6 +129,7 @@ impl Parser {
 
     pub(crate) fn set_last_event_id(&mut self, id: String) {
         self.block = Block::new(LastEventId::new(id));
+        self.near_limit = true;
     }
 
     /// The largest event accepted, in bytes. Default: [`DEFAULT_MAX_EVENT_SIZE`], 16 MiB.
@@ -184,7 +185,7 @@ impl Parser {
         &'p mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<Frame<'p>>, EventTooLarge> {
-        Ok(self.step(input)?.map(|step| self.frame(step)))
+        Ok(self.step(input, true)?.map(|step| self.frame(step)))
     }
 
     #[inline]
@@ -219,41 +220,47 @@ impl Parser {
         text.of(self.text.as_str())
     }
 
-    /// [`next`](Self::next), without the loan.
-    #[inline]
-    pub(crate) fn step(&mut self, input: &mut &[u8]) -> Result<Option<Step>, EventTooLarge> {
+    /// [`next`](Self::next), without the loan. Comments may be passed over.
+    ///
+    /// The hot loop, with all that belongs to every line. What a chunk costs is apart, in
+    /// [`refill`](Self::refill).
+    #[inline(always)]
+    pub(crate) fn step(
+        &mut self,
+        input: &mut &[u8],
+        with_comments: bool,
+    ) -> Result<Option<Step>, EventTooLarge> {
         self.block.end_dispatch();
         if (1..=MORSEL).contains(&input.len()) && self.take_morsel(input) {
             return Ok(None);
         }
-        loop {
-            let step = self.take_lines()?;
-            if step.is_some() || !self.refill(input)? {
+        while !self.text.is_used_up() || self.refill(input)? {
+            let step = self.take_lines(with_comments)?;
+            if step.is_some() {
                 return Ok(step);
             }
         }
+        Ok(None)
     }
 
     /// Takes lines from the text until there is something to tell.
-    #[inline]
-    fn take_lines(&mut self) -> Result<Option<Step>, EventTooLarge> {
-        let text = self.text.as_str();
-        let mut cursor = self.text.cursor();
-        let mut step = None;
-        while step.is_none() {
-            let Some(line) = cursor.next(&self.text) else {
-                break;
-            };
+    #[inline(always)]
+    fn take_lines(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
+        while let Some(line) = self.text.next_line() {
             if self.near_limit && line.len() > self.room() {
                 return self.poison();
             }
-            step = self.block.line(text, line);
+            match self.block.line(self.text.as_str(), line) {
+                None => {}
+                Some(Step::Comment(_)) if !with_comments => {}
+                step => return Ok(step),
+            }
         }
-        self.text.advance(cursor);
-        Ok(step)
+        Ok(None)
     }
 
     /// Takes in more of the input, when no whole line is left; says whether there was any.
+    #[inline(never)]
     fn refill(&mut self, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
         match self.mode {
             Mode::Lines => self.refill_text(input),
@@ -264,7 +271,7 @@ impl Parser {
 
     fn refill_text(&mut self, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
         let unfinished = self.text.unfinished().len();
-        if unfinished > self.room() {
+        if self.near_limit && unfinished > self.room() {
             return self.poison();
         }
         if input.is_empty() {

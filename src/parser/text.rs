@@ -43,20 +43,14 @@ impl Span {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Text {
     text: String,
-    cursor: Cursor,
+    /// Where the next line begins.
+    start: usize,
+    ends: LineEnds,
     decoder: Decoder,
     /// The first character is there, so that no byte order mark can come any more.
     begun: bool,
     /// The text now gone ended with a CR.
     after_cr: bool,
-}
-
-/// Goes through the text line by line.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Cursor {
-    /// Where the next line begins.
-    start: usize,
-    ends: LineEnds,
 }
 
 impl Text {
@@ -65,16 +59,30 @@ impl Text {
         &self.text
     }
 
-    /// Where the lines not yet taken are. The caller works on a copy, and brings it back with
-    /// [`advance`](Self::advance), so that it may live in registers.
-    #[inline]
-    pub(super) fn cursor(&self) -> Cursor {
-        self.cursor
+    /// Takes the next line, if its end is there.
+    ///
+    /// > Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF)
+    /// > character pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE
+    /// > RETURN (CR) character.
+    ///
+    /// A CR ends its line at once: whether an LF follows cannot be known before the server says
+    /// more, and no event should wait for that.
+    #[inline(always)]
+    pub(super) fn next_line(&mut self) -> Option<Span> {
+        let bytes = self.text.as_bytes();
+        loop {
+            let end = self.ends.next(bytes)?;
+            let start = std::mem::replace(&mut self.start, end + 1);
+            if start != end || bytes[end] == b'\r' || !is_after_cr(&bytes[..start], self.after_cr) {
+                return Some(Span { start, end });
+            }
+        }
     }
 
+    /// Whether all line ends in the text were given.
     #[inline]
-    pub(super) fn advance(&mut self, cursor: Cursor) {
-        self.cursor = cursor;
+    pub(super) fn is_used_up(&self) -> bool {
+        self.ends.are_given(&self.text)
     }
 
     /// Appends the bytes, decoded.
@@ -89,7 +97,8 @@ impl Text {
     fn skip_byte_order_mark(&mut self) {
         self.begun = !self.text.is_empty();
         if self.text.starts_with('\u{FEFF}') {
-            self.cursor = Cursor::at('\u{FEFF}'.len_utf8());
+            self.start = '\u{FEFF}'.len_utf8();
+            self.ends.skip_to(self.start);
         }
     }
 
@@ -98,14 +107,14 @@ impl Text {
     #[inline]
     pub(super) fn push_plain(&mut self, bytes: &[u8]) -> bool {
         let plain = self.begun
-            && self.cursor.ends.are_given(&self.text)
+            && self.is_used_up()
             && self.decoder.is_between_characters()
             && bytes
                 .iter()
                 .all(|&byte| byte.is_ascii() && byte != b'\n' && byte != b'\r');
         if plain {
             self.text.extend(bytes.iter().map(|&byte| char::from(byte)));
-            self.cursor.ends.skip_to(self.text.len());
+            self.ends.skip_to(self.text.len());
         }
         plain
     }
@@ -124,24 +133,29 @@ impl Text {
     /// The line whose end is not there yet.
     #[inline]
     pub(super) fn unfinished(&self) -> &str {
-        &self.text[self.cursor.start..]
+        &self.text[self.start..]
     }
 
     /// Drops the line whose end is not there yet.
     pub(super) fn drop_unfinished(&mut self) {
-        self.text.truncate(self.cursor.start);
-        self.cursor = Cursor::at(self.cursor.start);
+        self.text.truncate(self.start);
+        self.ends.skip_to(self.start);
     }
 
     /// Drops the lines that were taken.
     #[inline]
     pub(super) fn drop_taken(&mut self) {
-        let Some(last) = self.cursor.start.checked_sub(1) else {
+        let Some(last) = self.start.checked_sub(1) else {
             return;
         };
         self.after_cr = self.text.as_bytes()[last] == b'\r';
-        self.text.drain(..=last);
-        self.cursor.drop_taken();
+        if self.unfinished().is_empty() {
+            self.text.clear();
+        } else {
+            self.text.drain(..=last);
+        }
+        self.ends.forget(self.start);
+        self.start = 0;
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -153,47 +167,11 @@ impl Text {
         self.drop_taken();
         self.text = String::new();
     }
-
-    /// Whether an LF at the beginning of a line, or of the text, completes the CR before it.
-    #[inline]
-    fn is_after_cr(&self, start: usize) -> bool {
-        match start.checked_sub(1) {
-            Some(last) => self.text.as_bytes()[last] == b'\r',
-            None => self.after_cr,
-        }
-    }
 }
 
-impl Cursor {
-    fn at(start: usize) -> Self {
-        Self {
-            start,
-            ends: LineEnds::at(start),
-        }
-    }
-
-    /// Takes the next line, if its end is there.
-    ///
-    /// > Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF)
-    /// > character pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE
-    /// > RETURN (CR) character.
-    ///
-    /// A CR ends its line at once: whether an LF follows cannot be known before the server says
-    /// more, and no event should wait for that.
-    #[inline]
-    pub(super) fn next(&mut self, text: &Text) -> Option<Span> {
-        let bytes = text.text.as_bytes();
-        loop {
-            let end = self.ends.next(bytes)?;
-            let start = std::mem::replace(&mut self.start, end + 1);
-            if start != end || bytes[end] == b'\r' || !text.is_after_cr(start) {
-                return Some(Span { start, end });
-            }
-        }
-    }
-
-    fn drop_taken(&mut self) {
-        self.ends.forget(self.start);
-        self.start = 0;
-    }
+/// Whether an LF after this text completes a CR: the text's last, or if there is none, that of the
+/// text now gone.
+#[inline(always)]
+fn is_after_cr(text: &[u8], after_cr: bool) -> bool {
+    text.last().map_or(after_cr, |&last| last == b'\r')
 }

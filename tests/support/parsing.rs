@@ -1,6 +1,7 @@
 //! Feeding a parser in every way, and noting down what it gives.
 
 #![allow(dead_code)] // each test file uses a part of it
+#![allow(clippy::unwrap_used)]
 
 use std::ops::Range;
 
@@ -35,7 +36,7 @@ impl From<Frame<'_>> for Given {
         match frame {
             Frame::Event(event) => event.into(),
             Frame::Comment(text) => Self::Comment(text.to_owned()),
-            Frame::Retry(time) => Self::Retry(u64::try_from(time.as_millis()).expect("fits")),
+            Frame::Retry(time) => Self::Retry(time.as_millis().try_into().unwrap()),
             Frame::LastEventId(id) => Self::LastEventId(id.to_owned()),
             other => panic!("a new kind of frame: {other:?}"),
         }
