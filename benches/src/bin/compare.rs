@@ -1,0 +1,171 @@
+//! The ratios: every contestant at every workload, in turns, in one run.
+//!
+//! `--rounds N` (default 31), `--only PART` for the workloads whose name contains it, `--who PART`
+//! for the contestants (to profile one).
+
+use std::hint::black_box;
+
+use fetch_event_source_benches::contestant::{ALL, Contestant, Kind};
+use fetch_event_source_benches::goal::{Goal, geometric_mean};
+use fetch_event_source_benches::part::{Entry, Part, Row};
+use fetch_event_source_benches::rounds::{Racer, interleave};
+use fetch_event_source_benches::workload::{self, Workload};
+use fetch_event_source_benches::{BoxError, option};
+
+fn main() -> Result<(), BoxError> {
+    let rounds = option("--rounds", 31)?;
+    let only: String = option("--only", String::new())?;
+    let who: String = option("--who", String::new())?;
+    let contestants: Vec<Contestant> = ALL
+        .into_iter()
+        .filter(|contestant| contestant.name.contains(&who))
+        .collect();
+    std::panic::set_hook(Box::new(|_| {})); // a peer that panics is in the table
+
+    let rows: Vec<Row> = workload::names()
+        .filter(|name| name.contains(&only))
+        .inspect(|name| eprintln!("{name}"))
+        .filter_map(workload::named)
+        .map(|workload| measure(&contestants, &workload, rounds))
+        .collect();
+    Part::new(rows.clone(), goals(&rows), markdown(&contestants, &rows)).leave("compare")
+}
+
+fn measure(contestants: &[Contestant], workload: &Workload, rounds: usize) -> Row {
+    let checked: Vec<_> = contestants
+        .iter()
+        .map(|contestant| contestant.check(workload))
+        .collect();
+    let mut racers: Vec<Racer<'_>> = contestants
+        .iter()
+        .zip(&checked)
+        .filter_map(|(contestant, checked)| {
+            let first = *checked.as_ref().ok()?;
+            let pass = contestant.pass;
+            let pass = Box::new(move || drop(black_box(pass(black_box(workload)))));
+            Some(Racer { pass, first })
+        })
+        .collect();
+    let mut samples = interleave(&mut racers, rounds).into_iter();
+    let entries = contestants
+        .iter()
+        .zip(&checked)
+        .map(|(contestant, checked)| {
+            let samples = checked.as_ref().ok().and_then(|_| samples.next());
+            Entry {
+                name: contestant.name.into(),
+                kind: kind(contestant).into(),
+                median_ns: samples.as_ref().map(|samples| samples.median()),
+                min_ns: samples.as_ref().map(|samples| samples.min()),
+                samples: samples.map_or(0, |samples| samples.count()),
+                fails: checked.clone().err(),
+            }
+        })
+        .collect();
+    Row {
+        workload: workload.name.into(),
+        group: workload.group.name().into(),
+        chunks: workload.cut.into(),
+        bytes: workload.bytes,
+        events: workload.events,
+        entries,
+    }
+}
+
+fn kind(contestant: &Contestant) -> &'static str {
+    match contestant.kind {
+        Kind::Floor => "floor",
+        Kind::Ours => "ours",
+        Kind::Peer => "peer",
+        Kind::Context => "context",
+    }
+}
+
+fn goals(rows: &[Row]) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for (name, small, other) in [
+        ("Parser", 3.5, 1.4),
+        ("events()", 1.6, 1.15),
+        ("stream()", 1.6, 1.15),
+    ] {
+        for (group, target) in [("small", small), ("other", other)] {
+            let ratios = rows.iter().filter(|row| row.group == group);
+            let mean = geometric_mean(ratios.filter_map(|row| row.ratio(name)));
+            let name = format!("`{name}`, {group}: geometric mean to the fastest peer");
+            goals.push(Goal::at_least(name, mean, target, "×"));
+        }
+        let worst = rows
+            .iter()
+            .filter_map(|row| Some((row.ratio(name)?, &row.workload)))
+            .min_by(|a, b| a.0.total_cmp(&b.0));
+        if let Some((ratio, workload)) = worst {
+            goals.push(Goal::at_least(
+                format!("`{name}` at its worst: {workload}"),
+                ratio,
+                1.0,
+                "×",
+            ));
+        }
+    }
+    let callbacks = geometric_mean(rows.iter().filter(|row| row.group == "small").filter_map(
+        |row| Some(row.median_ns("stream(), unread")? / row.median_ns("run(), empty on_message")?),
+    ));
+    goals.push(Goal::at_least(
+        "`run()` to `stream()`, small: geometric mean",
+        callbacks,
+        0.95,
+        "×",
+    ));
+    goals
+}
+
+fn markdown(contestants: &[Contestant], rows: &[Row]) -> String {
+    let mut text = String::from("### GB/s, median\n\n| workload | chunks | MB |");
+    for contestant in contestants {
+        text += &format!(" {} |", contestant.name);
+    }
+    text += &format!("\n|---|---|--:|{}\n", "--:|".repeat(contestants.len()));
+    for row in rows {
+        let Row {
+            workload,
+            chunks,
+            bytes,
+            ..
+        } = row;
+        text += &format!("| {workload} | {chunks} | {:.1} |", *bytes as f64 / 1e6);
+        for entry in &row.entries {
+            let cell = match &entry.fails {
+                Some(why) => format!("fails: {why}"),
+                None => speed(row.speed(&entry.name)),
+            };
+            text += &format!(" {cell} |");
+        }
+        text.push('\n');
+    }
+    text += "\n### To the fastest peer\n\n| workload | group | fastest peer | `Parser` | `events()` | `stream()` | `Parser` to memchr + simdutf8 | `run()` to `stream()` | `stream()` to sse-stream over the same body |\n|---|---|---|--:|--:|--:|--:|--:|--:|\n";
+    for row in rows {
+        let peer = row.fastest_peer().map_or("none", |entry| &entry.name);
+        text += &format!("| {} | {} | {peer} |", row.workload, row.group);
+        let to = |a: &str, b: &str| Some(row.median_ns(b)? / row.median_ns(a)?);
+        for ratio in [
+            row.ratio("Parser"),
+            row.ratio("events()"),
+            row.ratio("stream()"),
+            to("Parser", "memchr + simdutf8"),
+            to("run(), empty on_message", "stream(), unread"),
+            to("stream()", "sse-stream over reqwest body"),
+        ] {
+            text += &ratio.map_or(" – |".into(), |ratio| format!(" {ratio:.2} |"));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn speed(gigabytes: Option<f64>) -> String {
+    gigabytes.map_or("–".into(), |speed| match speed {
+        ..0.1 => format!("{speed:.4}"),
+        ..10.0 => format!("{speed:.2}"),
+        _ => format!("{speed:.0}"),
+    })
+}

@@ -1,0 +1,272 @@
+//! End to end: tokens over the loopback, one connection at a time, the server in another thread
+//! with a body made before, the client on a current-thread runtime. The wall rate, and what the
+//! client's thread takes of the processor.
+//!
+//! `--rounds N` (default 20), `--events N` (default 200 000), `--chunked` for HTTP chunks of 16 KiB
+//! in place of a content length.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::{Pin, pin};
+use std::time::Instant;
+
+use cpu_time::ThreadTime;
+use fetch_event_source::{EventSource, RetryPolicy, events};
+use futures_util::StreamExt;
+use serde::Serialize;
+
+use fetch_event_source_benches::contestant::raw_event;
+use fetch_event_source_benches::goal::Goal;
+use fetch_event_source_benches::part::Part;
+use fetch_event_source_benches::rounds::Samples;
+use fetch_event_source_benches::tally::Tally;
+use fetch_event_source_benches::{BoxError, flag, option, server, workload};
+
+type Pass = Pin<Box<dyn Future<Output = Result<Tally, BoxError>>>>;
+type Contestant = (&'static str, fn(&Clients) -> Pass);
+
+/// Both generations of reqwest, for reqwest-eventsource is built on the older.
+struct Clients {
+    url: String,
+    new: reqwest::Client,
+    old: reqwest12::Client,
+}
+
+const CONTESTANTS: [Contestant; 8] = [
+    (RAW, |clients| Box::pin(raw(clients.new.get(&clients.url)))),
+    ("stream()", |clients| {
+        Box::pin(our_stream(clients.new.get(&clients.url)))
+    }),
+    ("events() over bytes_stream", |clients| {
+        Box::pin(our_events(clients.new.get(&clients.url)))
+    }),
+    ("run()", |clients| {
+        Box::pin(our_run(clients.new.get(&clients.url)))
+    }),
+    (PEER, |clients| {
+        Box::pin(sse_stream(clients.new.get(&clients.url)))
+    }),
+    ("sse-core over bytes_stream", |clients| {
+        Box::pin(sse_core(clients.new.get(&clients.url)))
+    }),
+    ("reqwest 0.12 bytes_stream, drained", |clients| {
+        Box::pin(raw_12(clients.old.get(&clients.url)))
+    }),
+    ("reqwest-eventsource", |clients| {
+        Box::pin(eventsource(clients.old.get(&clients.url)))
+    }),
+];
+
+const RAW: &str = "reqwest bytes_stream, drained";
+const PEER: &str = "sse-stream over bytes_stream";
+
+#[derive(Clone, Copy, Serialize)]
+struct Figures {
+    wall_ms: f64,
+    cpu_ms: f64,
+}
+
+fn main() -> Result<(), BoxError> {
+    let rounds = option("--rounds", 20)?;
+    let text = workload::tokens(option("--events", 200_000)?);
+    let expected = Tally {
+        events: text.events,
+        data_bytes: text.data_bytes,
+        sum: 0,
+    };
+    let response = match flag("--chunked") {
+        true => [
+            server::head(None).as_bytes(),
+            &server::chunked(&text.bytes, 16 << 10),
+        ]
+        .concat(),
+        false => [server::head(Some(text.bytes.len())).as_bytes(), &text.bytes].concat(),
+    };
+    let address = server::serve(response.into())?;
+    let clients = Clients {
+        url: format!("http://{address}/"),
+        new: reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
+            .build()?,
+        old: reqwest12::Client::builder()
+            .pool_max_idle_per_host(0)
+            .build()?,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+
+    let mut samples = [const { (Vec::new(), Vec::new()) }; CONTESTANTS.len()];
+    for round in 0..=rounds {
+        for turn in 0..CONTESTANTS.len() {
+            let at = (round + turn) % CONTESTANTS.len();
+            let (name, contestant) = CONTESTANTS[at];
+            let pass = contestant(&clients);
+            let (wall, cpu) = (Instant::now(), ThreadTime::now());
+            let tally = runtime.block_on(pass)?;
+            let (wall, cpu) = (wall.elapsed(), cpu.elapsed());
+            check(name, tally, expected, text.bytes.len())?;
+            // The first round warms up.
+            if round > 0 {
+                samples[at].0.push(wall.as_secs_f64() * 1e3);
+                samples[at].1.push(cpu.as_secs_f64() * 1e3);
+            }
+        }
+    }
+    let medians = samples.map(|(wall, cpu)| Figures {
+        wall_ms: Samples::of(wall).median(),
+        cpu_ms: Samples::of(cpu).median(),
+    });
+    let figures: BTreeMap<&str, Figures> = CONTESTANTS
+        .iter()
+        .map(|(name, _)| *name)
+        .zip(medians)
+        .collect();
+    let markdown = markdown(&figures, &text, rounds);
+    Part::new(&figures, goals(&figures), markdown).leave("e2e")
+}
+
+fn check(name: &str, tally: Tally, expected: Tally, bytes: usize) -> Result<(), BoxError> {
+    let due = match tally.events {
+        0 => tally.data_bytes == bytes as u64,
+        events => events == expected.events && tally.data_bytes == expected.data_bytes,
+    };
+    black_box(tally.sum);
+    if due {
+        Ok(())
+    } else {
+        Err(format!("{name} saw {tally:?} in place of {expected:?}").into())
+    }
+}
+
+fn goals(figures: &BTreeMap<&str, Figures>) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    let peer = figures[PEER];
+    for name in ["stream()", "events() over bytes_stream"] {
+        let Figures { wall_ms, cpu_ms } = figures[name];
+        let rate = format!("end to end, `{name}`: rate to sse-stream");
+        goals.push(Goal::at_least(rate, peer.wall_ms / wall_ms, 1.0, "×"));
+        let cpu = format!("end to end, `{name}`: processor time to sse-stream");
+        goals.push(Goal::at_most(cpu, cpu_ms / peer.cpu_ms, 1.0, "×"));
+    }
+    goals
+}
+
+fn markdown(figures: &BTreeMap<&str, Figures>, text: &workload::Text, rounds: usize) -> String {
+    let (events, bytes) = (text.events, text.bytes.len() as f64);
+    let framing = if flag("--chunked") {
+        "HTTP chunks of 16 KiB"
+    } else {
+        "a content length"
+    };
+    let mut table = format!(
+        "{events} tokens, {:.1} MB, {framing}; median of {rounds} interleaved runs.\n\n\
+         | | MB/s | rate to the drain | client's thread, ms | to the drain |\n\
+         |---|--:|--:|--:|--:|\n",
+        bytes / 1e6,
+    );
+    let floor = figures[RAW];
+    for (name, _) in CONTESTANTS {
+        let Figures { wall_ms, cpu_ms } = figures[name];
+        table += &format!(
+            "| {name} | {:.0} | {:.2} | {cpu_ms:.1} | {:.2} |\n",
+            bytes / 1e3 / wall_ms,
+            floor.wall_ms / wall_ms,
+            cpu_ms / floor.cpu_ms,
+        );
+    }
+    table
+}
+
+async fn raw(request: reqwest::RequestBuilder) -> Result<Tally, BoxError> {
+    let mut tally = Tally::default();
+    let mut bytes = pin!(request.send().await?.bytes_stream());
+    while let Some(chunk) = bytes.next().await {
+        tally.data_bytes += chunk?.len() as u64;
+    }
+    Ok(tally)
+}
+
+async fn raw_12(request: reqwest12::RequestBuilder) -> Result<Tally, BoxError> {
+    let mut tally = Tally::default();
+    let mut bytes = pin!(request.send().await?.bytes_stream());
+    while let Some(chunk) = bytes.next().await {
+        tally.data_bytes += chunk?.len() as u64;
+    }
+    Ok(tally)
+}
+
+fn source(request: reqwest::RequestBuilder) -> EventSource {
+    EventSource::new(request).retry(RetryPolicy::never())
+}
+
+async fn our_stream(request: reqwest::RequestBuilder) -> Result<Tally, BoxError> {
+    let mut tally = Tally::default();
+    let mut events = source(request).stream();
+    while let Some(event) = events.next().await {
+        let event = event?;
+        tally.event(event.event_type(), event.data(), event.last_event_id());
+    }
+    Ok(tally)
+}
+
+async fn our_events(request: reqwest::RequestBuilder) -> Result<Tally, BoxError> {
+    let mut tally = Tally::default();
+    let mut events = pin!(events(request.send().await?.bytes_stream()));
+    while let Some(event) = events.next().await {
+        let event = event.map_err(|error| format!("{error:?}"))?;
+        tally.event(event.event_type(), event.data(), event.last_event_id());
+    }
+    Ok(tally)
+}
+
+async fn our_run(request: reqwest::RequestBuilder) -> Result<Tally, BoxError> {
+    let mut tally = Tally::default();
+    source(request)
+        .on_message(async |event| {
+            tally.event(event.event_type(), event.data(), event.last_event_id());
+        })
+        .run()
+        .await?;
+    Ok(tally)
+}
+
+async fn sse_stream(request: reqwest::RequestBuilder) -> Result<Tally, BoxError> {
+    let mut tally = Tally::default();
+    let bytes = request.send().await?.bytes_stream();
+    let mut events = pin!(sse_stream::SseByteStream::new(bytes));
+    while let Some(event) = events.next().await {
+        raw_event(&mut tally, &event?);
+    }
+    Ok(tally)
+}
+
+async fn sse_core(request: reqwest::RequestBuilder) -> Result<Tally, BoxError> {
+    let mut tally = Tally::default();
+    let bytes = request.send().await?.bytes_stream();
+    let mut events = pin!(sse_core::SseStream::new(bytes));
+    while let Some(event) = events.next().await {
+        if let sse_core::SseEvent::Message(event) = event? {
+            let id = event.last_event_id.as_deref().unwrap_or("");
+            tally.event(&event.event, &event.data, id);
+        }
+    }
+    Ok(tally)
+}
+
+async fn eventsource(request: reqwest12::RequestBuilder) -> Result<Tally, BoxError> {
+    use reqwest_eventsource::{Error, Event, EventSource};
+
+    let mut tally = Tally::default();
+    let mut events = EventSource::new(request)?;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Open) => {}
+            Ok(Event::Message(event)) => tally.event(&event.event, &event.data, &event.id),
+            Err(Error::StreamEnded) => events.close(), // or it asks again
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(tally)
+}

@@ -1,0 +1,427 @@
+//! Who takes part: ours, the peers, and the floors. One pass reads every field of every event.
+//!
+//! Each peer gets its fastest public way, and its released defaults but for size limits:
+//!
+//! - **sse-core**: `SseDecoder::next` over slices; its stream adds to that.
+//! - **sse-stream**: `SseByteStream` over slices, which its docs prefer to the one over a body. It
+//!   gives an id only with the block that has one, and no default type: less work.
+//! - **sseer**: `EventStream` over `Bytes`; its events share the chunk instead of copying it. Its
+//!   `parse_line` is faster, but knows no events.
+//! - **eventsource-stream**: `EventStream` over slices.
+//!
+//! Streams are polled without an executor. Slices cost less to hand over than `Bytes`.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cpu_time::ThreadTime;
+use fetch_event_source::{BoxError, EventSource, Finished, Frame, Parser, RetryPolicy, events};
+use futures_core::Stream;
+use futures_util::stream;
+use tokio::runtime::Runtime;
+
+use crate::drive::{self, Stalled};
+use crate::tally::Tally;
+use crate::workload::Workload;
+
+/// Where limits are, they are above every workload.
+pub const LIMIT: usize = 64 << 20;
+
+/// What a contestant is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What memory allows.
+    Floor,
+    /// This crate.
+    Ours,
+    /// Another crate, its fastest way: the ratios are to the fastest of them.
+    Peer,
+    /// For the context: not what ratios are to.
+    Context,
+}
+
+/// Who takes part.
+#[derive(Clone, Copy)]
+pub struct Contestant {
+    /// Its name in tables and files.
+    pub name: &'static str,
+    /// What it is there for.
+    pub kind: Kind,
+    /// One pass over a workload.
+    pub pass: fn(&Workload) -> Result<Tally, Stalled>,
+    /// What a pass must have seen.
+    sees: Sees,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sees {
+    Bytes,
+    Events,
+    EventsAndData,
+}
+
+/// All, in the order of the tables.
+pub const ALL: [Contestant; 14] = {
+    use Kind::{Context, Floor, Ours, Peer};
+    use Sees::{Bytes, Events, EventsAndData};
+    [
+        Contestant {
+            name: "copy",
+            kind: Floor,
+            pass: copy,
+            sees: Bytes,
+        },
+        Contestant {
+            name: "append",
+            kind: Floor,
+            pass: append,
+            sees: Bytes,
+        },
+        Contestant {
+            name: "memchr + simdutf8",
+            kind: Floor,
+            pass: scan,
+            sees: Bytes,
+        },
+        Contestant {
+            name: "Parser",
+            kind: Ours,
+            pass: our_parser,
+            sees: EventsAndData,
+        },
+        Contestant {
+            name: "events()",
+            kind: Ours,
+            pass: our_events,
+            sees: EventsAndData,
+        },
+        Contestant {
+            name: "stream()",
+            kind: Ours,
+            pass: our_stream,
+            sees: EventsAndData,
+        },
+        Contestant {
+            name: "sse-core",
+            kind: Peer,
+            pass: sse_core,
+            sees: EventsAndData,
+        },
+        Contestant {
+            name: "sse-stream",
+            kind: Peer,
+            pass: sse_stream,
+            sees: EventsAndData,
+        },
+        Contestant {
+            name: "sseer",
+            kind: Peer,
+            pass: sseer,
+            sees: EventsAndData,
+        },
+        Contestant {
+            name: "eventsource-stream",
+            kind: Peer,
+            pass: eventsource_stream,
+            sees: EventsAndData,
+        },
+        Contestant {
+            name: "reqwest body, drained",
+            kind: Context,
+            pass: body,
+            sees: Bytes,
+        },
+        Contestant {
+            name: "sse-stream over reqwest body",
+            kind: Context,
+            pass: sse_stream_over_body,
+            sees: EventsAndData,
+        },
+        Contestant {
+            name: "stream(), unread",
+            kind: Context,
+            pass: our_unread,
+            sees: Events,
+        },
+        Contestant {
+            name: "run(), empty on_message",
+            kind: Context,
+            pass: our_run,
+            sees: Events,
+        },
+    ]
+};
+
+impl Contestant {
+    /// Who has this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        ALL.into_iter().find(|contestant| contestant.name == name)
+    }
+
+    /// One pass: how long it took, or how it failed.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong, in words for the table.
+    pub fn check(&self, workload: &Workload) -> Result<Duration, String> {
+        let start = ThreadTime::now();
+        let passed = catch_unwind(AssertUnwindSafe(|| (self.pass)(workload)));
+        let took = start.elapsed();
+        let tally = passed.map_err(|_| "panics")?.map_err(|Stalled| "stalls")?;
+        let due = match self.sees {
+            Sees::Bytes => tally.data_bytes == workload.bytes as u64,
+            Sees::Events => tally.events == workload.events,
+            Sees::EventsAndData => {
+                tally.events == workload.events && tally.data_bytes == workload.data_bytes
+            }
+        };
+        if due {
+            Ok(took)
+        } else if self.sees != Sees::Bytes && tally.events != workload.events {
+            Err(format!("{} of {} events", tally.events, workload.events))
+        } else {
+            Err(format!(
+                "{} of {} bytes of data",
+                tally.data_bytes, workload.data_bytes
+            ))
+        }
+    }
+}
+
+/// Each chunk is copied.
+fn copy(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut tally = Tally::default();
+    let longest = workload.slices().map(<[u8]>::len).max().unwrap_or(0);
+    let mut target = vec![0; longest];
+    for chunk in workload.slices() {
+        target[..chunk.len()].copy_from_slice(chunk);
+        std::hint::black_box(&mut target);
+        tally.data_bytes += chunk.len() as u64;
+    }
+    Ok(tally)
+}
+
+/// All chunks are appended to one buffer that grows: what a single event asks for, pages that are
+/// new and caches that are too small included.
+fn append(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut target = Vec::new();
+    for chunk in workload.slices() {
+        target.extend_from_slice(chunk);
+    }
+    Ok(Tally {
+        data_bytes: std::hint::black_box(target).len() as u64,
+        ..Tally::default()
+    })
+}
+
+/// The line ends of each chunk are counted, and it is looked at as UTF-8.
+fn scan(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut tally = Tally::default();
+    for chunk in workload.slices() {
+        tally.data_bytes += chunk.len() as u64;
+        tally.sum += memchr::memchr2_iter(b'\n', b'\r', chunk).count() as u64;
+        // A chunk may end within a character: what comes out does not matter, only the look.
+        tally.sum += u64::from(simdutf8::basic::from_utf8(chunk).is_ok());
+    }
+    Ok(tally)
+}
+
+fn our_parser(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut tally = Tally::default();
+    feed(&mut Parser::new(), workload, &mut tally);
+    Ok(tally)
+}
+
+/// All chunks of the workload through this parser.
+#[inline(always)]
+pub fn feed(parser: &mut Parser, workload: &Workload, tally: &mut Tally) {
+    for mut input in workload.slices() {
+        while let Ok(Some(frame)) = parser.next(&mut input) {
+            match frame {
+                Frame::Event(event) => {
+                    tally.event(event.event_type, event.data, event.last_event_id);
+                }
+                Frame::Comment(text) => tally.text(text),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn our_events(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut tally = Tally::default();
+    drive::drain(events(slices(workload)), |event| {
+        if let Ok(event) = event {
+            tally.event(event.event_type(), event.data(), event.last_event_id());
+        }
+    })?;
+    Ok(tally)
+}
+
+fn our_stream(workload: &Workload) -> Result<Tally, Stalled> {
+    let _runtime = RUNTIME.enter();
+    let mut tally = Tally::default();
+    drive::drain(source(workload).stream(), |event| {
+        if let Ok(event) = event {
+            tally.event(event.event_type(), event.data(), event.last_event_id());
+        }
+    })?;
+    Ok(tally)
+}
+
+/// What `run()` is measured against: the same loop without a look at the events.
+fn our_unread(workload: &Workload) -> Result<Tally, Stalled> {
+    let _runtime = RUNTIME.enter();
+    let mut tally = Tally::default();
+    drive::drain(source(workload).stream(), |event| {
+        tally.events += u64::from(event.is_ok())
+    })?;
+    Ok(tally)
+}
+
+fn our_run(workload: &Workload) -> Result<Tally, Stalled> {
+    let _runtime = RUNTIME.enter();
+    let count = Cell::new(0);
+    let running = source(workload)
+        .on_message(async |_| count.set(count.get() + 1))
+        .run();
+    let ended = drive::finish(running)?;
+    // A run that failed saw nothing.
+    let events = if matches!(ended, Ok(Finished::Ended)) {
+        count.get()
+    } else {
+        0
+    };
+    Ok(Tally {
+        events,
+        ..Tally::default()
+    })
+}
+
+fn sse_core(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut tally = Tally::default();
+    let limit = std::num::NonZeroUsize::new(LIMIT).unwrap_or(std::num::NonZeroUsize::MIN);
+    let mut decoder = sse_core::SseDecoder::with_limit(limit);
+    for mut input in workload.slices() {
+        while let Some(event) = decoder.next(&mut input) {
+            if let Ok(sse_core::SseEvent::Message(event)) = event {
+                tally.event(
+                    &event.event,
+                    &event.data,
+                    event.last_event_id.as_deref().unwrap_or(""),
+                );
+            }
+        }
+    }
+    Ok(tally)
+}
+
+fn sse_stream(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut tally = Tally::default();
+    drive::drain(sse_stream::SseByteStream::new(slices(workload)), |event| {
+        if let Ok(event) = event {
+            raw_event(&mut tally, &event);
+        }
+    })?;
+    Ok(tally)
+}
+
+fn sse_stream_over_body(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut tally = Tally::default();
+    let body = response(&workload.chunks).bytes_stream();
+    drive::drain(sse_stream::SseByteStream::new(body), |event| {
+        if let Ok(event) = event {
+            raw_event(&mut tally, &event);
+        }
+    })?;
+    Ok(tally)
+}
+
+/// A block with data is an event; others are given too.
+#[inline(always)]
+pub fn raw_event(tally: &mut Tally, event: &sse_stream::Sse) {
+    if let Some(data) = &event.data {
+        let event_type = event.event.as_deref().unwrap_or("");
+        tally.event(event_type, data, event.id.as_deref().unwrap_or(""));
+    }
+}
+
+fn sseer(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut tally = Tally::default();
+    let chunks = workload
+        .chunks
+        .iter()
+        .map(|chunk| Ok::<_, Infallible>(chunk.clone()));
+    drive::drain(sseer::EventStream::new(stream::iter(chunks)), |event| {
+        if let Ok(event) = event {
+            tally.event(&event.event, &event.data, &event.id);
+        }
+    })?;
+    Ok(tally)
+}
+
+fn eventsource_stream(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut tally = Tally::default();
+    drive::drain(
+        eventsource_stream::EventStream::new(slices(workload)),
+        |event| {
+            if let Ok(event) = event {
+                tally.event(&event.event, &event.data, &event.id);
+            }
+        },
+    )?;
+    Ok(tally)
+}
+
+/// The bytes of a response as reqwest gives them, thrown away.
+fn body(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut tally = Tally::default();
+    drive::drain(response(&workload.chunks).bytes_stream(), |chunk| {
+        tally.data_bytes += chunk.map_or(0, |chunk| chunk.len() as u64);
+    })?;
+    Ok(tally)
+}
+
+fn slices(workload: &Workload) -> impl Stream<Item = Result<&[u8], Infallible>> {
+    stream::iter(workload.slices().map(Ok))
+}
+
+/// Timers want one; nothing runs on it.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let built = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    built.expect("a runtime can be made")
+});
+
+static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(reqwest::Client::new);
+
+/// A source whose only response is in memory.
+pub fn source(workload: &Workload) -> EventSource {
+    let chunks = workload.chunks.clone();
+    EventSource::new(CLIENT.get("http://127.0.0.1/"))
+        .retry(RetryPolicy::never())
+        .fetch(move |_| std::future::ready(Ok::<_, BoxError>(response(&chunks))))
+}
+
+/// A response whose body is in memory, chunk by chunk.
+fn response(chunks: &Arc<[Bytes]>) -> reqwest::Response {
+    let chunks = chunks.clone();
+    let mut next = 0;
+    let body = stream::poll_fn(move |_| {
+        let chunk = chunks.get(next).cloned();
+        next += 1;
+        std::task::Poll::Ready(chunk.map(Ok::<_, Infallible>))
+    });
+    let mut response = http::Response::new(reqwest::Body::wrap_stream(body));
+    let event_stream = http::HeaderValue::from_static("text/event-stream");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, event_stream);
+    response.into()
+}

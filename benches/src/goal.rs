@@ -1,0 +1,103 @@
+//! What was set out to be reached, and whether it was.
+
+use serde::{Deserialize, Serialize};
+
+/// A goal and the figure that decides it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Goal {
+    /// What it is about.
+    pub name: String,
+    /// What was measured.
+    pub value: f64,
+    /// What it should be.
+    pub target: f64,
+    /// Whether more is better.
+    pub at_least: bool,
+    /// What the figures count in.
+    pub unit: String,
+}
+
+impl Goal {
+    /// At least this.
+    #[must_use]
+    pub fn at_least(name: impl Into<String>, value: f64, target: f64, unit: &str) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            target,
+            at_least: true,
+            unit: unit.into(),
+        }
+    }
+
+    /// At most this.
+    #[must_use]
+    pub fn at_most(name: impl Into<String>, value: f64, target: f64, unit: &str) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            target,
+            at_least: false,
+            unit: unit.into(),
+        }
+    }
+
+    /// Whether it is reached; what could not be measured is not.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        if self.at_least {
+            self.value >= self.target
+        } else {
+            self.value <= self.target
+        }
+    }
+}
+
+/// As a Markdown table.
+#[must_use]
+pub fn table(goals: &[Goal]) -> String {
+    let mut table = String::from("| goal | target | measured | |\n|---|--:|--:|---|\n");
+    for goal in goals {
+        let sign = if goal.at_least { '≥' } else { '≤' };
+        let verdict = if goal.is_reached() {
+            "reached"
+        } else {
+            "**not reached**"
+        };
+        let Goal {
+            name,
+            value,
+            target,
+            unit,
+            ..
+        } = goal;
+        table += &format!("| {name} | {sign} {target}{unit} | {value:.2}{unit} | {verdict} |\n");
+    }
+    table
+}
+
+/// The geometric mean; of nothing it is no number.
+pub fn geometric_mean(values: impl IntoIterator<Item = f64>) -> f64 {
+    let (count, logarithms) = values.into_iter().fold((0.0, 0.0), |(n, sum), value: f64| {
+        (n + 1.0, sum + value.ln())
+    });
+    (logarithms / count).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_geometric_mean_of_a_half_and_two_is_one() {
+        assert!((geometric_mean([0.5, 2.0]) - 1.0).abs() < 1e-12);
+        assert!(geometric_mean([]).is_nan());
+    }
+
+    #[test]
+    fn what_could_not_be_measured_is_not_reached() {
+        assert!(!Goal::at_least("", f64::NAN, 1.0, "").is_reached());
+        assert!(!Goal::at_most("", f64::NAN, 1.0, "").is_reached());
+        assert!(Goal::at_most("", 1.0, 1.0, "").is_reached());
+    }
+}

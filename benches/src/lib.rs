@@ -1,0 +1,37 @@
+//! How fast fetch-event-source is: beside its peers, and beside what memory allows.
+//!
+//! `benches/run` measures all of it and writes `benches/results/`. The ratios come from
+//! `bin/compare.rs`, where all contestants take turns in one run; `cargo bench` shows the same
+//! contestants one by one, under divan.
+
+pub mod contestant;
+pub mod drive;
+pub mod goal;
+pub mod machine;
+pub mod part;
+pub mod rounds;
+pub mod server;
+pub mod tally;
+pub mod workload;
+
+/// What the programs here fail with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The value of `--name value` on the command line.
+///
+/// # Errors
+///
+/// A value that cannot be parsed.
+pub fn option<T>(name: &str, default: T) -> Result<T, BoxError>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let mut args = std::env::args().skip_while(|arg| arg != name).skip(1);
+    args.next().map_or(Ok(default), |value| Ok(value.parse()?))
+}
+
+/// Whether `--name` is on the command line.
+#[must_use]
+pub fn flag(name: &str) -> bool {
+    std::env::args().any(|arg| arg == name)
+}
