@@ -13,10 +13,10 @@ use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 
 use crate::action::{Action, Failure, StreamEnd};
-use crate::error::{BoxError, Error, RefusedResponse};
+use crate::error::{BoxError, Error, RefusedResponse, UnreadResponse};
 use crate::event::Event;
 use crate::feed::{Feed, Item};
-use crate::handle::{Intent, Orders, Shared};
+use crate::handle::{Handle, Intent, Orders, Owned};
 use crate::link::{BoxFuture, Link, Progress};
 use crate::origin::{Attempt, Next, Origin};
 use crate::parser::Parser;
@@ -30,6 +30,10 @@ use crate::timer::Timer;
 /// How many turns without anything for the consumer before the executor gets its chance: a server
 /// may send nothing but comments, as fast as it can.
 const TURNS: usize = 64;
+
+/// How many steps the consumer gets without a pause: a timeout around him should have its chance,
+/// however fast the server is.
+const STEPS: u32 = 256;
 
 /// What comes of a step.
 pub(crate) enum Step {
@@ -86,7 +90,7 @@ pub(crate) struct Driver {
     calls: Calls,
     accepted_types: Vec<String>,
     feed: Feed<Bytes>,
-    shared: Arc<Shared>,
+    shared: Owned,
     timer: Timer,
     chance: fastrand::Rng,
     /// Method and URL of the request that went out last.
@@ -99,6 +103,8 @@ pub(crate) struct Driver {
     answer: Option<(Ask, Action)>,
     /// The ID the caller gave that no header carries.
     invalid_id: Option<String>,
+    /// Steps handed over since somebody else had a turn.
+    steps_at_a_stretch: u32,
     /// The executor had its turn since the wait began.
     yielded: bool,
     /// When the consumer went away with an item, while a clock was running.
@@ -106,12 +112,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(
-        origin: Origin,
-        options: Options,
-        shared: Arc<Shared>,
-        audience: Audience,
-    ) -> Self {
+    pub(crate) fn new(origin: Origin, options: Options, shared: Owned, audience: Audience) -> Self {
         let Options {
             policy,
             clocks,
@@ -123,14 +124,10 @@ impl Driver {
         let chance = policy
             .jitter_seed
             .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        let id = last_event_id.or_else(|| origin.last_event_id());
-        if let Some(id) = &id {
-            shared.set_last_event_id(Arc::from(id.as_str()));
-        }
         Self {
             audience,
-            invalid_id: id.clone().filter(|id| !request::is_sendable(id)),
-            session: Session::new(policy, clocks, id.map(Arc::from)),
+            invalid_id: last_event_id.clone().filter(|id| !request::is_sendable(id)),
+            session: Session::new(policy, clocks, last_event_id.map(Arc::from)),
             origin,
             calls,
             accepted_types,
@@ -143,13 +140,14 @@ impl Driver {
             failure: None,
             outbox: VecDeque::new(),
             answer: None,
+            steps_at_a_stretch: 0,
             yielded: false,
             left_at: None,
         }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn handle(&self) -> Handle {
+        self.shared.handle()
     }
 
     pub(crate) fn audience(&self) -> Audience {
@@ -167,17 +165,32 @@ impl Driver {
             if self.is_over() {
                 return Poll::Ready(None);
             }
+            if self.steps_at_a_stretch == STEPS {
+                break;
+            }
             match self.turn(cx) {
                 Poll::Ready(Some(Step::Signal(signal))) if !self.audience.wants(&signal) => {}
                 Poll::Ready(Some(step)) => {
+                    self.steps_at_a_stretch += 1;
                     self.note_departure();
                     return Poll::Ready(Some(step));
                 }
                 Poll::Ready(None) => {}
-                Poll::Pending if self.shared.register(cx) => return Poll::Pending,
+                Poll::Pending if self.shared.register(cx) => {
+                    self.steps_at_a_stretch = 0;
+                    return Poll::Pending;
+                }
                 Poll::Pending => {} // a handle spoke meanwhile
             }
         }
+        self.rest(cx)
+    }
+
+    /// Others get their turn. The clocks are looked at though there was always something to read.
+    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+        self.steps_at_a_stretch = 0;
+        // What comes of it waits in the outbox.
+        let _ = self.poll_clock(cx);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -350,6 +363,7 @@ impl Driver {
                 let error = Error::from_fetch(error, self.asked_url.as_ref());
                 self.ended(Err(error))
             }
+            Progress::Part => Poll::Ready(None),
             Progress::Refusal(response, body) => self.refused(&response, body),
             Progress::Chunk(chunk) => {
                 let now = self.timer.now();
@@ -368,7 +382,8 @@ impl Driver {
         match response::judge(response.status(), response.headers(), &self.accepted_types) {
             Kind::Stream => self.open(response),
             Kind::NoContent => self.over(Ok(Finished::NoContent)),
-            Kind::WrongType => self.ended(Err(Error::ContentType(Box::new(response)))),
+            Kind::WrongType => self.ended(Err(Error::ContentType(UnreadResponse::new(response)))),
+            Kind::Encoded => self.ended(Err(Error::ContentEncoding(UnreadResponse::new(response)))),
             Kind::Refusal => {
                 self.session.refused(self.timer.now());
                 self.shared
@@ -509,7 +524,8 @@ impl Driver {
         match outcome {
             Outcome::Retry { delay, retries } => {
                 self.yielded = false;
-                self.failure = error.map(Arc::new);
+                // The old connection is gone before the delay begins, an unread body included.
+                self.failure = error.map(|error| Arc::new(error.without_body()));
                 let error = self.failure.clone();
                 tracing::debug!(?delay, retries, "retrying");
                 self.outbox.push_back(Step::Signal(Signal::Retrying {
@@ -560,12 +576,5 @@ impl Driver {
             self.session
                 .stood_still(self.timer.now().saturating_sub(left_at));
         }
-    }
-}
-
-/// Dropped is closed.
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.shared.finish();
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use crate::parser::EventTooLarge;
@@ -71,9 +71,18 @@ pub enum Error {
     #[error(
         "the response is {found}, not text/event-stream: check the URL, or allow the type with \
          `accept_content_type`",
-        found = content_type(.0)
+        found = .0.header(CONTENT_TYPE, "of no content type")
     )]
-    ContentType(Box<Response>),
+    ContentType(UnreadResponse),
+
+    /// A stream whose `Content-Encoding` nobody has undone. The response is unread: see
+    /// [`into_response`](Self::into_response). Final.
+    #[error(
+        "the response is encoded as {found}, which this client does not decode: enable that \
+         feature (gzip, brotli, deflate, zstd), or turn compression off",
+        found = .0.header(CONTENT_ENCODING, "nothing")
+    )]
+    ContentEncoding(UnreadResponse),
 
     /// The function given to [`validate`](crate::EventSource::validate) said no. Final.
     #[error("`validate` turned the response down")]
@@ -157,13 +166,73 @@ impl fmt::Debug for RefusedResponse {
     }
 }
 
+/// A response of which nothing was read.
+///
+/// [`Error::into_response`] takes it. Once the failure was retried its body is gone, and with it the
+/// connection; status and headers remain.
+pub struct UnreadResponse(Unread);
+
+enum Unread {
+    Whole(Box<Response>),
+    Head(Box<(StatusCode, HeaderMap)>),
+}
+
+impl UnreadResponse {
+    pub(crate) fn new(response: Response) -> Self {
+        Self(Unread::Whole(Box::new(response)))
+    }
+
+    fn status(&self) -> StatusCode {
+        match &self.0 {
+            Unread::Whole(response) => response.status(),
+            Unread::Head(head) => head.0,
+        }
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        match &self.0 {
+            Unread::Whole(response) => response.headers(),
+            Unread::Head(head) => &head.1,
+        }
+    }
+
+    /// For people: a header's value, escaped.
+    fn header(&self, name: HeaderName, none: &str) -> String {
+        self.headers()
+            .get(name)
+            .map_or_else(|| none.to_owned(), |value| format!("{value:?}"))
+    }
+
+    fn without_body(self) -> Self {
+        match self.0 {
+            Unread::Whole(mut response) => {
+                let headers = std::mem::take(response.headers_mut());
+                Self(Unread::Head(Box::new((response.status(), headers))))
+            }
+            Unread::Head(_) => self,
+        }
+    }
+}
+
+impl fmt::Debug for UnreadResponse {
+    /// Leaves out the URL and the values of the headers: they may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnreadResponse")
+            .field("status", &self.status())
+            .field("content_type", &self.headers().get(CONTENT_TYPE))
+            .finish_non_exhaustive()
+    }
+}
+
 impl Error {
     /// The status of the response that was not accepted.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Status(refused) => Some(refused.status),
-            Self::ContentType(response) => Some(response.status()),
+            Self::ContentType(response) | Self::ContentEncoding(response) => {
+                Some(response.status())
+            }
             _ => self.failure()?.status(),
         }
     }
@@ -173,7 +242,9 @@ impl Error {
     pub fn headers(&self) -> Option<&HeaderMap> {
         match self {
             Self::Status(refused) => Some(&refused.headers),
-            Self::ContentType(response) => Some(response.headers()),
+            Self::ContentType(response) | Self::ContentEncoding(response) => {
+                Some(response.headers())
+            }
             _ => self.failure()?.headers(),
         }
     }
@@ -198,12 +269,22 @@ impl Error {
         }
     }
 
-    /// The unread response, where its content type was the trouble.
+    /// The unread response, where its content type or encoding was the trouble.
     #[must_use]
     pub fn into_response(self) -> Option<Response> {
         match self {
-            Self::ContentType(response) => Some(*response),
+            Self::ContentType(UnreadResponse(Unread::Whole(response)))
+            | Self::ContentEncoding(UnreadResponse(Unread::Whole(response))) => Some(*response),
             _ => None,
+        }
+    }
+
+    /// As it is kept while the next attempt is under way: it must hold on to no connection.
+    pub(crate) fn without_body(self) -> Self {
+        match self {
+            Self::ContentType(response) => Self::ContentType(response.without_body()),
+            Self::ContentEncoding(response) => Self::ContentEncoding(response.without_body()),
+            other => other,
         }
     }
 
@@ -362,13 +443,6 @@ fn without_url(error: BoxError) -> BoxError {
     match error.downcast::<reqwest::Error>() {
         Ok(error) => error.without_url().into(),
         Err(error) => error,
-    }
-}
-
-fn content_type(response: &Response) -> String {
-    match response.headers().get(reqwest::header::CONTENT_TYPE) {
-        Some(value) => format!("{value:?}"),
-        None => "of no content type".to_owned(),
     }
 }
 

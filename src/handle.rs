@@ -1,6 +1,7 @@
 //! Steering a source from elsewhere, and what it shares with the one who polls.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
@@ -45,10 +46,6 @@ pub enum ReadyState {
 }
 
 impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
-    }
-
     /// Ends the source: the connection is dropped, nothing is delivered any more, no request
     /// leaves. The result is [`Finished::Aborted`](crate::Finished::Aborted). Final.
     pub fn close(&self) {
@@ -141,6 +138,32 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// There are orders. Spares the lock on the way of every event.
     ordered: AtomicBool,
+}
+
+/// The one who polls, or will: dropped is closed. Handles do not keep a source alive.
+#[derive(Default)]
+pub(crate) struct Owned(Arc<Shared>);
+
+impl Owned {
+    pub(crate) fn handle(&self) -> Handle {
+        Handle {
+            shared: self.0.clone(),
+        }
+    }
+}
+
+impl Deref for Owned {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
 }
 
 #[derive(Default)]

@@ -65,7 +65,7 @@
 //! | 204 | no: [`Finished::NoContent`] | no |
 //! | 408, 425, 429, 5xx but 501, 505, 511 | yes, not before `Retry-After` | no |
 //! | another status: [`Error::Status`] | no | no |
-//! | 200 with another content type: [`Error::ContentType`] | no | no |
+//! | 200 with another content type: [`Error::ContentType`]; an encoding that nobody undid | no | no |
 //! | an event over the limit, an error of a hook | no | no |
 //!
 //! A request that is not idempotent (POST) is sent again only where the server cannot have acted
@@ -148,7 +148,7 @@ pub use retry::RetryPolicy;
 #[cfg(feature = "client")]
 pub use {
     action::{Action, Failure, IntoAction, StreamEnd},
-    error::{BoxError, Error, RefusedResponse},
+    error::{BoxError, Error, RefusedResponse, UnreadResponse},
     handle::{Handle, ReadyState},
     hooks::{Hook, Hooks, IntoFlow, OnClose, OnError, OnMessage, OnOpen, Unset},
     origin::Attempt,

@@ -30,6 +30,8 @@ pub(crate) enum Link {
 pub(crate) enum Progress {
     Request(Result<RequestBuilder, BoxError>),
     Response(Result<Response, BoxError>),
+    /// A part of a refusal's body.
+    Part,
     Refusal(Box<Response>, Bytes),
     Chunk(Bytes),
     /// The body ended, cleanly or not.
@@ -61,21 +63,26 @@ impl Link {
     }
 }
 
-/// Reads what there is; a body that breaks off is as good as one that ends.
+/// One chunk at a time, so that a body without end leaves others, and the clock, their turn. A body
+/// that breaks off is as good as one that ends.
 fn poll_refusal(
     mut response: Box<Response>,
     mut body: BytesMut,
     cx: &mut Context<'_>,
 ) -> (Option<Link>, Poll<Progress>) {
-    while body.len() < REFUSAL_LIMIT {
-        match poll_chunk(&mut response, cx) {
-            Poll::Pending => return (Some(Link::Refused(response, body)), Poll::Pending),
-            Poll::Ready(Ok(Some(chunk))) => {
-                let room = REFUSAL_LIMIT - body.len();
-                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+    match poll_chunk(&mut response, cx) {
+        Poll::Pending => return (Some(Link::Refused(response, body)), Poll::Pending),
+        Poll::Ready(Ok(Some(chunk))) => {
+            let room = REFUSAL_LIMIT - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if body.len() < REFUSAL_LIMIT {
+                return (
+                    Some(Link::Refused(response, body)),
+                    Poll::Ready(Progress::Part),
+                );
             }
-            Poll::Ready(Ok(None) | Err(_)) => break,
         }
+        Poll::Ready(Ok(None) | Err(_)) => {}
     }
     (
         None,

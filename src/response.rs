@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use data_url::mime::Mime;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url, Version};
 use url::Position;
 
@@ -83,6 +83,8 @@ pub(crate) enum Kind {
     NoContent,
     Refusal,
     WrongType,
+    /// Compressed, and nobody below us has undone it.
+    Encoded,
 }
 
 /// HTML standard, 9.2.3: "if res's status is not 200, or if res's `Content-Type` is not
@@ -91,12 +93,26 @@ pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, also_accepted: &[St
     match status {
         StatusCode::NO_CONTENT => Kind::NoContent,
         StatusCode::OK => match essence(headers) {
-            Some(essence) if essence == "text/event-stream" => Kind::Stream,
-            Some(essence) if also_accepted.contains(&essence) => Kind::Stream,
-            _ => Kind::WrongType,
+            Some(essence) if !is_accepted(&essence, also_accepted) => Kind::WrongType,
+            None => Kind::WrongType,
+            Some(_) if is_encoded(headers) => Kind::Encoded,
+            Some(_) => Kind::Stream,
         },
         _ => Kind::Refusal,
     }
+}
+
+fn is_accepted(essence: &str, also_accepted: &[String]) -> bool {
+    essence == "text/event-stream" || also_accepted.iter().any(|accepted| accepted == essence)
+}
+
+/// Whoever decodes a body takes the header away, as reqwest does.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .flat_map(split_values)
+        .any(|coding| !matches!(coding.trim(), "" | "identity"))
 }
 
 /// Type and subtype in lower case.
@@ -235,6 +251,19 @@ mod tests {
         let accepted = [parse_essence("text/plain").unwrap()];
         assert_eq!(judge(StatusCode::OK, &plain, &accepted), Kind::Stream);
         assert_eq!(judge(StatusCode::OK, &plain, &[]), Kind::WrongType);
+    }
+
+    #[test]
+    fn a_body_that_nobody_has_decoded_does_not_open() {
+        let mut headers = content_type(&["text/event-stream"]);
+        for (coding, kind) in [
+            ("identity", Kind::Stream),
+            ("gzip", Kind::Encoded),
+            ("identity, br", Kind::Encoded),
+        ] {
+            headers.insert(CONTENT_ENCODING, coding.parse().unwrap());
+            assert_eq!(judge(StatusCode::OK, &headers, &[]), kind, "{coding}");
+        }
     }
 
     #[test]

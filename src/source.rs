@@ -11,7 +11,7 @@ use crate::action::{Failure, IntoAction, StreamEnd};
 use crate::driver::{Audience, Calls, Driver};
 use crate::error::{BoxError, Error};
 use crate::event::Event;
-use crate::handle::{Handle, Shared};
+use crate::handle::{Handle, Owned};
 use crate::hooks::{self, Hook, Hooks, IntoFlow, OnClose, OnError, OnMessage, OnOpen};
 use crate::origin::{Attempt, Origin};
 use crate::parser::DEFAULT_MAX_EVENT_SIZE;
@@ -71,7 +71,7 @@ pub struct EventSource<H = Hooks> {
     origin: Origin,
     options: Options,
     decide: Option<Decide>,
-    shared: Arc<Shared>,
+    shared: Owned,
     hooks: H,
 }
 
@@ -179,12 +179,17 @@ impl EventSource {
             last_event_id: None,
             calls: Calls::default(),
         };
-        Self {
+        let id = origin.last_event_id();
+        let source = Self {
             origin,
             options,
             decide: None,
-            shared: Arc::default(),
+            shared: Owned::default(),
             hooks: Hooks::default(),
+        };
+        match id {
+            Some(id) => source.last_event_id(id),
+            None => source,
         }
     }
 }
@@ -321,7 +326,7 @@ impl<H> EventSource<H> {
     /// To steer it from elsewhere: close, pause, resume, reconnect.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(self.shared.clone())
+        self.shared.handle()
     }
 
     fn into_driver(self, audience: Audience) -> (Driver, Option<Decide>, H) {
@@ -377,7 +382,9 @@ impl<H> EventSource<H> {
 /// # }
 /// ```
 ///
-/// A task that is spawned needs hooks that own what they use: `async move`.
+/// A task that is spawned needs hooks that own what they use: `async move`. A hook that borrows a
+/// local of an async block which itself must be `Send` is not accepted by today's compiler
+/// ("higher-ranked lifetime error"): let the hook own it, or take the [`stream`](EventSource::stream).
 impl<O, M, E, C> EventSource<Hooks<O, M, E, C>> {
     /// Called each time a stream is open, before its first event. Status and content type were
     /// checked before. Returns `()`, a `ControlFlow`, or a `Result` of either: see [`IntoFlow`].

@@ -46,7 +46,7 @@ impl Signals {
     /// To steer it from elsewhere.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(self.driver.shared().clone())
+        self.driver.handle()
     }
 
     fn decide(&mut self, ask: Ask) -> Result<(), BoxError> {

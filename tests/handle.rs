@@ -1024,3 +1024,21 @@ async fn a_clone_is_the_same_source() {
     other.close();
     assert_eq!(one.state(), ReadyState::Closed);
 }
+
+/// What the request brings by hand is where the source starts from.
+#[tokio::test]
+async fn the_id_of_the_request_is_shown() {
+    let request = fetch_event_source::reqwest::Client::new()
+        .get("http://127.0.0.1:9/")
+        .header("last-event-id", "41");
+    assert_eq!(EventSource::new(request).handle().last_event_id(), "41");
+}
+
+#[tokio::test]
+async fn a_source_that_was_dropped_is_closed() {
+    let source = EventSource::get("http://127.0.0.1:9/");
+    let handle = source.handle();
+    assert_eq!(handle.state(), ReadyState::Connecting);
+    drop(source);
+    assert_eq!(handle.state(), ReadyState::Closed);
+}

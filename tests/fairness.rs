@@ -1,0 +1,91 @@
+//! However fast a server is, the client yields: a timeout around it has its chance, and no body
+//! without end holds it.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use fetch_event_source::{BoxError, Error, EventSource, reqwest};
+use futures_util::{StreamExt, stream};
+use http::StatusCode;
+
+/// A wait that never ends would hang the tests: it ends here, on another thread, as a failure.
+fn within_ten_seconds<T: Send + 'static>(test: impl Future<Output = T> + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let _ = sender.send(runtime.block_on(test));
+    });
+    receiver
+        .recv_timeout(Duration::from_secs(10))
+        .expect("it yields")
+}
+
+/// A response whose body always has more of the same, at once.
+fn endless(status: StatusCode, chunk: &'static str) -> EventSource {
+    EventSource::get("http://127.0.0.1:9/").fetch(move |_| async move {
+        let chunks = stream::repeat_with(move || Ok::<_, BoxError>(chunk));
+        let response = http::Response::builder()
+            .status(status)
+            .header("content-type", "text/event-stream")
+            .body(reqwest::Body::wrap_stream(chunks))?;
+        Ok(response.into())
+    })
+}
+
+#[test]
+fn a_timeout_around_hooks_fires_in_a_flood_of_events() {
+    let timed_out = within_ten_seconds(async {
+        let run = endless(StatusCode::OK, "data: x\n\n")
+            .on_message(async |_| {})
+            .run();
+        tokio::time::timeout(Duration::from_millis(100), run)
+            .await
+            .is_err()
+    });
+    assert!(timed_out);
+}
+
+#[test]
+fn a_timeout_around_a_stream_fires_in_a_flood_of_comments() {
+    let timed_out = within_ten_seconds(async {
+        let mut events = endless(StatusCode::OK, ": x\n").stream();
+        tokio::time::timeout(Duration::from_millis(100), events.next())
+            .await
+            .is_err()
+    });
+    assert!(timed_out);
+}
+
+#[test]
+fn the_event_clock_runs_in_a_flood_of_comments() {
+    let error = within_ten_seconds(async {
+        let events = endless(StatusCode::OK, ": x\n")
+            .event_timeout(Duration::from_millis(100))
+            .decide(|failure| failure.fail());
+        events
+            .stream()
+            .next()
+            .await
+            .expect("an item")
+            .expect_err("no event")
+    });
+    assert!(matches!(error, Error::EventTimeout(_)), "{error:?}");
+}
+
+/// The first 64 KiB, or what came within 5 s: a body of nothing, for ever, has neither.
+#[test]
+fn a_refusal_whose_body_is_empty_chunks_without_end_ends() {
+    let error = within_ten_seconds(async {
+        endless(StatusCode::NOT_FOUND, "")
+            .stream()
+            .next()
+            .await
+            .expect("an item")
+            .expect_err("404")
+    });
+    assert_eq!(error.status().expect("a status"), 404);
+    assert!(error.body().expect("a body").is_empty());
+}
