@@ -106,14 +106,29 @@ fn is_accepted(essence: &str, also_accepted: &[String]) -> bool {
     essence == "text/event-stream" || also_accepted.iter().any(|accepted| accepted == essence)
 }
 
-/// Whoever decodes a body takes the header away, as reqwest does.
+/// Whoever decodes a body takes the header away, as reqwest does. A name that is no coding is passed
+/// over, as browsers do: servers write `none` to keep compression layers off.
 fn is_encoded(headers: &HeaderMap) -> bool {
     headers
         .get_all(CONTENT_ENCODING)
         .iter()
         .flat_map(split_values)
-        .any(|coding| !matches!(coding.trim(), "" | "identity"))
+        .any(|coding| CODINGS.contains(&coding.trim().to_ascii_lowercase().as_str()))
 }
+
+/// The content codings of the HTTP registry, but for `identity`.
+const CODINGS: [&str; 10] = [
+    "aes128gcm",
+    "br",
+    "compress",
+    "dcb",
+    "dcz",
+    "deflate",
+    "gzip",
+    "x-compress",
+    "x-gzip",
+    "zstd",
+];
 
 /// Type and subtype in lower case.
 ///
@@ -257,8 +272,10 @@ mod tests {
     fn a_body_that_nobody_has_decoded_does_not_open() {
         let mut headers = content_type(&["text/event-stream"]);
         for (coding, kind) in [
-            ("identity", Kind::Stream),
-            ("gzip", Kind::Encoded),
+            ("Identity", Kind::Stream),
+            ("none", Kind::Stream),
+            ("utf-8", Kind::Stream),
+            ("GZip", Kind::Encoded),
             ("identity, br", Kind::Encoded),
         ] {
             headers.insert(CONTENT_ENCODING, coding.parse().unwrap());
