@@ -1,6 +1,11 @@
 //! The public names, as programs use them: it has to compile, nothing more.
 #![cfg(all(feature = "client", feature = "json"))]
-#![allow(dead_code, unused, clippy::let_underscore_future)]
+#![allow(
+    dead_code,
+    unused,
+    clippy::let_underscore_future,
+    clippy::redundant_closure
+)]
 
 use fetch_event_source::reqwest::{self, StatusCode};
 use fetch_event_source::{BoxError, EventSource, Frame, Parser, RetryPolicy, fetch_event_source};
