@@ -52,6 +52,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
 
     /// The next item, `None` if another chunk is needed. Comments cost next to nothing if they are
     /// not wanted.
+    #[inline]
     pub(crate) fn next(&mut self, with_comments: bool) -> Result<Option<Item>, EventTooLarge> {
         let step = self.step(with_comments)?;
         if step.is_none() {
@@ -60,6 +61,22 @@ impl<B: AsRef<[u8]>> Feed<B> {
         Ok(step.map(|step| self.item(step)))
     }
 
+    /// The next event, whatever else there is before it.
+    #[inline]
+    pub(crate) fn next_event(&mut self) -> Result<Option<Event>, EventTooLarge> {
+        loop {
+            match self.step(false)? {
+                Some(Step::Event) => return Ok(Some(self.event())),
+                Some(_) => {}
+                None => {
+                    self.chunk = None;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    #[inline]
     fn step(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
         let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
         let mut rest = chunk.get(self.used..).unwrap_or_default();
@@ -79,13 +96,13 @@ impl<B: AsRef<[u8]>> Feed<B> {
         }
     }
 
+    #[inline]
     fn event(&mut self) -> Event {
-        let event = self.parser.event();
-        let event_type = match event.event_type {
-            "message" => None,
-            event_type => Some(self.event_type.share(event_type)),
-        };
-        let last_event_id = match event.last_event_id {
+        let event_type = self
+            .parser
+            .other_type()
+            .map(|event_type| self.event_type.share(event_type));
+        let last_event_id = match self.parser.last_event_id() {
             "" => None,
             id => Some(self.last_event_id.share(id)),
         };
