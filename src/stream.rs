@@ -62,6 +62,7 @@ impl Signals {
 impl Stream for Signals {
     type Item = Result<Signal, Error>;
 
+    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             match ready!(self.driver.poll_step(cx)) {
