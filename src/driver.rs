@@ -54,11 +54,13 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    fn wants(self, signal: &Signal) -> bool {
-        match self {
-            Self::Events => matches!(signal, Signal::Event(_)),
-            Self::Hooks => matches!(signal, Signal::Event(_) | Signal::Open(_)),
-            Self::Everything => true,
+    #[inline]
+    fn wants(self, step: &Step) -> bool {
+        match step {
+            Step::Signal(Signal::Event(_)) => true,
+            Step::Signal(Signal::Open(_)) => self != Self::Events,
+            Step::Signal(_) => self == Self::Everything,
+            Step::Ask(_) | Step::Over(_) => true,
         }
     }
 }
@@ -168,13 +170,14 @@ impl Driver {
             if self.is_over() {
                 return Poll::Ready(None);
             }
-            match self.turn(cx) {
-                Poll::Ready(Some(Step::Signal(signal))) if !self.audience.wants(&signal) => {}
-                Poll::Ready(Some(step)) => {
+            // Handed on as it is: with every event, to move it costs.
+            let turn = self.turn(cx);
+            match &turn {
+                Poll::Ready(Some(step)) if self.audience.wants(step) => {
                     self.note_departure();
-                    return Poll::Ready(Some(step));
+                    return turn;
                 }
-                Poll::Ready(None) => {}
+                Poll::Ready(_) => {}
                 Poll::Pending if self.shared.register(cx) => return Poll::Pending,
                 Poll::Pending => {} // a handle spoke meanwhile
             }

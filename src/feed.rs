@@ -52,6 +52,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
 
     /// The next item, `None` if another chunk is needed. Comments cost next to nothing if they are
     /// not wanted.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
     #[inline]
     pub(crate) fn next(&mut self, with_comments: bool) -> Result<Option<Item>, EventTooLarge> {
         let step = self.step(with_comments)?;
@@ -85,6 +86,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
         step
     }
 
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
     fn item(&mut self, step: Step) -> Item {
         match step {
             Step::Event => Item::Event(self.event()),
