@@ -58,11 +58,13 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    fn wants(self, signal: &Signal) -> bool {
-        match self {
-            Self::Events => matches!(signal, Signal::Event(_)),
-            Self::Hooks => matches!(signal, Signal::Event(_) | Signal::Open(_)),
-            Self::Everything => true,
+    #[inline]
+    fn wants(self, step: &Step) -> bool {
+        match step {
+            Step::Signal(Signal::Event(_)) => true,
+            Step::Signal(Signal::Open(_)) => self != Self::Events,
+            Step::Signal(_) => self == Self::Everything,
+            Step::Ask(_) | Step::Over(_) => true,
         }
     }
 }
@@ -159,6 +161,7 @@ impl Driver {
     }
 
     /// The next step; none after the last, [`Step::Over`].
+    #[inline]
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
         self.report_gap();
         for _ in 0..TURNS {
@@ -168,14 +171,15 @@ impl Driver {
             if self.steps_at_a_stretch == STEPS {
                 break;
             }
-            match self.turn(cx) {
-                Poll::Ready(Some(Step::Signal(signal))) if !self.audience.wants(&signal) => {}
-                Poll::Ready(Some(step)) => {
+            // Handed on as it is: with every event, to move it costs.
+            let turn = self.turn(cx);
+            match &turn {
+                Poll::Ready(Some(step)) if self.audience.wants(step) => {
                     self.steps_at_a_stretch += 1;
                     self.note_departure();
-                    return Poll::Ready(Some(step));
+                    return turn;
                 }
-                Poll::Ready(None) => {}
+                Poll::Ready(_) => {}
                 Poll::Pending if self.shared.register(cx) => {
                     self.steps_at_a_stretch = 0;
                     return Poll::Pending;
@@ -202,12 +206,21 @@ impl Driver {
     }
 
     /// The consumer was handed the event with this ID.
+    #[inline]
     pub(crate) fn delivered(&mut self, id: Option<&Arc<str>>) {
         self.session.delivered();
-        let id = id.map_or("", |id| id);
+        match (id, self.session.last_event_id()) {
+            (Some(id), Some(known)) if Arc::ptr_eq(id, known) => {}
+            (None, None) => {}
+            (id, _) => self.commit_other(id),
+        }
+    }
+
+    #[inline(never)]
+    fn commit_other(&mut self, id: Option<&Arc<str>>) {
         let known = self.session.last_event_id().map_or("", |id| id);
-        if !std::ptr::eq(id, known) && id != known {
-            self.commit(Arc::from(id));
+        if id.map_or("", |id| id) != known {
+            self.commit(id.cloned().unwrap_or_default());
         }
     }
 
@@ -227,18 +240,20 @@ impl Driver {
         if closed || self.is_aborted(cx) {
             return self.over(Ok(Finished::Aborted));
         }
-        if let Some((ask, action)) = self.answer.take() {
-            if let Some(result) = self.follow(ask, action) {
+        // Asked first, for to take what is not there costs as much, and mostly nothing is.
+        if self.answer.is_some() {
+            if let Some(result) = self.follow_answer() {
                 return self.over(result);
             }
         }
         if let Some(orders) = orders {
             self.obey(orders);
         }
-        if let Some(step) = self.outbox.pop_front() {
-            return Poll::Ready(Some(step));
+        if !self.outbox.is_empty() {
+            return Poll::Ready(self.outbox.pop_front());
         }
         match self.session.phase() {
+            Phase::Due if self.shared.is_leaving() => Poll::Pending, // one at a time
             Phase::Due => self.connect(),
             Phase::Asking | Phase::Requesting { .. } | Phase::Refused { .. } => self.poll_link(cx),
             Phase::Open { .. } => self.poll_open(cx),
@@ -356,7 +371,7 @@ impl Driver {
             return Poll::Ready(None); // given up while it was polled: what came of it is too late
         }
         match progress {
-            Progress::Request(Ok(request)) => self.asked(request),
+            Progress::Request(Ok(request)) => self.asked(*request),
             Progress::Request(Err(error)) => self.ended(Err(Error::Request(error))),
             Progress::Response(Ok(response)) => self.judge(response),
             Progress::Response(Err(error)) => {
@@ -366,8 +381,9 @@ impl Driver {
             Progress::Part => Poll::Ready(None),
             Progress::Refusal(response, body) => self.refused(&response, body),
             Progress::Chunk(chunk) => {
-                let now = self.timer.now();
-                self.session.received_bytes(now);
+                if self.session.runs_clocks() {
+                    self.session.received_bytes(self.timer.now());
+                }
                 self.feed.push(chunk);
                 Poll::Ready(None)
             }
@@ -378,7 +394,7 @@ impl Driver {
         }
     }
 
-    fn judge(&mut self, response: Response) -> Turn {
+    fn judge(&mut self, response: Box<Response>) -> Turn {
         match response::judge(response.status(), response.headers(), &self.accepted_types) {
             Kind::Stream => self.open(response),
             Kind::NoContent => self.over(Ok(Finished::NoContent)),
@@ -387,13 +403,13 @@ impl Driver {
             Kind::Refusal => {
                 self.session.refused(self.timer.now());
                 self.shared
-                    .put_link(Link::Refused(Box::new(response), BytesMut::new()));
+                    .put_link(Link::Refused(response, BytesMut::new()));
                 Poll::Ready(None)
             }
         }
     }
 
-    fn open(&mut self, response: Response) -> Turn {
+    fn open(&mut self, response: Box<Response>) -> Turn {
         let head = ResponseHead::of(&response);
         if let Some(validate) = &mut self.calls.validate {
             if let Err(error) = validate(&head) {
@@ -407,7 +423,7 @@ impl Driver {
         self.feed
             .reset(self.session.last_event_id().map_or("", |id| id));
         self.failure = None;
-        self.shared.put_link(Link::Open(Box::new(response)));
+        self.shared.put_link(Link::Open(response));
         self.shared.set_open(true);
         tracing::debug!("open");
         Poll::Ready(Some(Step::Signal(Signal::Open(head))))
@@ -511,6 +527,12 @@ impl Driver {
             }),
         }));
         Poll::Ready(None)
+    }
+
+    #[cold]
+    fn follow_answer(&mut self) -> Option<Result<Finished, Error>> {
+        let (ask, action) = self.answer.take()?;
+        self.follow(ask, action)
     }
 
     /// What was said to an end.

@@ -178,8 +178,8 @@ enum Unread {
 }
 
 impl UnreadResponse {
-    pub(crate) fn new(response: Response) -> Self {
-        Self(Unread::Whole(Box::new(response)))
+    pub(crate) fn new(response: Box<Response>) -> Self {
+        Self(Unread::Whole(response))
     }
 
     fn status(&self) -> StatusCode {

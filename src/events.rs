@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::stream::{FusedStream, Stream, TryStream};
 
 use crate::event::Event;
-use crate::feed::{Feed, Item};
+use crate::feed::Feed;
 use crate::parser::{EventTooLarge, Parser};
 
 /// So many chunks without an event, and the executor gets a turn.
@@ -92,36 +92,14 @@ where
         self
     }
 
-    fn poll_event(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Event, EventsError<S::Error>>>> {
-        for _ in 0..CHUNKS_PER_POLL {
-            if let Some(event) = self.next_event()? {
-                return Poll::Ready(Some(Ok(event)));
-            }
-            let Some(source) = &mut self.source else {
-                return Poll::Ready(None);
-            };
-            match ready!(source.as_mut().try_poll_next(cx)) {
-                Some(Ok(chunk)) => self.feed.push(chunk),
-                Some(Err(error)) => return Poll::Ready(Some(Err(EventsError::Source(error)))),
-                None => return Poll::Ready(None),
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    fn next_event(&mut self) -> Result<Option<Event>, EventTooLarge> {
-        while let Some(item) = self.feed.next(false)? {
-            if let Item::Event(event) = item {
-                return Ok(Some(event));
-            }
-        }
-        Ok(None)
+    /// Ends it, with this error or without.
+    fn end(&mut self, error: Option<EventsError<S::Error>>) -> Polled<S> {
+        self.source = None;
+        Poll::Ready(error.map(Err))
     }
 }
+
+type Polled<S> = Poll<Option<Result<Event, EventsError<<S as TryStream>::Error>>>>;
 
 impl<S: TryStream> Stream for Events<S>
 where
@@ -130,14 +108,24 @@ where
     type Item = Result<Event, EventsError<S::Error>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.source.is_none() {
-            return Poll::Ready(None);
+        let this = &mut *self;
+        for _ in 0..CHUNKS_PER_POLL {
+            let Some(source) = &mut this.source else {
+                return Poll::Ready(None);
+            };
+            match this.feed.next_event() {
+                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
+                Ok(None) => {}
+                Err(error) => return this.end(Some(error.into())),
+            }
+            match ready!(source.as_mut().try_poll_next(cx)) {
+                Some(Ok(chunk)) => this.feed.push(chunk),
+                Some(Err(error)) => return this.end(Some(EventsError::Source(error))),
+                None => return this.end(None),
+            }
         }
-        let next = ready!(self.poll_event(cx));
-        if !matches!(next, Some(Ok(_))) {
-            self.source = None;
-        }
-        Poll::Ready(next)
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -13,7 +13,8 @@ pub(crate) struct Feed<B> {
     /// How many bytes of the chunk were used.
     used: usize,
     event_type: Interned,
-    last_event_id: Interned,
+    /// The ID, and at which count of its changes it was copied.
+    last_event_id: Option<(u64, Arc<str>)>,
 }
 
 /// A [`Frame`](crate::Frame), owned.
@@ -34,13 +35,14 @@ impl<B: AsRef<[u8]>> Feed<B> {
             chunk: None,
             used: 0,
             event_type: Interned::default(),
-            last_event_id: Interned::default(),
+            last_event_id: None,
         }
     }
 
     /// Lends the parser to a function that sets it up.
     pub(crate) fn configure(&mut self, set_up: impl FnOnce(Parser) -> Parser) {
         self.parser = set_up(std::mem::take(&mut self.parser));
+        self.last_event_id = None;
     }
 
     /// Takes the next chunk. The one before must be used up: [`next`](Self::next) gave `None`.
@@ -52,6 +54,8 @@ impl<B: AsRef<[u8]>> Feed<B> {
 
     /// The next item, `None` if another chunk is needed. Comments cost next to nothing if they are
     /// not wanted.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    #[inline]
     pub(crate) fn next(&mut self, with_comments: bool) -> Result<Option<Item>, EventTooLarge> {
         let step = self.step(with_comments)?;
         if step.is_none() {
@@ -60,6 +64,22 @@ impl<B: AsRef<[u8]>> Feed<B> {
         Ok(step.map(|step| self.item(step)))
     }
 
+    /// The next event, whatever else there is before it.
+    #[inline]
+    pub(crate) fn next_event(&mut self) -> Result<Option<Event>, EventTooLarge> {
+        loop {
+            match self.step(false)? {
+                Some(Step::Event) => return Ok(Some(self.event())),
+                Some(_) => {}
+                None => {
+                    self.chunk = None;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    #[inline]
     fn step(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
         let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
         let mut rest = chunk.get(self.used..).unwrap_or_default();
@@ -68,28 +88,40 @@ impl<B: AsRef<[u8]>> Feed<B> {
         step
     }
 
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
     fn item(&mut self, step: Step) -> Item {
         match step {
             Step::Event => Item::Event(self.event()),
             Step::Comment(text) => Item::Comment(self.parser.comment(text).to_owned()),
             Step::Retry(time) => Item::Retry(time),
-            Step::LastEventId => {
-                Item::LastEventId(self.last_event_id.share(self.parser.last_event_id()))
-            }
+            Step::LastEventId => Item::LastEventId(self.shared_id()),
         }
     }
 
+    #[inline]
     fn event(&mut self) -> Event {
-        let event = self.parser.event();
-        let event_type = match event.event_type {
-            "message" => None,
-            event_type => Some(self.event_type.share(event_type)),
-        };
-        let last_event_id = match event.last_event_id {
+        let event_type = self
+            .parser
+            .other_type()
+            .map(|event_type| self.event_type.share(event_type));
+        let last_event_id = match self.parser.last_event_id() {
             "" => None,
-            id => Some(self.last_event_id.share(id)),
+            _ => Some(self.shared_id()),
         };
         Event::from_parts(self.parser.take_data(), event_type, last_event_id)
+    }
+
+    /// The ID, copied only when it has changed: a server may give a long one, and then no other.
+    #[inline]
+    fn shared_id(&mut self) -> Arc<str> {
+        let changes = self.parser.id_changes();
+        match &self.last_event_id {
+            Some((at, id)) if *at == changes => id.clone(),
+            _ => {
+                let id = Arc::from(self.parser.last_event_id());
+                self.last_event_id.insert((changes, id)).1.clone()
+            }
+        }
     }
 
     /// Starts a new connection from this ID: the chunk and what is unfinished are dropped.
@@ -99,10 +131,11 @@ impl<B: AsRef<[u8]>> Feed<B> {
         self.used = 0;
         self.parser.reset();
         self.parser.set_last_event_id(last_event_id.to_owned());
+        self.last_event_id = None;
     }
 }
 
-/// The text seen last. Types and IDs mostly repeat, and are then shared, not copied.
+/// The text seen last. Types mostly repeat, and are then shared, not copied.
 #[derive(Default)]
 struct Interned(Option<Arc<str>>);
 

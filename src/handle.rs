@@ -140,6 +140,15 @@ pub(crate) struct Shared {
     ordered: AtomicBool,
 }
 
+/// A handle is dropping a connection.
+struct Leaving<'a>(&'a Shared);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.wake(|state| state.leaving -= 1);
+    }
+}
+
 /// The one who polls, or will: dropped is closed. Handles do not keep a source alive.
 #[derive(Default)]
 pub(crate) struct Owned(Arc<Shared>);
@@ -174,6 +183,8 @@ struct State {
     over: bool,
     last_event_id: Option<Arc<str>>,
     link: Option<Link>,
+    /// How many connections handles are dropping just now: the next one waits for it.
+    leaving: usize,
     poller: Option<Waker>,
 }
 
@@ -199,9 +210,19 @@ impl Shared {
             change(state);
             state.interrupted = true;
             state.open = false;
-            state.link.take()
+            let link = state.link.take();
+            state.leaving += usize::from(link.is_some());
+            link
         });
-        drop(link); // not under the lock
+        if let Some(link) = link {
+            let _leaving = Leaving(self); // until it is gone, whatever its drop does
+            drop(link); // not under the lock
+        }
+    }
+
+    /// Whether a handle is dropping a connection just now; it wakes the poller when that is done.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.lock().leaving > 0
     }
 
     fn wake<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

@@ -26,10 +26,11 @@ pub(crate) enum Link {
     Open(Box<Response>),
 }
 
-/// What came of a poll.
+/// What came of a poll. What comes once is boxed, for chunks come often and should be cheap to
+/// hand on.
 pub(crate) enum Progress {
-    Request(Result<RequestBuilder, BoxError>),
-    Response(Result<Response, BoxError>),
+    Request(Result<Box<RequestBuilder>, BoxError>),
+    Response(Result<Box<Response>, BoxError>),
     /// A part of a refusal's body.
     Part,
     Refusal(Box<Response>, Bytes),
@@ -43,11 +44,17 @@ impl Link {
     pub(crate) fn poll(self, cx: &mut Context<'_>) -> (Option<Self>, Poll<Progress>) {
         match self {
             Self::Asking(mut future) => match future.as_mut().poll(cx) {
-                Poll::Ready(request) => (None, Poll::Ready(Progress::Request(request))),
+                Poll::Ready(request) => {
+                    let request = request.map(Box::new);
+                    (None, Poll::Ready(Progress::Request(request)))
+                }
                 Poll::Pending => (Some(Self::Asking(future)), Poll::Pending),
             },
             Self::Sending(mut future) => match future.as_mut().poll(cx) {
-                Poll::Ready(response) => (None, Poll::Ready(Progress::Response(response))),
+                Poll::Ready(response) => {
+                    let response = response.map(Box::new);
+                    (None, Poll::Ready(Progress::Response(response)))
+                }
                 Poll::Pending => (Some(Self::Sending(future)), Poll::Pending),
             },
             Self::Refused(response, body) => poll_refusal(response, body, cx),

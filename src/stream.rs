@@ -57,11 +57,32 @@ impl Signals {
         self.driver.answer(ask, action);
         Ok(())
     }
+
+    /// What a step that is no event means to the consumer: nothing, an item, or the end (`None`
+    /// within). Apart, so that events do not carry the weight of it.
+    #[cold]
+    fn pass_on(&mut self, step: Option<Step>) -> Option<Option<Result<Signal, Error>>> {
+        match step {
+            Some(Step::Signal(signal)) => Some(Some(Ok(signal))),
+            Some(Step::Ask(ask)) => {
+                let error = self.decide(ask).err()?;
+                self.driver.close();
+                Some(Some(Err(Error::Hook(error))))
+            }
+            Some(Step::Over(Err(error))) => Some(Some(Err(error))),
+            Some(Step::Over(Ok(finished))) => {
+                self.finished = Some(finished);
+                None
+            }
+            None => Some(None),
+        }
+    }
 }
 
 impl Stream for Signals {
     type Item = Result<Signal, Error>;
 
+    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             match ready!(self.driver.poll_step(cx)) {
@@ -71,15 +92,11 @@ impl Stream for Signals {
                     }
                     return Poll::Ready(Some(Ok(signal)));
                 }
-                Some(Step::Ask(ask)) => {
-                    if let Err(error) = self.decide(ask) {
-                        self.driver.close();
-                        return Poll::Ready(Some(Err(Error::Hook(error))));
+                step => {
+                    if let Some(item) = self.pass_on(step) {
+                        return Poll::Ready(item);
                     }
                 }
-                Some(Step::Over(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Some(Step::Over(Ok(finished))) => self.finished = Some(finished),
-                None => return Poll::Ready(None),
             }
         }
     }
@@ -140,11 +157,18 @@ impl Stream for EventStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            match ready!(Pin::new(&mut self.signals).poll_next(cx)) {
-                Some(Ok(Signal::Event(event))) => return Poll::Ready(Some(Ok(event))),
-                Some(Ok(_)) => {} // the driver makes no others for this audience
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
+            let signals = &mut self.signals;
+            match ready!(signals.driver.poll_step(cx)) {
+                Some(Step::Signal(Signal::Event(event))) => {
+                    signals.driver.delivered(event.shared_last_event_id());
+                    return Poll::Ready(Some(Ok(event)));
+                }
+                step => match signals.pass_on(step) {
+                    Some(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                    Some(None) => return Poll::Ready(None),
+                    // The driver makes no signals but events for this audience.
+                    Some(Some(Ok(_))) | None => {}
+                },
             }
         }
     }

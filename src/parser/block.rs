@@ -6,6 +6,9 @@ use super::field::Line;
 use super::last_event_id::LastEventId;
 use super::text::Span;
 
+/// The type of an event that was given none.
+const MESSAGE: &str = "message";
+
 /// The standard's "data buffer", "event type buffer" and "last event ID buffer".
 ///
 /// A value stays in the text where it arrived, unless there are several data lines, or the text
@@ -164,15 +167,30 @@ impl Block {
     /// value of the event type buffer."
     #[inline]
     pub(super) fn event_type<'a>(&'a self, text: &'a str) -> &'a str {
-        let event_type = match self.event_type_span {
+        match self.event_type_buffer(text) {
+            "" => MESSAGE,
+            event_type => event_type,
+        }
+    }
+
+    /// The type, if it is another than the default.
+    #[inline]
+    pub(super) fn other_type<'a>(&'a self, text: &'a str) -> Option<&'a str> {
+        let event_type = self.event_type_buffer(text);
+        (!event_type.is_empty() && event_type != MESSAGE).then_some(event_type)
+    }
+
+    #[inline]
+    fn event_type_buffer<'a>(&'a self, text: &'a str) -> &'a str {
+        match self.event_type_span {
             Some(event_type) => event_type.of(text),
             None => &self.event_type,
-        };
-        if event_type.is_empty() {
-            "message"
-        } else {
-            event_type
         }
+    }
+
+    #[inline]
+    pub(super) fn id_changes(&self) -> u64 {
+        self.last_event_id.changes()
     }
 
     #[inline]
@@ -181,13 +199,27 @@ impl Block {
     }
 
     /// The data as a string of its own: large data is moved out, not copied.
+    #[inline]
     pub(super) fn take_data(&mut self, text: &str) -> String {
+        match self.data_span {
+            Some(data) => data.of(text).to_owned(),
+            None => self.take_data_buffer(),
+        }
+    }
+
+    fn take_data_buffer(&mut self) -> String {
         const WORTH_MOVING: usize = 64 << 10;
         if self.data.len() < WORTH_MOVING {
-            return self.data(text).to_owned();
+            return self.data.strip_suffix('\n').unwrap_or_default().to_owned();
         }
         self.data.pop();
         std::mem::take(&mut self.data)
+    }
+
+    /// How much memory the larger of the buffers has.
+    #[inline]
+    pub(super) fn capacity(&self) -> usize {
+        self.data.capacity().max(self.event_type.capacity())
     }
 
     /// Gives back the memory of empty buffers that have more than this.

@@ -8,6 +8,8 @@ pub(super) struct LastEventId {
     /// Whether the buffer has something else than the string. While it has not, it is not kept, so
     /// that the same ID on every event costs one comparison.
     differs: bool,
+    /// How often the string has changed.
+    changes: u64,
 }
 
 impl LastEventId {
@@ -22,6 +24,11 @@ impl LastEventId {
     #[inline]
     pub(super) fn committed(&self) -> &str {
         &self.committed
+    }
+
+    #[inline]
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The bytes that the buffer holds.
@@ -52,6 +59,7 @@ impl LastEventId {
         if !self.differs {
             return false;
         }
+        self.changes += 1;
         std::mem::swap(&mut self.committed, &mut self.buffer);
         self.differs = false;
         true

@@ -26,12 +26,6 @@ impl LineEnds {
         Some((self.looked_at + index).wrapping_sub(GROUP))
     }
 
-    /// Whether there is no other line end in the text.
-    #[inline]
-    pub(super) fn are_given(&self, text: &str) -> bool {
-        self.found == 0 && self.looked_at == text.len()
-    }
-
     /// The text before `index` is gone. All its line ends were given.
     pub(super) fn forget(&mut self, index: usize) {
         self.looked_at -= index;
@@ -41,6 +35,14 @@ impl LineEnds {
     #[inline]
     pub(super) fn skip_to(&mut self, index: usize) {
         self.looked_at = index;
+    }
+
+    /// The next byte is a line end or not. Fewer than a group of them may come so after all were
+    /// given.
+    #[inline]
+    pub(super) fn look_at_one(&mut self, is_end: bool) {
+        self.found = (self.found >> 1) | (u64::from(is_end) << (GROUP - 1));
+        self.looked_at += 1;
     }
 
     #[inline]

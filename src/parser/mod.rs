@@ -48,9 +48,9 @@ const LONG_LINE: usize = WINDOW / 2;
 /// How many bytes of a long line are decoded together: they should stay in the first cache.
 const PIECE: usize = 16 << 10;
 
-/// So few bytes take a short cut if they are plain: servers that flush byte by byte would pay for
+/// So few bytes take a short cut if they are ASCII: servers that flush byte by byte would pay for
 /// a look at a window with each.
-const MORSEL: usize = 4;
+const MORSEL: usize = 8;
 
 /// Between events a buffer keeps this much memory for the next.
 const KEPT: usize = 2 * WINDOW;
@@ -92,6 +92,9 @@ pub struct Parser {
     max_event_size: usize,
     /// All lines of the text together might exceed the limit, so that each must be checked.
     near_limit: bool,
+    /// So many ASCII bytes can be appended to the text with no thought of the mode, of the limit,
+    /// or of what comes before them.
+    spare: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +118,7 @@ impl Parser {
             block: Block::default(),
             max_event_size: DEFAULT_MAX_EVENT_SIZE,
             near_limit: true,
+            spare: 0,
         }
     }
 
@@ -129,7 +133,7 @@ impl Parser {
 
     pub(crate) fn set_last_event_id(&mut self, id: String) {
         self.block = Block::new(LastEventId::new(id));
-        self.near_limit = true;
+        self.distrust();
     }
 
     /// The largest event accepted, in bytes. Default: [`DEFAULT_MAX_EVENT_SIZE`], 16 MiB.
@@ -145,7 +149,7 @@ impl Parser {
     #[must_use]
     pub fn max_event_size(mut self, bytes: usize) -> Self {
         self.max_event_size = bytes;
-        self.near_limit = true;
+        self.distrust();
         self
     }
 
@@ -198,6 +202,12 @@ impl Parser {
         }
     }
 
+    /// Grows with each change of the last event ID, so that a long one need not be compared.
+    #[inline]
+    pub(crate) fn id_changes(&self) -> u64 {
+        self.block.id_changes()
+    }
+
     /// The event that [`step`](Self::step) has found.
     #[inline]
     pub(crate) fn event(&self) -> EventRef<'_> {
@@ -209,7 +219,14 @@ impl Parser {
         }
     }
 
+    /// Its type, if it is not `message`.
+    #[inline]
+    pub(crate) fn other_type(&self) -> Option<&str> {
+        self.block.other_type(self.text.as_str())
+    }
+
     /// Its data, as a string of its own. What [`event`](Self::event) has is gone.
+    #[inline]
     pub(crate) fn take_data(&mut self) -> String {
         self.block.take_data(self.text.as_str())
     }
@@ -222,8 +239,8 @@ impl Parser {
 
     /// [`next`](Self::next), without the loan. Comments may be passed over.
     ///
-    /// The hot loop, with all that belongs to every line. What a chunk costs is apart, in
-    /// [`refill`](Self::refill).
+    /// The hot loop, with all that belongs to every line. What a window costs is apart, in
+    /// [`refill_window`](Self::refill_window).
     #[inline(always)]
     pub(crate) fn step(
         &mut self,
@@ -231,16 +248,12 @@ impl Parser {
         with_comments: bool,
     ) -> Result<Option<Step>, EventTooLarge> {
         self.block.end_dispatch();
-        if (1..=MORSEL).contains(&input.len()) && self.take_morsel(input) {
-            return Ok(None);
-        }
-        while !self.text.is_used_up() || self.refill(input)? {
+        loop {
             let step = self.take_lines(with_comments)?;
-            if step.is_some() {
+            if step.is_some() || !self.refill(input)? {
                 return Ok(step);
             }
         }
-        Ok(None)
     }
 
     /// Takes lines from the text until there is something to tell.
@@ -259,9 +272,21 @@ impl Parser {
         Ok(None)
     }
 
-    /// Takes in more of the input, when no whole line is left; says whether there was any.
-    #[inline(never)]
+    /// Takes in more of the input, when no whole line is left; says whether to look for lines.
+    #[inline(always)]
     fn refill(&mut self, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
+        if input.len() >= self.spare.min(MORSEL) || !input.iter().all(u8::is_ascii) {
+            return self.refill_window(input);
+        }
+        if input.is_empty() {
+            self.shrink();
+            return Ok(false);
+        }
+        Ok(self.take_morsel(input))
+    }
+
+    #[inline(never)]
+    fn refill_window(&mut self, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
         match self.mode {
             Mode::Lines => self.refill_text(input),
             Mode::LongData { max_len } => self.refill_data(max_len, input),
@@ -270,7 +295,7 @@ impl Parser {
     }
 
     fn refill_text(&mut self, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
-        let unfinished = self.text.unfinished().len();
+        let unfinished = self.text.unfinished_len();
         if self.near_limit && unfinished > self.room() {
             return self.poison();
         }
@@ -282,9 +307,27 @@ impl Parser {
         self.text.drop_taken();
         if unfinished < LONG_LINE || !self.start_long_data() {
             self.text.push(take(input, WINDOW));
-            self.near_limit = self.text.as_str().len() > self.room();
+            self.look_at_limit();
         }
         Ok(true)
+    }
+
+    /// Lines that leave the text take no more of the room than they did in it, so this holds until
+    /// more is appended.
+    fn look_at_limit(&mut self) {
+        let (len, room) = (self.text.as_str().len(), self.room());
+        self.near_limit = len > room;
+        self.spare = if self.text.is_between_characters() {
+            room.min(LONG_LINE).saturating_sub(len)
+        } else {
+            0
+        };
+    }
+
+    /// What the last look at the limit has found does not hold any more.
+    fn distrust(&mut self) {
+        self.near_limit = true;
+        self.spare = 0;
     }
 
     /// Moves the unfinished line to the block's data, if that is where it belongs.
@@ -300,6 +343,7 @@ impl Parser {
         let max_len = data.len() + (room - name);
         data.push_str(value);
         self.text.drop_unfinished();
+        self.spare = 0;
         self.mode = Mode::LongData { max_len };
         true
     }
@@ -323,17 +367,15 @@ impl Parser {
         Ok(!piece.is_empty())
     }
 
-    /// Takes in a few plain bytes in the midst of a line, for which all else is too much ado.
+    /// Takes in a few ASCII bytes, for which all else is too much ado; says whether a line ends
+    /// among them.
+    #[inline]
     fn take_morsel(&mut self, input: &mut &[u8]) -> bool {
-        let text_len = self.text.as_str().len() + input.len();
-        if !matches!(self.mode, Mode::Lines) || text_len > self.room().min(LONG_LINE) {
-            return false;
-        }
-        if !self.text.push_plain(input) {
-            return false;
-        }
-        *input = &[];
-        true
+        self.spare -= input.len();
+        let morsel = std::mem::take(input);
+        morsel
+            .iter()
+            .fold(false, |any, &byte| any | self.text.push_ascii(byte))
     }
 
     /// How many bytes the line may have.
@@ -352,11 +394,19 @@ impl Parser {
     fn drop_all(&mut self) {
         self.text = Text::default();
         self.block.restart();
-        self.near_limit = true;
+        self.distrust();
     }
 
     /// Gives back what a large event has needed: most streams are idle most of the time.
+    #[inline]
     fn shrink(&mut self) {
+        if self.text.capacity().max(self.block.capacity()) > KEPT {
+            self.free_buffers();
+        }
+    }
+
+    #[cold]
+    fn free_buffers(&mut self) {
         if self.text.capacity() > KEPT && self.text.unfinished().is_empty() {
             self.block.keep(self.text.as_str());
             self.text.free();

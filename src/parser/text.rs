@@ -79,12 +79,6 @@ impl Text {
         }
     }
 
-    /// Whether all line ends in the text were given.
-    #[inline]
-    pub(super) fn is_used_up(&self) -> bool {
-        self.ends.are_given(&self.text)
-    }
-
     /// Appends the bytes, decoded.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.decoder.push(&mut self.text, bytes);
@@ -102,21 +96,22 @@ impl Text {
         }
     }
 
-    /// Appends bytes that are part of the unfinished line, if they are so plain that nothing has to
-    /// be looked at; says whether they are.
+    /// Whether [`push_ascii`](Self::push_ascii) may follow, as soon as all lines were taken: no
+    /// character is unfinished, and no byte order mark can come.
     #[inline]
-    pub(super) fn push_plain(&mut self, bytes: &[u8]) -> bool {
-        let plain = self.begun
-            && self.is_used_up()
-            && self.decoder.is_between_characters()
-            && bytes
-                .iter()
-                .all(|&byte| byte.is_ascii() && byte != b'\n' && byte != b'\r');
-        if plain {
-            self.text.extend(bytes.iter().map(|&byte| char::from(byte)));
-            self.ends.skip_to(self.text.len());
-        }
-        plain
+    pub(super) fn is_between_characters(&self) -> bool {
+        self.begun && self.decoder.is_between_characters()
+    }
+
+    /// Appends a character, one of a few after all line ends in the text were given; says whether
+    /// it is another.
+    #[inline]
+    pub(super) fn push_ascii(&mut self, byte: u8) -> bool {
+        debug_assert!(byte.is_ascii() && self.is_between_characters());
+        let is_end = byte == b'\n' || byte == b'\r';
+        self.text.push(char::from(byte));
+        self.ends.look_at_one(is_end);
+        is_end
     }
 
     /// Decodes a piece of a line that does not go through the text.
@@ -136,6 +131,11 @@ impl Text {
         &self.text[self.start..]
     }
 
+    #[inline]
+    pub(super) fn unfinished_len(&self) -> usize {
+        self.text.len() - self.start
+    }
+
     /// Drops the line whose end is not there yet.
     pub(super) fn drop_unfinished(&mut self) {
         self.text.truncate(self.start);
@@ -149,7 +149,7 @@ impl Text {
             return;
         };
         self.after_cr = self.text.as_bytes()[last] == b'\r';
-        if self.unfinished().is_empty() {
+        if self.unfinished_len() == 0 {
             self.text.clear();
         } else {
             self.text.drain(..=last);

@@ -31,12 +31,10 @@ impl Decoder {
     #[inline]
     pub(super) fn push(&mut self, text: &mut String, bytes: &[u8]) {
         if self.is_between_characters() && bytes.last().is_none_or(u8::is_ascii) {
-            if let Some(valid) = valid(bytes) {
-                text.push_str(valid);
-                return;
-            }
+            push_whole(text, bytes);
+        } else {
+            self.push_piece(text, bytes);
         }
-        self.push_piecemeal(text, bytes);
     }
 
     /// The input is over: a character whose end is missing is malformed.
@@ -47,20 +45,10 @@ impl Decoder {
         }
     }
 
-    fn push_piecemeal(&mut self, text: &mut String, bytes: &[u8]) {
+    fn push_piece(&mut self, text: &mut String, bytes: &[u8]) {
         let bytes = self.complete(text, bytes);
         let (whole, cut) = bytes.split_at(bytes.len() - incomplete_end(bytes));
-        match valid(whole) {
-            Some(valid) => text.push_str(valid),
-            None if whole.len() <= NEIGHBOURHOOD => push_replaced(text, whole),
-            None => {
-                for piece in whole.chunks(NEIGHBOURHOOD) {
-                    self.push_piecemeal(text, piece);
-                }
-                // What the last piece has left open, the character in `cut` does not continue.
-                self.finish(text);
-            }
-        }
+        push_whole(text, whole);
         for &byte in cut {
             self.cut[self.cut_len] = byte;
             self.cut_len += 1;
@@ -87,6 +75,35 @@ impl Decoder {
             bytes = rest;
         }
         bytes
+    }
+}
+
+/// Appends bytes whose last character is not continued.
+#[inline]
+fn push_whole(text: &mut String, bytes: &[u8]) {
+    match valid(bytes) {
+        Some(valid) => text.push_str(valid),
+        None => push_malformed(text, bytes),
+    }
+}
+
+/// Goes from one malformed place to the next.
+fn push_malformed(text: &mut String, mut bytes: &[u8]) {
+    while let Err(error) = simdutf8::compat::from_utf8(bytes) {
+        let (sound, rest) = bytes.split_at(error.valid_up_to());
+        text.push_str(valid(sound).unwrap_or_default());
+        let (bad, rest) = rest.split_at(neighbourhood(rest));
+        push_replaced(text, bad);
+        bytes = rest;
+    }
+    text.push_str(valid(bytes).unwrap_or_default());
+}
+
+/// How many of the bytes to look at together: the last of them is not continued after it.
+fn neighbourhood(bytes: &[u8]) -> usize {
+    match bytes.get(..NEIGHBOURHOOD) {
+        Some(near) => NEIGHBOURHOOD - incomplete_end(near),
+        None => bytes.len(),
     }
 }
 
