@@ -42,11 +42,14 @@ pub enum Error {
     Client(#[source] BoxError),
 
     /// The function given to [`from_fn`](crate::EventSource::from_fn) gave no request. Final.
-    #[error("the function given to `from_fn` gave no request")]
+    #[error("the function given to `from_fn` gave no request: its own error says why")]
     Request(#[source] BoxError),
 
     /// No response came: name resolution, connection, TLS or the transfer of the head failed.
-    #[error("no response: the server cannot be reached, or hung up before it answered")]
+    #[error(
+        "no response: check the address, and whether the server runs; it cannot be reached, or hung \
+         up before it answered"
+    )]
     NoResponse(#[source] BoxError),
 
     /// The response headers did not come within
@@ -63,7 +66,7 @@ pub enum Error {
     Certificate(#[source] BoxError),
 
     /// A status other than 200 and 204, with the headers and the beginning of the body.
-    #[error("the server answered {status}{beyond}", status = .0.status, beyond = .0.beyond_bound())]
+    #[error("the server answered {status}{beyond}: its headers and body may say why", status = .0.status, beyond = .0.beyond_bound())]
     Status(Box<RefusedResponse>),
 
     /// A 200 whose `Content-Type` is not `text/event-stream`. The response is unread: see
@@ -85,16 +88,20 @@ pub enum Error {
     ContentEncoding(UnreadResponse),
 
     /// The function given to [`validate`](crate::EventSource::validate) said no. Final.
-    #[error("`validate` turned the response down")]
+    #[error("`validate` turned the response down: its own error says why")]
     Validate(#[source] BoxError),
 
     /// The body broke off.
-    #[error("the connection broke off in the middle of the stream")]
+    #[error(
+        "the connection broke off in the middle of the stream: reconnect, or look for a proxy that \
+         cuts it"
+    )]
     Disconnected(#[source] BoxError),
 
     /// No byte came for as long as [`idle_timeout`](crate::EventSource::idle_timeout).
     #[error(
-        "no byte for {0:?}: the connection is dead, or the server sends no keep-alive comments"
+        "no byte for {0:?}: the connection is dead, or the server sends too few keep-alive comments \
+         for this `idle_timeout`"
     )]
     IdleTimeout(Duration),
 
@@ -104,7 +111,10 @@ pub enum Error {
 
     /// The stream ended cleanly, but before the event that [`until`](crate::EventSource::until)
     /// waits for: what came is not the whole.
-    #[error("the stream ended before its end marker: what arrived is incomplete")]
+    #[error(
+        "the stream ended before its end marker: what arrived is incomplete, ask again or check \
+         `until`"
+    )]
     Incomplete,
 
     /// An event over the limit; it was not delivered, and its ID not committed. Final.
@@ -112,7 +122,7 @@ pub enum Error {
     EventTooLarge(#[from] EventTooLarge),
 
     /// A hook failed, with this error of its own. Final.
-    #[error("a hook failed")]
+    #[error("a hook failed: its own error says why")]
     Hook(#[source] BoxError),
 
     /// The next request would be a POST or another that is not idempotent, and the server may have

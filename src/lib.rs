@@ -100,10 +100,13 @@
 //! | `cookies`, `form`, `hickory-dns`, `multipart`, `query`, `socks`, `stream` | | see reqwest |
 //! | `eventsource-stream` | | conversions to and from that crate's `Event` |
 //!
-//! The oldest Rust that it is made for is 1.85. The minor version follows reqwest's (0.13 works
+//! The oldest Rust that it is made for is 1.85 (1.88 with `hickory-dns`, whose dependencies need
+//! it). The minor version follows reqwest's (0.13 works
 //! with reqwest 0.13), which is re-exported as [`reqwest`].
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Without the client its names are not there to link to.
+#![cfg_attr(not(feature = "client"), allow(rustdoc::broken_intra_doc_links))]
 
 mod event;
 mod events;

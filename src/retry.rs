@@ -210,7 +210,7 @@ impl RetryPolicy {
     ///
     /// Without it such a request is repeated only after an error in connecting, 425, 429, or 503
     /// with `Retry-After`, from the URL that was asked. There is one gap: where the server answers
-    /// a POST with a 303, and the redirect leads back to the same URL or to a port that refuses,
+    /// a POST with a redirect, and the redirect leads back to the same URL or to a port that refuses,
     /// reqwest does not tell that there was a redirect. Whoever posts to such a server should give
     /// the client `reqwest::redirect::Policy::none()`.
     #[must_use]

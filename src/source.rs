@@ -41,6 +41,9 @@ use crate::stream::{Decide, EventStream, Signals};
 ///
 /// Redirects are followed by reqwest, as the client says; every attempt starts from the URL given
 /// here, so that a load balancer is asked again.
+/// On a redirect to another origin reqwest drops `Authorization` and `Cookie`, but sends on
+/// `Last-Event-ID` and headers of your own naming, such as `x-api-key`. It follows from https to
+/// http as well. For either, give the client a `reqwest::redirect::Policy`.
 ///
 /// # A client of one's own
 ///
@@ -49,6 +52,14 @@ use crate::stream::{Decide, EventStream, Signals};
 /// `pool_max_idle_per_host(0)` and `tcp_keepalive(...)`, and with HTTP/2
 /// `http2_keep_alive_interval(...)` and `http2_keep_alive_while_idle(true)`; otherwise a dead
 /// connection in the pool may be taken again and again.
+///
+/// A stream holds its connection for as long as it is open. Where a pool, a proxy or a server allows
+/// few for each host (browsers allow six, with HTTP/1.1), others wait behind it.
+///
+/// # Panics
+///
+/// Nothing here panics by itself. Polled outside of a tokio runtime with I/O and time enabled,
+/// reqwest and tokio do.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), fetch_event_source::BoxError> {
@@ -247,7 +258,8 @@ impl<H> EventSource<H> {
     }
 
     /// One more content type that opens a stream, besides `text/event-stream`; parameters are
-    /// ignored. Some LLM servers stream as `text/plain`.
+    /// ignored. Some LLM servers stream as `text/plain`. Default: no other. It takes whole names
+    /// only: `text/*`, or what is no content type, never matches.
     pub fn accept_content_type(mut self, essence: impl AsRef<str>) -> Self {
         self.options
             .accepted_types
@@ -454,7 +466,8 @@ impl<O, M, E, C> EventSource<Hooks<O, M, E, C>> {
     }
 
     /// Called when the server ended the stream cleanly; not for a 204, the end marker, or an
-    /// abort. Says what to do: an [`Action`](crate::Action) made from the end, `()` for what the
+    /// abort. (Where [`until`](Self::until) is set, an end before the marker is a failure:
+    /// [`Error::Incomplete`], for [`on_error`](Self::on_error).) Says what to do: an [`Action`](crate::Action) made from the end, `()` for what the
     /// policy would do, or a `Result` of either: see [`IntoAction`].
     pub fn on_close<F, R>(self, on_close: F) -> EventSource<Hooks<O, M, E, Hook<F, R>>>
     where
