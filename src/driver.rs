@@ -205,22 +205,15 @@ impl Driver {
         self.answer = Some((ask, action));
     }
 
-    /// The consumer was handed the event with this ID.
+    /// The consumer was handed the event with this ID. Told by its address: a long ID that stays is
+    /// not compared with every event.
     #[inline]
     pub(crate) fn delivered(&mut self, id: Option<&Arc<str>>) {
         self.session.delivered();
         match (id, self.session.last_event_id()) {
             (Some(id), Some(known)) if Arc::ptr_eq(id, known) => {}
-            (None, None) => {}
-            (id, _) => self.commit_other(id),
-        }
-    }
-
-    #[inline(never)]
-    fn commit_other(&mut self, id: Option<&Arc<str>>) {
-        let known = self.session.last_event_id().map_or("", |id| id);
-        if id.map_or("", |id| id) != known {
-            self.commit(id.cloned().unwrap_or_default());
+            (None, known) if known.is_none_or(|known| known.is_empty()) => {}
+            (id, _) => self.commit(id.cloned().unwrap_or_default()),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use fetch_event_source::{BoxError, Error, EventSource, reqwest};
+use fetch_event_source::{BoxError, Error, EventSource, RetryPolicy, reqwest};
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
 
@@ -88,4 +88,38 @@ fn a_refusal_whose_body_is_empty_chunks_without_end_ends() {
     });
     assert_eq!(error.status().expect("a status"), 404);
     assert!(error.body().expect("a body").is_empty());
+}
+
+/// A server may give an ID of megabytes and then none for thousands of events: each of them costs
+/// its own bytes, not those of the ID, on every connection.
+#[test]
+fn a_long_id_does_not_make_small_events_expensive() {
+    const EVENTS: usize = 50_000;
+    let (first, second) = within_ten_seconds(async {
+        let mut connections = 0;
+        let mut events = EventSource::get("http://127.0.0.1:9/")
+            .retry(RetryPolicy::persistent())
+            .fetch(move |_| {
+                connections += 1;
+                let id = match connections {
+                    1 => format!("id: {}\n", "x".repeat(4 << 20)),
+                    _ => String::new(),
+                };
+                let body = id + &"data\n\n".repeat(EVENTS);
+                async move {
+                    let response = http::Response::builder()
+                        .header("content-type", "text/event-stream")
+                        .body(reqwest::Body::from(body))?;
+                    Ok(response.into())
+                }
+            })
+            .stream();
+        let mut next = async || events.next().await.expect("an item").expect("an event");
+        let first = next().await.last_event_id().len();
+        for _ in 0..2 * EVENTS - 2 {
+            next().await;
+        }
+        (first, next().await.last_event_id().len())
+    });
+    assert_eq!((first, second), (4 << 20, 4 << 20));
 }
