@@ -123,20 +123,12 @@ pub(crate) fn sizes(input: &[u8]) -> Vec<Cut> {
     cuts
 }
 
-/// Every split in two. Of a large input only a part: near what is special, and a sample.
+/// Every split in two; of an input beyond all vectors, a sample of them.
 pub(crate) fn splits(input: &[u8]) -> Vec<Cut> {
-    const ALL: usize = 2048;
-    let special = |i: usize| {
-        let near = &input[i.saturating_sub(1)..(i + 1).min(input.len())];
-        i % 4099 == 0 || near.iter().any(|byte| !(b' '..0x7F).contains(byte))
-    };
-    let step = if input.len() <= ALL {
-        1
-    } else {
-        input.len() / ALL
-    };
+    const ALL: usize = 80_000;
+    let step = if input.len() <= ALL { 1 } else { 997 };
     (0..=input.len())
-        .filter(|&i| input.len() <= ALL || (special(i) && (i / step) % 8 == 0))
+        .step_by(step)
         .map(|i| cut_at(input.len(), [i]))
         .collect()
 }
