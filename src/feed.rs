@@ -114,12 +114,16 @@ impl<B: AsRef<[u8]>> Feed<B> {
     /// The ID, copied only when it has changed: a server may give a long one, and then no other.
     #[inline]
     fn shared_id(&mut self) -> Arc<str> {
-        let changes = self.parser.id_changes();
-        match &self.last_event_id {
-            Some((at, id)) if *at == changes => id.clone(),
-            _ => {
+        let commits = self.parser.id_commits();
+        match &mut self.last_event_id {
+            Some((at, id)) if *at == commits => id.clone(),
+            Some((at, id)) if **id == *self.parser.last_event_id() => {
+                *at = commits;
+                id.clone()
+            }
+            known => {
                 let id = Arc::from(self.parser.last_event_id());
-                self.last_event_id.insert((changes, id)).1.clone()
+                known.insert((commits, id)).1.clone()
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::field::Line;
 use super::last_event_id::LastEventId;
 use super::text::Span;
+use super::value::Value;
 
 /// The type of an event that was given none.
 const MESSAGE: &str = "message";
@@ -17,11 +18,9 @@ const MESSAGE: &str = "message";
 pub(super) struct Block {
     /// The only data line, still in the text.
     data_span: Option<Span>,
-    /// The last type line, still in the text.
-    event_type_span: Option<Span>,
     /// The data lines, an LF after each.
     data: String,
-    event_type: String,
+    event_type: Value,
     last_event_id: LastEventId,
     /// The event is complete. It has lent its values to the consumer until the next line.
     dispatched: bool,
@@ -46,10 +45,11 @@ impl Block {
         }
     }
 
-    /// An empty block on a new connection.
-    pub(super) fn restart(&mut self) {
+    /// An empty block on a new connection. The text is about to go.
+    pub(super) fn restart(&mut self, text: &str) {
         let mut last_event_id = std::mem::take(&mut self.last_event_id);
         last_event_id.seed();
+        last_event_id.keep(text);
         *self = Self::new(last_event_id);
     }
 
@@ -57,10 +57,7 @@ impl Block {
     #[inline]
     pub(super) fn len(&self) -> usize {
         let data = self.data_span.map_or(0, |data| data.len() + 1);
-        let event_type = self
-            .event_type_span
-            .map_or(self.event_type.len(), Span::len);
-        self.data.len() + data + event_type + self.last_event_id.buffered_len()
+        self.data.len() + data + self.event_type.len() + self.last_event_id.buffered_len()
     }
 
     /// The data lines that have left the text.
@@ -72,10 +69,10 @@ impl Block {
     #[inline(always)]
     pub(super) fn line(&mut self, text: &str, line: Span) -> Option<Step> {
         match Line::parse(line.of_bytes(text)) {
-            Line::Blank => return self.dispatch(),
+            Line::Blank => return self.dispatch(text),
             Line::Data(value) => self.push_data(text, line.last(value.len())),
-            Line::EventType(value) => self.event_type_span = Some(line.last(value.len())),
-            Line::Id(value) => self.last_event_id.set(line.last(value.len()).of(text)),
+            Line::EventType(value) => self.event_type.set(line.last(value.len())),
+            Line::Id(value) => self.last_event_id.set(line.last(value.len())),
             Line::Retry(time) => return Some(Step::Retry(time)),
             Line::Comment(text) => return Some(Step::Comment(line.last(text.len()))),
             Line::Ignored => {}
@@ -98,16 +95,29 @@ impl Block {
 
     /// "Dispatch the event", whose first step commits the ID, data or no data.
     #[inline(always)]
-    fn dispatch(&mut self) -> Option<Step> {
-        let new_id = self.last_event_id.commit();
+    pub(super) fn dispatch(&mut self, text: &str) -> Option<Step> {
         // "If the data buffer is an empty string, set the data buffer and the event type buffer to
         // the empty string and return." An empty data line is not this case: it has left an LF.
         if !self.has_data() {
-            self.clear();
-            return new_id.then_some(Step::LastEventId);
+            return self.dispatch_nothing(text);
         }
+        self.last_event_id.commit();
         self.dispatched = true;
         Some(Step::Event)
+    }
+
+    #[inline]
+    fn dispatch_nothing(&mut self, text: &str) -> Option<Step> {
+        let new_id = self.last_event_id.is_changing(text);
+        self.last_event_id.commit();
+        self.event_type.clear();
+        new_id.then_some(Step::LastEventId)
+    }
+
+    /// Whether a blank line would change nothing.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        !self.has_data() && self.event_type.len() == 0 && !self.last_event_id.is_buffered()
     }
 
     #[inline]
@@ -128,7 +138,6 @@ impl Block {
     #[inline]
     fn clear(&mut self) {
         self.data_span = None;
-        self.event_type_span = None;
         self.data.clear();
         self.event_type.clear();
     }
@@ -136,13 +145,9 @@ impl Block {
     /// Copies what is still in the text, which is about to go.
     #[inline]
     pub(super) fn keep(&mut self, text: &str) {
-        if self.data_span.is_some() {
-            self.keep_data(text);
-        }
-        if let Some(event_type) = self.event_type_span.take() {
-            self.event_type.clear();
-            self.event_type.push_str(event_type.of(text));
-        }
+        self.keep_data(text);
+        self.event_type.keep(text);
+        self.last_event_id.keep(text);
     }
 
     fn keep_data(&mut self, text: &str) {
@@ -167,7 +172,7 @@ impl Block {
     /// value of the event type buffer."
     #[inline]
     pub(super) fn event_type<'a>(&'a self, text: &'a str) -> &'a str {
-        match self.event_type_buffer(text) {
+        match self.event_type.get(text) {
             "" => MESSAGE,
             event_type => event_type,
         }
@@ -176,26 +181,18 @@ impl Block {
     /// The type, if it is another than the default.
     #[inline]
     pub(super) fn other_type<'a>(&'a self, text: &'a str) -> Option<&'a str> {
-        let event_type = self.event_type_buffer(text);
+        let event_type = self.event_type.get(text);
         (!event_type.is_empty() && event_type != MESSAGE).then_some(event_type)
     }
 
     #[inline]
-    fn event_type_buffer<'a>(&'a self, text: &'a str) -> &'a str {
-        match self.event_type_span {
-            Some(event_type) => event_type.of(text),
-            None => &self.event_type,
-        }
+    pub(super) fn id_commits(&self) -> u64 {
+        self.last_event_id.commits()
     }
 
     #[inline]
-    pub(super) fn id_changes(&self) -> u64 {
-        self.last_event_id.changes()
-    }
-
-    #[inline]
-    pub(super) fn last_event_id(&self) -> &str {
-        self.last_event_id.committed()
+    pub(super) fn last_event_id<'a>(&'a self, text: &'a str) -> &'a str {
+        self.last_event_id.committed(text)
     }
 
     /// The data as a string of its own: large data is moved out, not copied.
@@ -224,10 +221,11 @@ impl Block {
 
     /// Gives back the memory of empty buffers that have more than this.
     pub(super) fn shrink(&mut self, kept: usize) {
-        for buffer in [&mut self.data, &mut self.event_type] {
-            if buffer.is_empty() && buffer.capacity() > kept {
-                *buffer = String::new();
-            }
+        if self.data.is_empty() && self.data.capacity() > kept {
+            self.data = String::new();
+        }
+        if self.event_type.capacity() > kept {
+            self.event_type.shrink();
         }
     }
 }

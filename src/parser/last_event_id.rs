@@ -1,74 +1,90 @@
 //! The last event ID: the string, and the buffer an `id` line writes to.
 
-/// The standard's "last event ID string", and its "last event ID buffer" where the two differ.
+use super::text::Span;
+use super::value::Value;
+
+/// The standard's "last event ID string", and its "last event ID buffer" where an `id` line has
+/// written to it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LastEventId {
-    committed: String,
-    buffer: String,
-    /// Whether the buffer has something else than the string. While it has not, it is not kept, so
-    /// that the same ID on every event costs one comparison.
-    differs: bool,
-    /// How often the string has changed.
-    changes: u64,
+    string: Value,
+    buffer: Value,
+    /// Whether the buffer was written to. If not, it has what the string has.
+    buffered: bool,
+    /// How often the buffer has become the string.
+    commits: u64,
 }
 
 impl LastEventId {
-    pub(super) fn new(committed: String) -> Self {
+    pub(super) fn new(string: String) -> Self {
         Self {
-            committed,
+            string: string.into(),
             ..Self::default()
         }
     }
 
     /// The string: what a reconnection sends.
     #[inline]
-    pub(super) fn committed(&self) -> &str {
-        &self.committed
+    pub(super) fn committed<'a>(&'a self, text: &'a str) -> &'a str {
+        self.string.get(text)
     }
 
     #[inline]
-    pub(super) fn changes(&self) -> u64 {
-        self.changes
+    pub(super) fn commits(&self) -> u64 {
+        self.commits
     }
 
     /// The bytes that the buffer holds.
     #[inline]
     pub(super) fn buffered_len(&self) -> usize {
-        let buffer = if self.differs {
-            &self.buffer
+        if self.buffered {
+            self.buffer.len()
         } else {
-            &self.committed
-        };
-        buffer.len()
+            self.string.len()
+        }
+    }
+
+    /// Whether the buffer was written to since the string was set.
+    #[inline]
+    pub(super) fn is_buffered(&self) -> bool {
+        self.buffered
     }
 
     /// "Set the last event ID buffer to the field value."
     #[inline]
-    pub(super) fn set(&mut self, value: &str) {
-        self.differs = value != self.committed;
-        if self.differs {
-            self.buffer.clear();
-            self.buffer.push_str(value);
-        }
+    pub(super) fn set(&mut self, value: Span) {
+        self.buffer.set(value);
+        self.buffered = true;
     }
 
     /// "Set the last event ID string of the event source to the value of the last event ID
-    /// buffer." Says whether it has changed.
+    /// buffer."
     #[inline]
-    pub(super) fn commit(&mut self) -> bool {
-        if !self.differs {
-            return false;
+    pub(super) fn commit(&mut self) {
+        if self.buffered {
+            self.buffered = false;
+            self.commits += 1;
+            self.string.take(&mut self.buffer);
         }
-        self.changes += 1;
-        std::mem::swap(&mut self.committed, &mut self.buffer);
-        self.differs = false;
-        true
+    }
+
+    /// Whether [`commit`](Self::commit) would change the string.
+    pub(super) fn is_changing(&self, text: &str) -> bool {
+        self.buffered && self.buffer.get(text) != self.string.get(text)
+    }
+
+    /// Copies what is still in the text, which is about to go.
+    #[inline]
+    pub(super) fn keep(&mut self, text: &str) {
+        self.string.keep(text);
+        self.buffer.keep(text);
     }
 
     /// A new connection: its buffer starts with the string, not empty. (Taken literally the
     /// standard would forget the ID with the first blank line of a stream without IDs; no browser
     /// does.)
     pub(super) fn seed(&mut self) {
-        self.differs = false;
+        self.buffer = Value::default();
+        self.buffered = false;
     }
 }

@@ -4,7 +4,7 @@
 const GROUP: usize = u64::BITS as usize;
 
 /// Finds the line ends in a text that grows, looking at each byte once.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LineEnds {
     /// A bit for each line end not given yet of the 64 bytes before `looked_at`.
     found: u64,
@@ -15,15 +15,28 @@ impl LineEnds {
     /// The index of the next CR or LF of the text.
     #[inline(always)]
     pub(super) fn next(&mut self, text: &[u8]) -> Option<usize> {
-        while self.found == 0 {
-            if self.looked_at >= text.len() {
+        if self.found == 0 {
+            if self.looked_at == text.len() {
                 return None;
             }
-            self.look(text);
+            *self = Self::look(text, self.looked_at);
         }
+        let next = self.peek()?;
+        self.pop();
+        Some(next)
+    }
+
+    /// The index of the next of those found already.
+    #[inline(always)]
+    pub(super) fn peek(&self) -> Option<usize> {
         let index = self.found.trailing_zeros() as usize;
-        self.found &= self.found - 1;
-        Some((self.looked_at + index).wrapping_sub(GROUP))
+        (self.found != 0).then(|| (self.looked_at + index).wrapping_sub(GROUP))
+    }
+
+    /// Takes off the next line end of those found.
+    #[inline(always)]
+    pub(super) fn pop(&mut self) {
+        self.found &= self.found.wrapping_sub(1);
     }
 
     /// The text before `index` is gone. All its line ends were given.
@@ -45,16 +58,22 @@ impl LineEnds {
         self.looked_at += 1;
     }
 
-    #[inline]
-    fn look(&mut self, text: &[u8]) {
-        let ahead = &text[self.looked_at..];
-        if let Some(group) = ahead.first_chunk() {
-            self.found = line_ends(group);
-            self.looked_at += GROUP;
-        } else {
-            self.found = last_ends(text, ahead.len());
-            self.looked_at = text.len();
+    /// Looks on from there, until something is found or the text ends.
+    // By value: the caller holds its own in registers.
+    #[inline(never)]
+    fn look(text: &[u8], mut looked_at: usize) -> Self {
+        let mut found = 0;
+        while found == 0 && looked_at < text.len() {
+            let ahead = &text[looked_at..];
+            if let Some(group) = ahead.first_chunk() {
+                found = line_ends(group);
+                looked_at += GROUP;
+            } else {
+                found = last_ends(text, ahead.len());
+                looked_at = text.len();
+            }
         }
+        Self { found, looked_at }
     }
 }
 
@@ -78,29 +97,55 @@ fn last_ends(text: &[u8], len: usize) -> u64 {
 /// a search from one end to the next, however fast, costs more than all the rest.
 #[inline]
 fn line_ends(group: &[u8; GROUP]) -> u64 {
-    let ends = group.map(|byte| u8::from(byte == b'\n' || byte == b'\r'));
-    let words: [u64; 8] = std::array::from_fn(|i| word(&ends, i));
+    let bits = columns(group);
     // Within a long line this is most of the groups.
-    if words.iter().fold(0, |any, word| any | word) == 0 {
-        return 0;
-    }
-    let mut bits = 0;
-    for (i, word) in words.iter().enumerate() {
-        bits |= gather(*word) << (8 * i);
-    }
-    bits
+    if bits == 0 { 0 } else { transpose(bits) }
 }
 
+/// The bits of [`line_ends`], with byte and bit of the index changed for each other: byte
+/// `8 * i + j` of the group is bit `i` of byte `j`.
 #[inline]
-fn word(bytes: &[u8; GROUP], index: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[8 * index..8 * index + 8]);
-    u64::from_le_bytes(word)
+fn columns(group: &[u8; GROUP]) -> u64 {
+    const QUARTER: usize = GROUP / 4;
+    let is_end = |byte: u8| byte == b'\n' || byte == b'\r';
+    let bit = |byte: u8, bit: u8| if is_end(byte) { bit } else { 0 };
+    let bits: [u8; QUARTER] = std::array::from_fn(|i| {
+        bit(group[i], 1)
+            | bit(group[QUARTER + i], 4)
+            | bit(group[2 * QUARTER + i], 16)
+            | bit(group[3 * QUARTER + i], 64)
+    });
+    let bits = u128::from_le_bytes(bits);
+    let (even, odd) = (bits as u64, (bits >> 64) as u64);
+    even | odd << 1
 }
 
-/// Eight bytes of 0 or 1 to eight bits: the product's top byte sums them up, each shifted to its
-/// own place.
+/// Turns a square of eight by eight bits about its diagonal.
 #[inline]
-fn gather(word: u64) -> u64 {
-    word.wrapping_mul(0x0102_0408_1020_4080) >> 56
+fn transpose(bits: u64) -> u64 {
+    let swap = |bits: u64, shift: u32, mask: u64| {
+        let moved = (bits ^ (bits >> shift)) & mask;
+        bits ^ moved ^ (moved << shift)
+    };
+    let bits = swap(bits, 7, 0x00AA_00AA_00AA_00AA);
+    let bits = swap(bits, 14, 0x0000_CCCC_0000_CCCC);
+    swap(bits, 28, 0x0000_0000_F0F0_F0F0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_byte_of_a_group_has_its_own_bit() {
+        for index in 0..GROUP {
+            for end in [b'\n', b'\r'] {
+                let mut group = [b'x'; GROUP];
+                group[index] = end;
+                assert_eq!(line_ends(&group), 1 << index, "{index}");
+            }
+        }
+        assert_eq!(line_ends(&[b'\n'; GROUP]), u64::MAX);
+        assert_eq!(line_ends(&[b'\x0b'; GROUP]), 0);
+    }
 }

@@ -25,6 +25,7 @@ mod limit;
 mod line_ends;
 mod text;
 mod utf8;
+mod value;
 
 use memchr::memchr2;
 
@@ -40,10 +41,10 @@ use text::Text;
 
 /// How many bytes of a chunk are decoded together. More would not be faster, and the window is
 /// what an idle stream keeps.
-const WINDOW: usize = 1 << 10;
+const WINDOW: usize = 4 << 10;
 
 /// A data line that has become this long without an end need not go through the text.
-const LONG_LINE: usize = WINDOW / 2;
+const LONG_LINE: usize = 512;
 
 /// How many bytes of a long line are decoded together: they should stay in the first cache.
 const PIECE: usize = 16 << 10;
@@ -53,7 +54,7 @@ const PIECE: usize = 16 << 10;
 const MORSEL: usize = 8;
 
 /// Between events a buffer keeps this much memory for the next.
-const KEPT: usize = 2 * WINDOW;
+const KEPT: usize = 2 << 10;
 
 /// Turns the bytes of an event stream into [`Frame`]s.
 ///
@@ -160,7 +161,7 @@ impl Parser {
     #[must_use]
     #[inline]
     pub fn last_event_id(&self) -> &str {
-        self.block.last_event_id()
+        self.block.last_event_id(self.text.as_str())
     }
 
     /// Starts a new connection.
@@ -202,10 +203,11 @@ impl Parser {
         }
     }
 
-    /// Grows with each change of the last event ID, so that a long one need not be compared.
+    /// Grows whenever a block sets the last event ID, so that a long one need not be compared with
+    /// every event.
     #[inline]
-    pub(crate) fn id_changes(&self) -> u64 {
-        self.block.id_changes()
+    pub(crate) fn id_commits(&self) -> u64 {
+        self.block.id_commits()
     }
 
     /// The event that [`step`](Self::step) has found.
@@ -259,17 +261,35 @@ impl Parser {
     /// Takes lines from the text until there is something to tell.
     #[inline(always)]
     fn take_lines(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
-        while let Some(line) = self.text.next_line() {
-            if self.near_limit && line.len() > self.room() {
+        let text = self.text.as_str();
+        let after_cr = self.text.is_after_cr();
+        let mut lines = self.text.lines();
+        let step = loop {
+            let Some(line) = lines.next(text.as_bytes(), after_cr) else {
+                break None;
+            };
+            if self.near_limit && line.len() > self.max_event_size.saturating_sub(self.block.len())
+            {
                 return self.poison();
             }
-            match self.block.line(self.text.as_str(), line) {
-                None => {}
-                Some(Step::Comment(_)) if !with_comments => {}
-                step => return Ok(step),
+            let mut step = self.block.line(text, line);
+            if !with_comments && matches!(step, Some(Step::Comment(_))) {
+                step = None;
             }
-        }
-        Ok(None)
+            match step {
+                None if lines.take_blank(text.as_bytes()) => step = self.block.dispatch(text),
+                // With it or later: it makes no difference, and this saves a call.
+                Some(Step::Comment(_)) if self.block.is_idle() => {
+                    _ = lines.take_blank(text.as_bytes())
+                }
+                _ => {}
+            }
+            if step.is_some() {
+                break step;
+            }
+        };
+        self.text.set_lines(lines);
+        Ok(step)
     }
 
     /// Takes in more of the input, when no whole line is left; says whether to look for lines.
@@ -392,8 +412,8 @@ impl Parser {
     }
 
     fn drop_all(&mut self) {
+        self.block.restart(self.text.as_str());
         self.text = Text::default();
-        self.block.restart();
         self.distrust();
     }
 

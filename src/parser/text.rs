@@ -43,9 +43,7 @@ impl Span {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Text {
     text: String,
-    /// Where the next line begins.
-    start: usize,
-    ends: LineEnds,
+    lines: Lines,
     decoder: Decoder,
     /// The first character is there, so that no byte order mark can come any more.
     begun: bool,
@@ -59,24 +57,22 @@ impl Text {
         &self.text
     }
 
-    /// Takes the next line, if its end is there.
-    ///
-    /// > Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF)
-    /// > character pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE
-    /// > RETURN (CR) character.
-    ///
-    /// A CR ends its line at once: whether an LF follows cannot be known before the server says
-    /// more, and no event should wait for that.
+    /// The lines whose ends are there.
     #[inline(always)]
-    pub(super) fn next_line(&mut self) -> Option<Span> {
-        let bytes = self.text.as_bytes();
-        loop {
-            let end = self.ends.next(bytes)?;
-            let start = std::mem::replace(&mut self.start, end + 1);
-            if start != end || bytes[end] == b'\r' || !is_after_cr(&bytes[..start], self.after_cr) {
-                return Some(Span { start, end });
-            }
-        }
+    pub(super) fn lines(&self) -> Lines {
+        self.lines
+    }
+
+    /// The lines were taken up to here.
+    #[inline(always)]
+    pub(super) fn set_lines(&mut self, lines: Lines) {
+        self.lines = lines;
+    }
+
+    /// Whether the text now gone ended with a CR.
+    #[inline(always)]
+    pub(super) fn is_after_cr(&self) -> bool {
+        self.after_cr
     }
 
     /// Appends the bytes, decoded.
@@ -91,8 +87,8 @@ impl Text {
     fn skip_byte_order_mark(&mut self) {
         self.begun = !self.text.is_empty();
         if self.text.starts_with('\u{FEFF}') {
-            self.start = '\u{FEFF}'.len_utf8();
-            self.ends.skip_to(self.start);
+            self.lines.start = '\u{FEFF}'.len_utf8();
+            self.lines.ends.skip_to(self.lines.start);
         }
     }
 
@@ -110,7 +106,7 @@ impl Text {
         debug_assert!(byte.is_ascii() && self.is_between_characters());
         let is_end = byte == b'\n' || byte == b'\r';
         self.text.push(char::from(byte));
-        self.ends.look_at_one(is_end);
+        self.lines.ends.look_at_one(is_end);
         is_end
     }
 
@@ -128,24 +124,24 @@ impl Text {
     /// The line whose end is not there yet.
     #[inline]
     pub(super) fn unfinished(&self) -> &str {
-        &self.text[self.start..]
+        &self.text[self.lines.start..]
     }
 
     #[inline]
     pub(super) fn unfinished_len(&self) -> usize {
-        self.text.len() - self.start
+        self.text.len() - self.lines.start
     }
 
     /// Drops the line whose end is not there yet.
     pub(super) fn drop_unfinished(&mut self) {
-        self.text.truncate(self.start);
-        self.ends.skip_to(self.start);
+        self.text.truncate(self.lines.start);
+        self.lines.ends.skip_to(self.lines.start);
     }
 
     /// Drops the lines that were taken.
     #[inline]
     pub(super) fn drop_taken(&mut self) {
-        let Some(last) = self.start.checked_sub(1) else {
+        let Some(last) = self.lines.start.checked_sub(1) else {
             return;
         };
         self.after_cr = self.text.as_bytes()[last] == b'\r';
@@ -154,8 +150,8 @@ impl Text {
         } else {
             self.text.drain(..=last);
         }
-        self.ends.forget(self.start);
-        self.start = 0;
+        self.lines.ends.forget(self.lines.start);
+        self.lines.start = 0;
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -166,6 +162,52 @@ impl Text {
     pub(super) fn free(&mut self) {
         self.drop_taken();
         self.text = String::new();
+    }
+}
+
+/// Goes through the lines of a text. A value of its own, so that the loop over the lines has it in
+/// registers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lines {
+    /// Where the next line begins.
+    start: usize,
+    ends: LineEnds,
+}
+
+impl Lines {
+    /// Takes the next line, if its end is there.
+    ///
+    /// > Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF)
+    /// > character pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE
+    /// > RETURN (CR) character.
+    ///
+    /// A CR ends its line at once: whether an LF follows cannot be known before the server says
+    /// more, and no event should wait for that.
+    #[inline(always)]
+    pub(super) fn next(&mut self, text: &[u8], after_cr: bool) -> Option<Span> {
+        loop {
+            let end = self.ends.next(text)?;
+            let start = std::mem::replace(&mut self.start, end + 1);
+            if start != end || text[end] == b'\r' || !is_after_cr(&text[..start], after_cr) {
+                return Some(Span { start, end });
+            }
+        }
+    }
+
+    /// Takes the next line if it is blank, where that can be told at a glance: most lines have a
+    /// neighbour that is.
+    #[inline(always)]
+    pub(super) fn take_blank(&mut self, text: &[u8]) -> bool {
+        // After a CR the LF belongs to it.
+        if self.ends.peek() != Some(self.start) {
+            return false;
+        }
+        let is_blank = text.get(self.start.wrapping_sub(1)) == Some(&b'\n');
+        if is_blank {
+            self.ends.pop();
+            self.start += 1;
+        }
+        is_blank
     }
 }
 

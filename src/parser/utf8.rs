@@ -7,6 +7,8 @@
 
 use std::str;
 
+use simdutf8::compat::Utf8Error;
+
 /// How much is looked at together where something is malformed, so that one bad byte slows down
 /// its neighbourhood alone.
 const NEIGHBOURHOOD: usize = 64;
@@ -81,22 +83,36 @@ impl Decoder {
 /// Appends bytes whose last character is not continued.
 #[inline]
 fn push_whole(text: &mut String, bytes: &[u8]) {
-    match valid(bytes) {
-        Some(valid) => text.push_str(valid),
-        None => push_malformed(text, bytes),
+    match simdutf8::compat::from_utf8(bytes) {
+        Ok(valid) => text.push_str(valid),
+        Err(error) => push_malformed(text, bytes, error),
     }
 }
 
 /// Goes from one malformed place to the next.
-fn push_malformed(text: &mut String, mut bytes: &[u8]) {
-    while let Err(error) = simdutf8::compat::from_utf8(bytes) {
+#[inline(never)]
+fn push_malformed(text: &mut String, mut bytes: &[u8], mut error: Utf8Error) {
+    loop {
         let (sound, rest) = bytes.split_at(error.valid_up_to());
         text.push_str(valid(sound).unwrap_or_default());
-        let (bad, rest) = rest.split_at(neighbourhood(rest));
-        push_replaced(text, bad);
-        bytes = rest;
+        bytes = if sound.len() < NEIGHBOURHOOD {
+            push_neighbourhood(text, rest)
+        } else {
+            text.push(char::REPLACEMENT_CHARACTER);
+            &rest[error.error_len().unwrap_or(rest.len())..]
+        };
+        match simdutf8::compat::from_utf8(bytes) {
+            Ok(valid) => return text.push_str(valid),
+            Err(next) => error = next,
+        }
     }
-    text.push_str(valid(bytes).unwrap_or_default());
+}
+
+/// Where malformed places are close together, a search for each costs more than a slower look at all.
+fn push_neighbourhood<'a>(text: &mut String, bytes: &'a [u8]) -> &'a [u8] {
+    let (bad, rest) = bytes.split_at(neighbourhood(bytes));
+    push_replaced(text, bad);
+    rest
 }
 
 /// How many of the bytes to look at together: the last of them is not continued after it.

@@ -1,0 +1,76 @@
+//! The value of a field, wherever it is.
+
+use super::text::Span;
+
+/// A value that stays in the text where it arrived, until the text goes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Value {
+    /// Where it is in the text.
+    span: Option<Span>,
+    /// The value, if there is no span.
+    kept: String,
+}
+
+impl Value {
+    #[inline]
+    pub(super) fn set(&mut self, span: Span) {
+        self.span = Some(span);
+    }
+
+    #[inline]
+    pub(super) fn get<'a>(&'a self, text: &'a str) -> &'a str {
+        match self.span {
+            Some(span) => span.of(text),
+            None => &self.kept,
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.span.map_or(self.kept.len(), Span::len)
+    }
+
+    /// Becomes empty.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.span = None;
+        self.kept.clear();
+    }
+
+    /// Becomes what the other one is, whose own value is then of no use.
+    #[inline]
+    pub(super) fn take(&mut self, other: &mut Self) {
+        self.span = other.span.take();
+        if self.span.is_none() {
+            std::mem::swap(&mut self.kept, &mut other.kept);
+        }
+    }
+
+    /// Copies what is still in the text, which is about to go.
+    #[inline]
+    pub(super) fn keep(&mut self, text: &str) {
+        if let Some(span) = self.span.take() {
+            self.kept.clear();
+            self.kept.push_str(span.of(text));
+        }
+    }
+
+    /// How much memory it has of its own.
+    #[inline]
+    pub(super) fn capacity(&self) -> usize {
+        self.kept.capacity()
+    }
+
+    /// Gives back the memory, if nothing is in it.
+    pub(super) fn shrink(&mut self) {
+        if self.kept.is_empty() {
+            self.kept = String::new();
+        }
+    }
+}
+
+impl From<String> for Value {
+    fn from(kept: String) -> Self {
+        Self { span: None, kept }
+    }
+}
