@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use ecow::EcoString;
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 
 use crate::action::{Action, Failure, StreamEnd};
@@ -129,7 +130,7 @@ impl Driver {
         Self {
             audience,
             invalid_id: last_event_id.clone().filter(|id| !request::is_sendable(id)),
-            session: Session::new(policy, clocks, last_event_id.map(Arc::from)),
+            session: Session::new(policy, clocks, last_event_id.map(EcoString::from)),
             origin,
             calls,
             accepted_types,
@@ -205,15 +206,13 @@ impl Driver {
         self.answer = Some((ask, action));
     }
 
-    /// The consumer was handed the event with this ID. Told by its address: a long ID that stays is
-    /// not compared with every event.
+    /// The consumer was handed the event with this ID.
     #[inline]
-    pub(crate) fn delivered(&mut self, id: Option<&Arc<str>>) {
+    pub(crate) fn delivered(&mut self, id: &EcoString) {
         self.session.delivered();
-        match (id, self.session.last_event_id()) {
-            (Some(id), Some(known)) if Arc::ptr_eq(id, known) => {}
-            (None, known) if known.is_none_or(|known| known.is_empty()) => {}
-            (id, _) => self.commit(id.cloned().unwrap_or_default()),
+        let known = self.session.last_event_id().map_or("", EcoString::as_str);
+        if !is_same(id, known) {
+            self.commit(id.clone());
         }
     }
 
@@ -414,7 +413,7 @@ impl Driver {
         }
         self.session.opened(self.timer.now());
         self.feed
-            .reset(self.session.last_event_id().map_or("", |id| id));
+            .reset(self.session.last_event_id().map_or("", EcoString::as_str));
         self.failure = None;
         self.shared.put_link(Link::Open(response));
         self.shared.set_open(true);
@@ -576,7 +575,7 @@ impl Driver {
         Poll::Ready(Some(Step::Over(result)))
     }
 
-    fn commit(&mut self, id: Arc<str>) {
+    fn commit(&mut self, id: EcoString) {
         self.shared.set_last_event_id(id.clone());
         self.session.committed(id);
     }
@@ -592,4 +591,11 @@ impl Driver {
                 .stood_still(self.timer.now().saturating_sub(left_at));
         }
     }
+}
+
+/// Whether it is the ID known, told by its address where it is shared: a long ID that stays is not
+/// compared with every event.
+#[inline]
+fn is_same(id: &EcoString, known: &str) -> bool {
+    std::ptr::eq(id.as_str(), known) || (id.len() <= EcoString::INLINE_LIMIT && id == known)
 }

@@ -1,10 +1,10 @@
 //! The event, owned.
 
 use std::fmt;
-use std::sync::Arc;
 
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
+use ecow::EcoString;
 
 /// The type of an event that was given none.
 const MESSAGE: &str = "message";
@@ -24,10 +24,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Event {
     data: String,
-    /// `None`: "message".
-    event_type: Option<Arc<str>>,
-    /// `None`: empty.
-    last_event_id: Option<Arc<str>>,
+    /// Empty: "message".
+    event_type: EcoString,
+    last_event_id: EcoString,
 }
 
 impl Event {
@@ -44,8 +43,8 @@ impl Event {
     #[must_use]
     pub fn with_type(self, event_type: impl AsRef<str>) -> Self {
         let event_type = match event_type.as_ref() {
-            "" | MESSAGE => None,
-            other => Some(other.into()),
+            MESSAGE => EcoString::new(),
+            other => other.into(),
         };
         Self { event_type, ..self }
     }
@@ -53,20 +52,16 @@ impl Event {
     /// Sets the last event ID. Default: empty, which means none.
     #[must_use]
     pub fn with_last_event_id(self, id: impl AsRef<str>) -> Self {
-        let last_event_id = match id.as_ref() {
-            "" => None,
-            id => Some(id.into()),
-        };
         Self {
-            last_event_id,
+            last_event_id: id.as_ref().into(),
             ..self
         }
     }
 
     pub(crate) fn from_parts(
         data: String,
-        event_type: Option<Arc<str>>,
-        last_event_id: Option<Arc<str>>,
+        event_type: EcoString,
+        last_event_id: EcoString,
     ) -> Self {
         Self {
             data,
@@ -78,7 +73,10 @@ impl Event {
     /// The type: the value of the `event` field, or `message`.
     #[must_use]
     pub fn event_type(&self) -> &str {
-        self.event_type.as_deref().unwrap_or(MESSAGE)
+        match &*self.event_type {
+            "" => MESSAGE,
+            other => other,
+        }
     }
 
     /// The data: the values of the `data` lines, with an LF between them.
@@ -91,12 +89,12 @@ impl Event {
     /// there was none.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
-        self.last_event_id.as_deref().unwrap_or_default()
+        &self.last_event_id
     }
 
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
-    pub(crate) fn shared_last_event_id(&self) -> Option<&Arc<str>> {
-        self.last_event_id.as_ref()
+    pub(crate) fn shared_last_event_id(&self) -> &EcoString {
+        &self.last_event_id
     }
 
     /// The data alone.
@@ -167,12 +165,8 @@ impl Event {
 /// ```
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(event_type) = &self.event_type {
-            write_field(f, "event", event_type, &['\r', '\n'])?;
-        }
-        if let Some(id) = &self.last_event_id {
-            write_field(f, "id", id, &['\r', '\n', '\0'])?;
-        }
+        write_field(f, "event", &self.event_type, &['\r', '\n'])?;
+        write_field(f, "id", &self.last_event_id, &['\r', '\n', '\0'])?;
         let mut rest = Some(self.data());
         while let Some(data) = rest {
             let (line, after) = split_line(data);

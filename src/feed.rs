@@ -1,7 +1,8 @@
 //! Chunks to owned items: what every stream of this crate reads from.
 
-use std::sync::Arc;
 use std::time::Duration;
+
+use ecow::EcoString;
 
 use crate::event::Event;
 use crate::parser::{EventTooLarge, Parser, Step};
@@ -12,9 +13,11 @@ pub(crate) struct Feed<B> {
     chunk: Option<B>,
     /// How many bytes of the chunk were used.
     used: usize,
-    event_type: Interned,
-    /// The ID, and at which count of its changes it was copied.
-    last_event_id: Option<(u64, Arc<str>)>,
+    /// The type and the ID seen last. They mostly repeat, and are then shared, not copied.
+    event_type: EcoString,
+    last_event_id: EcoString,
+    /// At which count of its commits the ID was copied.
+    id_commits: u64,
 }
 
 /// A [`Frame`](crate::Frame), owned.
@@ -25,7 +28,7 @@ pub(crate) enum Item {
     Event(Event),
     Comment(String),
     Retry(Duration),
-    LastEventId(Arc<str>),
+    LastEventId(EcoString),
 }
 
 impl<B: AsRef<[u8]>> Feed<B> {
@@ -34,15 +37,16 @@ impl<B: AsRef<[u8]>> Feed<B> {
             parser,
             chunk: None,
             used: 0,
-            event_type: Interned::default(),
-            last_event_id: None,
+            event_type: EcoString::new(),
+            last_event_id: EcoString::new(),
+            id_commits: 0,
         }
     }
 
     /// Lends the parser to a function that sets it up.
     pub(crate) fn configure(&mut self, set_up: impl FnOnce(Parser) -> Parser) {
         self.parser = set_up(std::mem::take(&mut self.parser));
-        self.last_event_id = None;
+        self.copy_id();
     }
 
     /// Takes the next chunk. The one before must be used up: [`next`](Self::next) gave `None`.
@@ -100,32 +104,31 @@ impl<B: AsRef<[u8]>> Feed<B> {
 
     #[inline]
     fn event(&mut self) -> Event {
-        let event_type = self
-            .parser
-            .other_type()
-            .map(|event_type| self.event_type.share(event_type));
-        let last_event_id = match self.parser.last_event_id() {
-            "" => None,
-            _ => Some(self.shared_id()),
+        let event_type = match self.parser.other_type() {
+            None => EcoString::new(),
+            Some(other) => {
+                if self.event_type != other {
+                    self.event_type = other.into();
+                }
+                self.event_type.clone()
+            }
         };
+        let last_event_id = self.shared_id();
         Event::from_parts(self.parser.take_data(), event_type, last_event_id)
     }
 
-    /// The ID, copied only when it has changed: a server may give a long one, and then no other.
+    /// The ID. Looked at only when a block has set it: a server may give a long one, and then no
+    /// other.
     #[inline]
-    fn shared_id(&mut self) -> Arc<str> {
+    fn shared_id(&mut self) -> EcoString {
         let commits = self.parser.id_commits();
-        match &mut self.last_event_id {
-            Some((at, id)) if *at == commits => id.clone(),
-            Some((at, id)) if **id == *self.parser.last_event_id() => {
-                *at = commits;
-                id.clone()
-            }
-            known => {
-                let id = Arc::from(self.parser.last_event_id());
-                known.insert((commits, id)).1.clone()
+        if self.id_commits != commits {
+            self.id_commits = commits;
+            if self.last_event_id != self.parser.last_event_id() {
+                self.last_event_id = self.parser.last_event_id().into();
             }
         }
+        self.last_event_id.clone()
     }
 
     /// Starts a new connection from this ID: the chunk and what is unfinished are dropped.
@@ -135,19 +138,11 @@ impl<B: AsRef<[u8]>> Feed<B> {
         self.used = 0;
         self.parser.reset();
         self.parser.set_last_event_id(last_event_id.to_owned());
-        self.last_event_id = None;
+        self.copy_id();
     }
-}
 
-/// The text seen last. Types mostly repeat, and are then shared, not copied.
-#[derive(Default)]
-struct Interned(Option<Arc<str>>);
-
-impl Interned {
-    fn share(&mut self, text: &str) -> Arc<str> {
-        match &self.0 {
-            Some(last) if **last == *text => last.clone(),
-            _ => self.0.insert(text.into()).clone(),
-        }
+    fn copy_id(&mut self) {
+        self.id_commits = self.parser.id_commits();
+        self.last_event_id = self.parser.last_event_id().into();
     }
 }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
+use ecow::EcoString;
+
 use crate::link::Link;
 
 /// Steers a source from another task: a clone is a reference to the same source.
@@ -181,7 +183,7 @@ struct State {
     interrupted: bool,
     open: bool,
     over: bool,
-    last_event_id: Option<Arc<str>>,
+    last_event_id: Option<EcoString>,
     link: Option<Link>,
     /// How many connections handles are dropping just now: the next one waits for it.
     leaving: usize,
@@ -294,7 +296,7 @@ impl Shared {
         state.open = open && !state.interrupted;
     }
 
-    pub(crate) fn set_last_event_id(&self, id: Arc<str>) {
+    pub(crate) fn set_last_event_id(&self, id: EcoString) {
         self.lock().last_event_id = Some(id);
     }
 

@@ -188,11 +188,11 @@ where
         let flow = match poll_fn(|cx| driver.poll_step(cx)).await {
             Some(Step::Signal(Signal::Open(head))) => hooks.open.call(&head).await,
             Some(Step::Signal(Signal::Event(event))) => {
-                let id = event.shared_last_event_id().cloned();
+                let id = event.shared_last_event_id().clone();
                 let flow = hooks.message.call(event).await;
                 if flow.is_ok() {
                     // Only now: a hook that was cancelled, or failed, gets its event again.
-                    driver.delivered(id.as_ref());
+                    driver.delivered(&id);
                 }
                 flow
             }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ecow::EcoString;
 use reqwest::{Client, Request, RequestBuilder, Url};
 
 use crate::error::{BoxError, Error};
@@ -14,7 +15,7 @@ use crate::session::NextRequest;
 #[derive(Debug, Clone)]
 pub struct Attempt {
     pub(crate) number: u64,
-    pub(crate) last_event_id: Option<Arc<str>>,
+    pub(crate) last_event_id: Option<EcoString>,
     pub(crate) failure: Option<Arc<Error>>,
 }
 

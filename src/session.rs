@@ -18,8 +18,9 @@
 //! To whoever adds a way for an attempt to end: add it to [`End`], judge it in
 //! [`Session::wants_retry`] and [`End::server_cannot_have_acted`], and nowhere else.
 
-use std::sync::Arc;
 use std::time::Duration;
+
+use ecow::EcoString;
 
 use crate::retry::RetryPolicy;
 
@@ -202,14 +203,14 @@ pub(crate) struct Session {
     replay_allowed: bool,
     /// `None` until the caller or the server gave one; then `""` is an ID as well: it means that
     /// no header is sent.
-    last_event_id: Option<Arc<str>>,
+    last_event_id: Option<EcoString>,
 }
 
 impl Session {
     pub(crate) fn new(
         policy: RetryPolicy,
         clocks: Clocks,
-        last_event_id: Option<Arc<str>>,
+        last_event_id: Option<EcoString>,
     ) -> Self {
         Self {
             reconnection_time: policy.base_delay,
@@ -235,7 +236,7 @@ impl Session {
 
     /// What the next request sends as `Last-Event-ID`; `None`: nothing is known, so a header that
     /// the caller set by hand stays.
-    pub(crate) fn last_event_id(&self) -> Option<&Arc<str>> {
+    pub(crate) fn last_event_id(&self) -> Option<&EcoString> {
         self.last_event_id.as_ref()
     }
 
@@ -294,7 +295,7 @@ impl Session {
     /// The ID that belongs to what the consumer was handed.
     ///
     /// HTML standard, 9.2.6: the last event ID string is set when an event is dispatched.
-    pub(crate) fn committed(&mut self, last_event_id: Arc<str>) {
+    pub(crate) fn committed(&mut self, last_event_id: EcoString) {
         self.last_event_id = Some(last_event_id);
     }
 

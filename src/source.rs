@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Request, RequestBuilder, Response};
@@ -211,7 +210,7 @@ impl<H> EventSource<H> {
     /// none. An ID that no header can carry is the first error: [`Error::InvalidLastEventId`].
     pub fn last_event_id(mut self, id: impl Into<String>) -> Self {
         let id = id.into();
-        self.shared.set_last_event_id(Arc::from(id.as_str()));
+        self.shared.set_last_event_id(id.as_str().into());
         self.options.last_event_id = Some(id);
         self
     }
