@@ -101,9 +101,15 @@ impl Block {
         if !self.has_data() {
             return self.dispatch_nothing(text);
         }
+        self.dispatch_data();
+        Some(Step::Event)
+    }
+
+    /// There is data, so it is an event.
+    #[inline]
+    pub(super) fn dispatch_data(&mut self) {
         self.last_event_id.commit();
         self.dispatched = true;
-        Some(Step::Event)
     }
 
     #[inline]

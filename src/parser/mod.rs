@@ -9,7 +9,7 @@
 //! The chunk is decoded into a small window of text (`text`), so that one look finds the ends of
 //! many lines; a line's value stays there and is lent from there. One thing goes another way: a
 //! data line longer than a window runs from the chunk into the block's data at once
-//! ([`Mode::LongData`]).
+//! ([`Mode::Data`]).
 //!
 //! To maintainers: what must not depend on how the server's bytes were cut is checked by feeding
 //! all tests in many ways. A new mode, or another way from the chunk to the block, has to keep
@@ -45,6 +45,10 @@ const WINDOW: usize = 4 << 10;
 
 /// A data line that has become this long without an end need not go through the text.
 const LONG_LINE: usize = 512;
+
+/// In a chunk as small as this, or what is left of one, a data line goes to its block at once: there
+/// are not enough lines to look at together.
+const SMALL_CHUNK: usize = 1 << 10;
 
 /// How many bytes of a long line are decoded together: they should stay in the first cache.
 const PIECE: usize = 16 << 10;
@@ -104,9 +108,19 @@ enum Mode {
     Lines,
     /// What comes is the value of a data line, which goes to the block until the data has this
     /// length.
-    LongData { max_len: usize },
+    Data { max_len: usize },
     /// The limit was exceeded.
     Poisoned,
+}
+
+/// What the input has led to.
+enum Refill {
+    /// There may be lines in the text.
+    Lines,
+    /// A data line went past the text, and the blank line after it.
+    Event,
+    /// The input is used up.
+    Nothing,
 }
 
 impl Parser {
@@ -252,8 +266,13 @@ impl Parser {
         self.block.end_dispatch();
         loop {
             let step = self.take_lines(with_comments)?;
-            if step.is_some() || !self.refill(input)? {
+            if step.is_some() {
                 return Ok(step);
+            }
+            match self.refill(input)? {
+                Refill::Lines => {}
+                Refill::Event => return Ok(Some(Step::Event)),
+                Refill::Nothing => return Ok(None),
             }
         }
     }
@@ -292,44 +311,51 @@ impl Parser {
         Ok(step)
     }
 
-    /// Takes in more of the input, when no whole line is left; says whether to look for lines.
+    /// Takes in more of the input, when no whole line is left.
     #[inline(always)]
-    fn refill(&mut self, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
+    fn refill(&mut self, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
+        if input.is_empty() && !self.near_limit {
+            self.shrink();
+            return Ok(Refill::Nothing);
+        }
         if input.len() >= self.spare.min(MORSEL) || !input.iter().all(u8::is_ascii) {
             return self.refill_window(input);
-        }
-        if input.is_empty() {
-            self.shrink();
-            return Ok(false);
         }
         Ok(self.take_morsel(input))
     }
 
     #[inline(never)]
-    fn refill_window(&mut self, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
+    fn refill_window(&mut self, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
         match self.mode {
             Mode::Lines => self.refill_text(input),
-            Mode::LongData { max_len } => self.refill_data(max_len, input),
+            Mode::Data { max_len } => self.refill_data(max_len, input),
             Mode::Poisoned => self.poison(),
         }
     }
 
-    fn refill_text(&mut self, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
+    fn refill_text(&mut self, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
         let unfinished = self.text.unfinished_len();
         if self.near_limit && unfinished > self.room() {
             return self.poison();
         }
         if input.is_empty() {
             self.shrink();
-            return Ok(false);
+            return Ok(Refill::Nothing);
         }
-        self.block.keep(self.text.as_str());
-        self.text.drop_taken();
+        if !self.text.as_str().is_empty() {
+            self.block.keep(self.text.as_str());
+            self.text.drop_taken();
+        }
+        if unfinished == 0 && input.len() <= SMALL_CHUNK {
+            if let Some(max_len) = self.start_data(input) {
+                return self.refill_data(max_len, input);
+            }
+        }
         if unfinished < LONG_LINE || !self.start_long_data() {
             self.text.push(take(input, WINDOW));
             self.look_at_limit();
         }
-        Ok(true)
+        Ok(Refill::Lines)
     }
 
     /// Lines that leave the text take no more of the room than they did in it, so this holds until
@@ -364,38 +390,73 @@ impl Parser {
         data.push_str(value);
         self.text.drop_unfinished();
         self.spare = 0;
-        self.mode = Mode::LongData { max_len };
+        self.mode = Mode::Data { max_len };
         true
     }
 
-    fn refill_data(&mut self, max_len: usize, input: &mut &[u8]) -> Result<bool, EventTooLarge> {
+    /// Begins with a data line of the input, if there is one and its name is whole.
+    fn start_data(&mut self, input: &mut &[u8]) -> Option<usize> {
+        let value = match **input {
+            [b'd', b'a', b't', b'a', b':', b' ', ref value @ ..] => value,
+            [b'd', b'a', b't', b'a', b':', ref value @ ..] if !value.is_empty() => value,
+            _ => return None,
+        };
+        if !self.text.is_between_characters() {
+            return None;
+        }
+        let room = self.room().checked_sub(input.len() - value.len())?;
+        let max_len = self.block.data_mut().len() + room;
+        *input = value;
+        self.spare = 0;
+        self.mode = Mode::Data { max_len };
+        Some(max_len)
+    }
+
+    fn refill_data(&mut self, max_len: usize, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
         let piece = &input[..input.len().min(PIECE)];
         let end = memchr2(b'\n', b'\r', piece);
         let value = take(input, end.unwrap_or(piece.len()));
         let data = self.block.data_mut();
         self.text.decode_into(data, value);
-        if let [end, ..] = take(input, usize::from(end.is_some())) {
+        let end = take(input, usize::from(end.is_some())).first();
+        if let Some(end) = end {
             self.text.end_line_into(data, *end);
             self.mode = Mode::Lines;
         }
         if data.len() > max_len {
             return self.poison();
         }
-        if matches!(self.mode, Mode::Lines) {
-            data.push('\n');
+        let Some(end) = end else {
+            return Ok(if piece.is_empty() {
+                Refill::Nothing
+            } else {
+                Refill::Lines
+            });
+        };
+        data.push('\n');
+        match input.split_first() {
+            Some((b'\n', rest)) if *end == b'\n' => {
+                *input = rest;
+                self.block.dispatch_data();
+                Ok(Refill::Event)
+            }
+            _ => Ok(Refill::Lines),
         }
-        Ok(!piece.is_empty())
     }
 
-    /// Takes in a few ASCII bytes, for which all else is too much ado; says whether a line ends
-    /// among them.
+    /// Takes in a few ASCII bytes, for which all else is too much ado.
     #[inline]
-    fn take_morsel(&mut self, input: &mut &[u8]) -> bool {
+    fn take_morsel(&mut self, input: &mut &[u8]) -> Refill {
         self.spare -= input.len();
         let morsel = std::mem::take(input);
-        morsel
+        let any_end = morsel
             .iter()
-            .fold(false, |any, &byte| any | self.text.push_ascii(byte))
+            .fold(false, |any, &byte| any | self.text.push_ascii(byte));
+        if any_end {
+            Refill::Lines
+        } else {
+            Refill::Nothing
+        }
     }
 
     /// How many bytes the line may have.
