@@ -1,0 +1,1032 @@
+//! Cancelled anywhere: every way to end or to pause a source, in every state, for every style of listening.
+//!
+//! Each cell of this table is played over real sockets and, with paused time, in memory. Over sockets the server
+//! sees the connection close within 200 ms; in memory it is closed before anything else happens, and no request
+//! comes for a day. In both nothing is delivered after, a stream that is kept is fused, and what was paused
+//! resumes with the right `Last-Event-ID`.
+//!
+//! | state \ way | drop | close | abort | pause | panic | break | stop | fail |
+//! |---|---|---|---|---|---|---|---|---|
+//! | no byte of the response | ● | ● | ● | ● | ● | d | d | d |
+//! | half of the head | ● | ● | ● | ● | ● | d | d | d |
+//! | the head, nothing of the body | ● | ● | ● | ● | ● | d | d | d |
+//! | in the middle of a line | ● | ● | ● | ● | ● | d | d | d |
+//! | in the middle of an event | ● | ● | ● | ● | ● | d | d | d |
+//! | in the body of a refusal | ● | ● | ● | ● | ● | d | d | d |
+//! | in the delay | ● | ● | ● | ● | ● | d | d | d |
+//! | in the future of `from_fn` | ● | ● | ● | ● | ● | e | e | ● |
+//! | in the future of `fetch` | ● | ● | ● | ● | ● | e | e | f |
+//! | in `on_open` | ● | ● | ● | ● | ● | ● | e | ● |
+//! | with an event, more of them read: in `on_message`, or in the hands of who reads a stream | ● | ● | ● | ● | ● | ●¹ | e | ●¹ |
+//! | in `on_error` | ● | ● | ● | ● | ● | e | ● | ● |
+//! | in `on_close` | ● | ● | ● | ● | ● | e | ● | ● |
+//! | in the call of `from_fn` | g | ● | ● | ● | ● | e | e | e |
+//! | in the call of `fetch` | g | ● | ● | ● | ● | e | e | e |
+//! | in `validate` | g | ● | ● | ● | ● | e | e | ● |
+//! | in `until` | g | ● | ● | ● | ● | e | ● | e |
+//! | in `decide` | g | ● | ● | ● | ● | e | ● | ● |
+//!
+//! - ¹ in `on_message` only. The hooks' states are for `run()` only.
+//! - *panic*: of the function, the hook or the future that runs there; where none of the caller's runs but
+//!   `abort_on`'s future, of that.
+//! - *stop*: `Failure::stop`, `StreamEnd::finish`, the end marker of `until`. *fail*: an error of the function.
+//! - d: no function of the caller's is running that could say so.
+//! - e: its return type has no such value.
+//! - f: that is a failure of the attempt, which is retried: no way to cancel.
+//! - g: it is called within a poll, and what is being polled cannot be dropped.
+//!
+//! A connection that is not made yet, its SYN unanswered, is looked at by itself, for no server sees it close: none
+//! must come later.
+
+mod client;
+mod support;
+
+use std::{
+    any::Any,
+    fmt,
+    future::{Future, pending},
+    io::Write,
+    net::SocketAddr,
+    ops::{ControlFlow, Deref},
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use client::{AT_ONCE, DAY, Log, http, in_memory, kind, ms, over_tcp, secs, sent_id, word};
+use fetch_event_source::{
+    Action, BoxError, Error, Event, EventSource, Failure, Finished, Handle, ReadyState,
+    RequestBuilderExt, ResponseHead, StreamEnd, reqwest,
+};
+use futures_util::{FutureExt, Stream, StreamExt, stream, stream::FusedStream};
+use support::{Exchange, Fetching, MemoryServer, Server, ServerCore};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+
+/// Longer than any wait of these tests should take.
+const PATIENCE: Duration = secs(10);
+
+/// A busy machine may be late by itself, so a cell that was late has another two chances.
+const CHANCES: usize = 3;
+
+const ONE: &str = "id: 1\ndata: a\n\n";
+
+/// Events that arrive in one read.
+const THREE: &str = "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n";
+
+#[tokio::test]
+async fn over_sockets_the_server_sees_the_close_and_nothing_comes_after() {
+    let played = stream::iter(Cell::all()).map(|cell| async move {
+        let mut late = Ok(Duration::ZERO);
+        for _ in 0..CHANCES {
+            late = play(cell, Home::sockets().await).await;
+            if late.as_ref().map_or(true, |&late| late <= AT_ONCE) {
+                break;
+            }
+        }
+        (cell, late.and_then(in_time))
+    });
+    let failed = failures(played.buffer_unordered(16).collect().await);
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+fn in_time(late: Duration) -> Result<Duration, String> {
+    match late {
+        _ if late <= AT_ONCE => Ok(late),
+        _ => Err(format!("{CHANCES} times over: closed after {late:?}")),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_memory_the_connection_is_gone_at_once_and_nothing_comes_after() {
+    let mut played = Vec::new();
+    for cell in Cell::all() {
+        played.push((cell, play(cell, Home::memory()).await));
+    }
+    let failed = failures(played);
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+/// The table above, counted: a cell that is forgotten, or never occurs, shows.
+#[test]
+fn the_table_is_played_in_full() {
+    let count = |way| Cell::all().filter(|cell| cell.way == way).count();
+    let outside = 7 * 3;
+    let futures = 2 * 3;
+    let hooks = 3 + 3; // with an event in hand, in every style; and three more hooks
+    let calls = 5 * 3;
+    assert_eq!(count(Way::Nothing), outside + futures + hooks);
+    assert_eq!(count(Way::Drop), outside + futures + hooks);
+    for way in [Way::Close, Way::Abort, Way::Pause, Way::Panic] {
+        assert_eq!(count(way), outside + futures + hooks + calls, "{way}");
+    }
+    assert_eq!(count(Way::Break), 2);
+    assert_eq!(count(Way::Stop), 2 + 2 * 3);
+    assert_eq!(count(Way::Fail), 4 + 3 * 3);
+}
+
+/// Plays a cell, and says how long the server had to wait for the close, or what was wrong.
+async fn play(cell: Cell, home: Home) -> Result<Duration, String> {
+    let playing = async {
+        let mut scene = Scene::bring(cell, home).await;
+        scene.play().await
+    };
+    AssertUnwindSafe(playing)
+        .catch_unwind()
+        .await
+        .map_err(|panic| message(&*panic))
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|&text| text.to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic".to_owned())
+        .lines()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn failures(played: Vec<(Cell, Result<Duration, String>)>) -> Vec<String> {
+    assert_eq!(played.len(), Cell::all().count());
+    let failed = |(cell, result): (Cell, Result<_, String>)| {
+        let why = result.err()?;
+        Some(format!("{cell}: {why}"))
+    };
+    played.into_iter().filter_map(failed).collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The control: nothing is done, and all stays as it is.
+    Nothing,
+    Drop,
+    Close,
+    Abort,
+    Pause,
+    Panic,
+    Break,
+    Stop,
+    Fail,
+}
+
+const WAYS: [Way; 9] = [
+    Way::Nothing,
+    Way::Drop,
+    Way::Close,
+    Way::Abort,
+    Way::Pause,
+    Way::Panic,
+    Way::Break,
+    Way::Stop,
+    Way::Fail,
+];
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "nothing",
+            Self::Drop => "drop",
+            Self::Close => "close",
+            Self::Abort => "abort",
+            Self::Pause => "pause",
+            Self::Panic => "panic",
+            Self::Break => "break",
+            Self::Stop => "stop",
+            Self::Fail => "fail",
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    NoByte,
+    HalfHead,
+    Head,
+    HalfLine,
+    HalfEvent,
+    Refusal,
+    Delay,
+    FromFnFuture,
+    FetchFuture,
+    OnOpen,
+    OnMessage,
+    OnError,
+    OnClose,
+    FromFn,
+    Fetch,
+    Validate,
+    Until,
+    Decide,
+}
+
+const STATES: [State; 18] = [
+    State::NoByte,
+    State::HalfHead,
+    State::Head,
+    State::HalfLine,
+    State::HalfEvent,
+    State::Refusal,
+    State::Delay,
+    State::FromFnFuture,
+    State::FetchFuture,
+    State::OnOpen,
+    State::OnMessage,
+    State::OnError,
+    State::OnClose,
+    State::FromFn,
+    State::Fetch,
+    State::Validate,
+    State::Until,
+    State::Decide,
+];
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoByte => "before any byte of the response",
+            Self::HalfHead => "with half of the head",
+            Self::Head => "with the head and nothing of the body",
+            Self::HalfLine => "in the middle of a line",
+            Self::HalfEvent => "in the middle of an event",
+            Self::Refusal => "in the body of a refusal",
+            Self::Delay => "in the delay",
+            Self::FromFnFuture => "in the future of from_fn",
+            Self::FetchFuture => "in the future of fetch",
+            Self::OnOpen => "in on_open",
+            Self::OnMessage => "with an event in hand and more of them read",
+            Self::OnError => "in on_error",
+            Self::OnClose => "in on_close",
+            Self::FromFn => "in the call of from_fn",
+            Self::Fetch => "in the call of fetch",
+            Self::Validate => "in validate",
+            Self::Until => "in until",
+            Self::Decide => "in decide",
+        })
+    }
+}
+
+impl State {
+    fn is_in_a_call(self) -> bool {
+        use State::*;
+        matches!(self, FromFn | Fetch | Validate | Until | Decide)
+    }
+
+    fn is_in_a_future(self) -> bool {
+        matches!(self, Self::FromFnFuture | Self::FetchFuture)
+    }
+
+    fn is_in_a_hook(self) -> bool {
+        use State::*;
+        matches!(self, OnOpen | OnMessage | OnError | OnClose)
+    }
+
+    /// Code of the caller's own is running there: not only `abort_on`'s future.
+    fn is_the_callers(self) -> bool {
+        self.is_in_a_call() || self.is_in_a_future() || self.is_in_a_hook()
+    }
+
+    fn has_a_connection(self) -> bool {
+        use State::*;
+        !matches!(
+            self,
+            Delay | FromFnFuture | OnError | OnClose | FromFn | Fetch | Decide
+        )
+    }
+
+    /// An `Open` was told, and no `Disconnected` yet.
+    fn is_open(self) -> bool {
+        use State::*;
+        matches!(
+            self,
+            Head | HalfLine | HalfEvent | OnOpen | OnMessage | Until
+        )
+    }
+
+    /// The first event was handed over before.
+    fn is_past_an_event(self) -> bool {
+        use State::*;
+        matches!(
+            self,
+            HalfLine | HalfEvent | Delay | FromFnFuture | OnMessage | OnClose | FromFn
+        )
+    }
+
+    /// The first connection has ended, and what follows is decided.
+    fn is_past_an_end(self) -> bool {
+        matches!(self, Self::Delay | Self::FromFnFuture | Self::FromFn)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    Stream,
+    Signals,
+    Run,
+}
+
+const STYLES: [Style; 3] = [Style::Stream, Style::Signals, Style::Run];
+
+/// One scene.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    way: Way,
+    state: State,
+    style: Style,
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}, {:?}", self.way, self.state, self.style)
+    }
+}
+
+impl Cell {
+    fn all() -> impl Iterator<Item = Self> {
+        let cells = STATES.into_iter().flat_map(|state| {
+            let styles = STYLES.into_iter();
+            styles.flat_map(move |style| WAYS.map(|way| Self { way, state, style }))
+        });
+        cells.filter(Self::occurs)
+    }
+
+    /// The table at the top.
+    fn occurs(&self) -> bool {
+        let hooks = self.style == Style::Run;
+        let state = match self.state {
+            State::OnOpen | State::OnError | State::OnClose => hooks,
+            _ => true,
+        };
+        let way = match (self.way, self.state) {
+            (Way::Nothing | Way::Drop, state) => !state.is_in_a_call(),
+            (Way::Close | Way::Abort | Way::Pause | Way::Panic, _) => true,
+            (Way::Break, State::OnOpen | State::OnMessage) => hooks,
+            (Way::Stop, State::OnError | State::OnClose | State::Until | State::Decide) => true,
+            (Way::Fail, State::OnOpen | State::OnMessage | State::OnError | State::OnClose) => {
+                hooks
+            }
+            (Way::Fail, State::FromFnFuture | State::Validate | State::Decide) => true,
+            (Way::Break | Way::Stop | Way::Fail, _) => false,
+        };
+        state && way
+    }
+
+    /// Whoever reads a stream polls nothing while he has an event in hand, so nobody looks at `abort_on`'s future.
+    fn takes_effect_with_the_next_poll(&self) -> bool {
+        let reading = self.state == State::OnMessage && self.style != Style::Run;
+        reading && self.way == Way::Abort
+    }
+
+    /// What is told until the state is reached.
+    fn words_before(&self) -> Vec<String> {
+        let opened = self.state.is_open() || self.state.is_past_an_event();
+        let mut words = Vec::new();
+        if opened && self.style != Style::Stream {
+            words.push("open".to_owned());
+        }
+        if self.state.is_past_an_event() {
+            words.push("event a".to_owned());
+        }
+        match self.style {
+            Style::Signals if self.state.is_past_an_end() => {
+                let delay = delay(self.state);
+                words.push("disconnected".to_owned());
+                words.push(format!("retry 1 in {delay:?} after a clean end"));
+            }
+            Style::Run if self.state.is_past_an_end() || self.state == State::OnClose => {
+                words.push("close".to_owned());
+            }
+            Style::Run if self.state == State::OnError => {
+                words.push("error no response".to_owned());
+            }
+            _ => {}
+        }
+        words
+    }
+
+    /// What is told of the end.
+    fn words_after(&self) -> Vec<String> {
+        let error = match self.state {
+            State::Validate | State::FromFnFuture => "another error",
+            _ => "a hook",
+        };
+        let end = match self.way {
+            Way::Nothing | Way::Drop => return Vec::new(),
+            Way::Pause if self.style == Style::Signals && self.state.is_open() => {
+                return vec!["disconnected".to_owned()];
+            }
+            Way::Pause => return Vec::new(),
+            // Whoever reads the stream panics, and takes it with him.
+            Way::Panic if self.state == State::OnMessage && self.style != Style::Run => {
+                return Vec::new();
+            }
+            Way::Panic => "panicked".to_owned(),
+            Way::Close | Way::Abort => "finished: Aborted".to_owned(),
+            Way::Stop if self.state == State::OnClose => "finished: Ended".to_owned(),
+            Way::Stop if self.state == State::Until => "finished: Done".to_owned(),
+            Way::Break | Way::Stop => "finished: Stopped".to_owned(),
+            Way::Fail => format!("failed: {error}"),
+        };
+        let mut words = vec![end];
+        match self.style {
+            // A failure of the attempt is for `on_error` to see.
+            Style::Run if self.way == Way::Fail && error == "another error" => {
+                words.insert(0, format!("error {error}"));
+            }
+            Style::Run => {}
+            Style::Stream | Style::Signals => words.push("fused".to_owned()),
+        }
+        words
+    }
+
+    /// The ID that is to be sent next, after it all.
+    fn id(&self) -> &'static str {
+        let delivered = match (self.state, self.style) {
+            (State::OnMessage, Style::Run) => {
+                !matches!(self.way, Way::Drop | Way::Panic | Way::Fail | Way::Nothing)
+            }
+            (state, _) => state.is_past_an_event(),
+        };
+        match delivered {
+            true => "1",
+            false => "0",
+        }
+    }
+}
+
+/// How long the source waits after a clean end: where it is asked for another request, not at all.
+fn delay(state: State) -> Duration {
+    match state {
+        State::FromFn | State::FromFnFuture => Duration::ZERO,
+        _ => secs(3),
+    }
+}
+
+/// Where the server is.
+enum Home {
+    Sockets(Server),
+    Memory(MemoryServer),
+}
+
+impl Deref for Home {
+    type Target = ServerCore;
+
+    fn deref(&self) -> &ServerCore {
+        match self {
+            Self::Sockets(server) => server,
+            Self::Memory(server) => server,
+        }
+    }
+}
+
+type Fetch = Box<dyn FnMut(reqwest::Request) -> Fetching + Send>;
+
+impl Home {
+    async fn sockets() -> Self {
+        Self::Sockets(Server::start().await)
+    }
+
+    fn memory() -> Self {
+        Self::Memory(MemoryServer::start())
+    }
+
+    fn source(&self) -> EventSource {
+        match self {
+            Self::Sockets(server) => over_tcp(server),
+            Self::Memory(server) => in_memory(server),
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Sockets(server) => server.url("/s"),
+            Self::Memory(server) => server.url("/s"),
+        }
+    }
+
+    fn fetch(&self) -> Fetch {
+        match self {
+            Self::Sockets(_) => Box::new(|request| {
+                Box::pin(async { http().execute(request).await.map_err(Into::into) })
+            }),
+            Self::Memory(server) => Box::new(server.fetch()),
+        }
+    }
+
+    /// Lets the client do all that it can do by now.
+    async fn settle(&self) {
+        match self {
+            // What has not reached the client's end of a socket by then is only another state of the table.
+            Self::Sockets(_) => sleep(ms(5)).await,
+            Self::Memory(_) => sleep(ms(1)).await,
+        }
+    }
+
+    /// Longer than any delay, where that costs nothing.
+    fn a_while(&self) -> Duration {
+        match self {
+            Self::Sockets(_) => ms(20),
+            Self::Memory(_) => DAY,
+        }
+    }
+}
+
+/// What the caller's code does where it was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    GoOn,
+    Panic,
+    Break,
+    Stop,
+    Fail,
+}
+
+/// Where the caller's code is stopped, once, until the test says what it does.
+#[derive(Clone)]
+struct Gate {
+    cell: Cell,
+    reached: watch::Sender<bool>,
+    act: watch::Sender<Option<Act>>,
+    /// Whether `abort_on`'s future ends, and whether by a panic.
+    abort: watch::Sender<Option<Way>>,
+    handle: Arc<OnceLock<Handle>>,
+    /// How many futures are stopped.
+    inside: Arc<AtomicUsize>,
+    called: Arc<AtomicBool>,
+}
+
+/// Counts a future as long as it is there.
+struct Inside(Arc<AtomicUsize>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Gate {
+    fn new(cell: Cell) -> Self {
+        Self {
+            cell,
+            reached: watch::Sender::new(false),
+            act: watch::Sender::new(None),
+            abort: watch::Sender::new(None),
+            handle: Arc::default(),
+            inside: Arc::default(),
+            called: Arc::default(),
+        }
+    }
+
+    /// Whether it is here, and for the first time.
+    fn stops(&self, here: State) -> bool {
+        here == self.cell.state && !self.called.swap(true, SeqCst)
+    }
+
+    /// In a future: waits to be told.
+    async fn pass(&self, here: State) -> Act {
+        if !self.stops(here) {
+            return Act::GoOn;
+        }
+        self.inside.fetch_add(1, SeqCst);
+        let _inside = Inside(Arc::clone(&self.inside));
+        self.reached.send_replace(true);
+        let mut acts = self.act.subscribe();
+        let act = *acts.wait_for(Option::is_some).await.expect("a test");
+        match act.expect("something to do") {
+            Act::Panic => panic!("as told"),
+            act => act,
+        }
+    }
+
+    /// In a call: does it at once, for nobody else can do anything meanwhile.
+    fn call(&self, here: State) -> Act {
+        if !self.stops(here) {
+            return Act::GoOn;
+        }
+        self.reached.send_replace(true);
+        let handle = self.handle.get().expect("a source");
+        match self.cell.way {
+            Way::Close => handle.close(),
+            Way::Pause => handle.pause(),
+            Way::Abort => drop(self.abort.send_replace(Some(Way::Abort))),
+            Way::Panic => panic!("as told"),
+            Way::Stop => return Act::Stop,
+            Way::Fail => return Act::Fail,
+            Way::Nothing | Way::Drop | Way::Break => unreachable!("not in a call"),
+        }
+        Act::GoOn
+    }
+
+    /// The future of `abort_on`.
+    async fn aborted(self) {
+        let mut aborts = self.abort.subscribe();
+        let way = *aborts.wait_for(Option::is_some).await.expect("a test");
+        assert_eq!(way, Some(Way::Abort), "as told");
+    }
+}
+
+/// A source brought into a state, and whoever listens to it.
+struct Scene {
+    cell: Cell,
+    home: Home,
+    gate: Gate,
+    handle: Handle,
+    log: Log,
+    listening: JoinHandle<()>,
+    request: Option<Exchange>,
+}
+
+/// Nobody goes on listening behind the next scene's back.
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+impl Scene {
+    async fn bring(cell: Cell, home: Home) -> Self {
+        let (gate, log) = (Gate::new(cell), Log::new());
+        let source = source(&home, &gate).last_event_id("0");
+        let handle = source.handle();
+        gate.handle.set(handle.clone()).expect("once");
+        let listening = match cell.style {
+            Style::Stream => {
+                let finished = |events: &fetch_event_source::EventStream| events.finished().copied();
+                let word = |event: &Event| format!("event {}", event.data());
+                let (gate, log) = (gate.clone(), log.clone());
+                tokio::spawn(listen(source.stream(), word, finished, gate, log))
+            }
+            Style::Signals => {
+                let finished = |signals: &fetch_event_source::Signals| signals.finished().copied();
+                let (gate, log) = (gate.clone(), log.clone());
+                tokio::spawn(listen(source.signals(), word, finished, gate, log))
+            }
+            Style::Run => tokio::spawn(run(source, gate.clone(), log.clone())),
+        };
+        let mut scene = Self {
+            cell,
+            home,
+            gate,
+            handle,
+            log,
+            listening,
+            request: None,
+        };
+        scene.serve().await;
+        scene
+    }
+
+    /// Brings it into its state, from the server's side.
+    async fn serve(&mut self) {
+        let state = self.cell.state;
+        if state != State::Fetch {
+            let request = self.home.accept().await;
+            match state {
+                State::HalfHead => request.send("HTTP/1.1 200 OK\r\nContent-Ty").await,
+                State::Refusal => {
+                    let head = "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot";
+                    request.send(head).await;
+                }
+                State::Head | State::FetchFuture | State::Validate => request.ok().await,
+                State::OnOpen | State::OnMessage | State::Until => request.ok_with(THREE).await,
+                _ if state.is_past_an_event() => request.ok_with(ONE).await,
+                _ => {}
+            }
+            if state.is_past_an_event() {
+                self.wait_for("event a").await;
+            }
+            match state {
+                State::HalfLine => request.send("id: 2\nda").await,
+                State::HalfEvent => request.send("id: 2\ndata: b\n").await,
+                _ => {}
+            }
+            if state.has_a_connection() {
+                self.request = Some(request);
+            } else {
+                request.finish();
+            }
+        }
+        if state.is_the_callers() {
+            let mut reached = self.gate.reached.subscribe();
+            let reached = timeout(PATIENCE, reached.wait_for(|reached| *reached)).await;
+            assert!(reached.is_ok(), "it does not get there");
+        } else {
+            self.wait_until("it gets there", |scene| match state {
+                State::Head => scene.handle.state() == ReadyState::Open,
+                State::Delay => scene.handle.state() == ReadyState::Connecting,
+                _ => true,
+            })
+            .await;
+            self.home.settle().await;
+        }
+    }
+
+    async fn wait_for(&self, word: &str) {
+        self.wait_until(word, |scene| scene.log.lines().iter().any(|line| line == word))
+            .await;
+    }
+
+    async fn wait_until(&self, what: &str, look: impl Fn(&Self) -> bool) {
+        let looking = async {
+            while !look(self) {
+                sleep(ms(1)).await;
+            }
+        };
+        let found = timeout(PATIENCE, looking).await;
+        assert!(found.is_ok(), "waited for {what}: {:?}", self.log.lines());
+    }
+
+    /// The scene itself. Gives how long it took until the server saw the close.
+    async fn play(&mut self) -> Duration {
+        let cell = self.cell;
+        let acted = Instant::now();
+        self.act().await;
+        if cell.way == Way::Nothing {
+            self.check_nothing_happened().await;
+            return Duration::ZERO;
+        }
+        let mut late = Duration::ZERO;
+        if !cell.takes_effect_with_the_next_poll() {
+            late = self.closed_since(acted).await;
+            if cell.state.is_in_a_future() {
+                let left = self.gate.inside.load(SeqCst);
+                assert_eq!(left, 0, "a future of the caller's is left");
+            }
+        }
+        self.let_go_on();
+        if cell.takes_effect_with_the_next_poll() {
+            late = self.closed_since(acted).await;
+        }
+        self.check_nothing_comes_after().await;
+        if cell.way == Way::Pause {
+            self.check_resume().await;
+        }
+        late
+    }
+
+    async fn act(&mut self) {
+        let state = self.cell.state;
+        match self.cell.way {
+            Way::Nothing => {}
+            _ if state.is_in_a_call() => {} // it is done
+            Way::Drop => {
+                self.listening.abort();
+                let end = (&mut self.listening).await;
+                assert!(end.is_err_and(|end| end.is_cancelled()));
+            }
+            Way::Close => self.handle.close(),
+            Way::Pause => self.handle.pause(),
+            Way::Abort => drop(self.gate.abort.send_replace(Some(Way::Abort))),
+            Way::Panic if state.is_the_callers() => self.tell(Act::Panic),
+            Way::Panic => drop(self.gate.abort.send_replace(Some(Way::Panic))),
+            Way::Break => self.tell(Act::Break),
+            Way::Stop => self.tell(Act::Stop),
+            Way::Fail => self.tell(Act::Fail),
+        }
+    }
+
+    fn tell(&self, act: Act) {
+        self.gate.act.send_replace(Some(act));
+    }
+
+    /// Whoever is still stopped goes on as if nothing had happened.
+    fn let_go_on(&self) {
+        if self.gate.act.borrow().is_none() {
+            self.tell(Act::GoOn);
+        }
+    }
+
+    /// Waits until the server has seen the close.
+    async fn closed_since(&self, acted: Instant) -> Duration {
+        match (&self.home, &self.request) {
+            (Home::Sockets(_), Some(request)) => {
+                request.wait_closed().await;
+                let closed = request.closed_at().expect("it is closed");
+                closed.saturating_duration_since(acted)
+            }
+            _ => {
+                self.home.settle().await;
+                assert_eq!(self.home.open_connections(), 0, "the connection is open");
+                Duration::ZERO
+            }
+        }
+    }
+
+    /// The control. Without it the other cells would prove little.
+    async fn check_nothing_happened(&self) {
+        self.home.settle().await;
+        let connections = usize::from(self.cell.state.has_a_connection());
+        assert_eq!(self.home.open_connections(), connections);
+        assert_eq!(self.log.lines(), self.cell.words_before());
+        assert!(!self.listening.is_finished());
+        assert_eq!(self.handle.last_event_id(), self.cell.id());
+    }
+
+    async fn check_nothing_comes_after(&self) {
+        if let Some(request) = &self.request {
+            // Whether it can still be written is the system's affair.
+            let _ = request.try_send("\r\n\r\ndata: late\n\n").await;
+        }
+        self.home.settle().await;
+        self.home.expect_no_request(self.home.a_while()).await;
+        let words = [self.cell.words_before(), self.cell.words_after()].concat();
+        assert_eq!(self.log.lines(), words);
+        let state = match self.cell.way {
+            Way::Pause => ReadyState::Paused,
+            _ => ReadyState::Closed,
+        };
+        assert_eq!(self.handle.state(), state);
+        assert_eq!(self.handle.last_event_id(), self.cell.id());
+        assert_eq!(self.home.max_open_connections() > 0, self.home.connections() > 0);
+    }
+
+    async fn check_resume(&self) {
+        self.handle.resume();
+        let request = self.home.accept().await;
+        assert_eq!(sent_id(&request), [self.cell.id()]);
+        request.ok_with("id: 9\ndata: z\n\n").await;
+        self.wait_for("event z").await;
+        let words = match self.cell.style {
+            Style::Stream => &["event z"][..],
+            Style::Signals | Style::Run => &["open", "event z"],
+        };
+        let told = self.log.lines();
+        assert_eq!(told[told.len() - words.len()..], *words);
+        self.home.settle().await;
+        assert_eq!(self.handle.last_event_id(), "9");
+        assert_eq!(self.home.open_connections(), 1);
+        assert_eq!(self.home.max_open_connections(), 1);
+    }
+}
+
+/// A source with the functions of the caller's that the state is about.
+fn source(home: &Home, gate: &Gate) -> EventSource {
+    let state = gate.cell.state;
+    let mut source = match state {
+        State::FromFn | State::FromFnFuture => from_fn(home, gate),
+        State::Fetch | State::FetchFuture => home.source().fetch(fetch(home, gate)),
+        _ => home.source(),
+    };
+    if gate.cell.way == Way::Abort || (gate.cell.way == Way::Panic && !state.is_the_callers()) {
+        source = source.abort_on(gate.clone().aborted());
+    }
+    let gate = gate.clone();
+    match state {
+        State::Validate => source.validate(move |_| match gate.call(state) {
+            Act::Fail => Err("as told".into()),
+            _ => Ok(()),
+        }),
+        State::Until => source.until(move |_| gate.call(state) == Act::Stop),
+        State::Decide => source.decide(move |failure| answer(gate.call(state), failure)),
+        _ => source,
+    }
+}
+
+/// The first request is as any; of the second, after a clean end, it is about.
+fn from_fn(home: &Home, gate: &Gate) -> EventSource {
+    let (url, gate) = (home.url(), gate.clone());
+    let source = EventSource::from_fn(move |attempt| {
+        let second = attempt.number() == 2;
+        if second {
+            gate.call_if(State::FromFn);
+        }
+        let (url, gate) = (url.clone(), gate.clone());
+        async move {
+            if second && gate.pass(State::FromFnFuture).await == Act::Fail {
+                return Err("as told".into());
+            }
+            Ok(http().get(url))
+        }
+    });
+    let policy = client::standard().base_delay(delay(State::FromFn));
+    source.fetch(home.fetch()).retry(policy)
+}
+
+fn fetch(
+    home: &Home,
+    gate: &Gate,
+) -> impl FnMut(reqwest::Request) -> Fetching + Send + use<> {
+    let (mut fetch, gate) = (home.fetch(), gate.clone());
+    move |request| {
+        gate.call_if(State::Fetch);
+        let (response, gate) = (fetch(request), gate.clone());
+        Box::pin(async move {
+            let response = response.await?;
+            gate.pass(State::FetchFuture).await;
+            Ok(response)
+        })
+    }
+}
+
+impl Gate {
+    /// In a call that has nothing to say.
+    fn call_if(&self, here: State) {
+        if here == self.cell.state {
+            self.call(here);
+        }
+    }
+}
+
+fn answer(act: Act, failure: &Failure) -> Result<Action, BoxError> {
+    match act {
+        Act::Stop => Ok(failure.stop()),
+        Act::Fail => Err("as told".into()),
+        _ => Ok(failure.proceed()),
+    }
+}
+
+fn flow(act: Act) -> Result<ControlFlow<()>, BoxError> {
+    match act {
+        Act::Break => Ok(ControlFlow::Break(())),
+        Act::Fail => Err("as told".into()),
+        _ => Ok(ControlFlow::Continue(())),
+    }
+}
+
+/// Reads a stream to its end, whatever that is, and keeps it.
+async fn listen<S, T>(
+    mut stream: S,
+    word: impl Fn(&T) -> String,
+    finished: impl Fn(&S) -> Option<Finished>,
+    gate: Gate,
+    log: Log,
+) where
+    S: Stream<Item = Result<T, Error>> + FusedStream + Unpin,
+{
+    let end = loop {
+        match AssertUnwindSafe(stream.next()).catch_unwind().await {
+            Ok(Some(Ok(item))) => {
+                let word = word(&item);
+                log.add(&word);
+                if word == "event a" {
+                    gate.pass(State::OnMessage).await;
+                }
+            }
+            Ok(Some(Err(error))) => break format!("failed: {}", kind(&error)),
+            Ok(None) => {
+                let finished = finished(&stream).expect("a reason");
+                break format!("finished: {finished:?}");
+            }
+            Err(_) => break "panicked".to_owned(),
+        }
+    };
+    log.add(end);
+    let ended = |stream: &mut S| matches!(stream.next().now_or_never(), Some(None));
+    let fused = (0..3).all(|_| stream.is_terminated() && ended(&mut stream));
+    log.add(if fused { "fused" } else { "not fused" });
+    pending().await
+}
+
+/// Runs hooks to the end, whatever that is, and keeps what ran.
+async fn run(source: EventSource, gate: Gate, log: Log) {
+    let mut running = running(source, gate, log.clone());
+    log.add(match AssertUnwindSafe(&mut running).catch_unwind().await {
+        Ok(Ok(finished)) => format!("finished: {finished:?}"),
+        Ok(Err(error)) => format!("failed: {}", kind(&error)),
+        Err(_) => "panicked".to_owned(),
+    });
+    pending().await
+}
+
+type Running = Pin<Box<dyn Future<Output = Result<Finished, Error>> + Send>>;
+
+fn running(source: EventSource, gate: Gate, log: Log) -> Running {
+    let state = gate.cell.state;
+    let [open, message, error, close] = std::array::from_fn(|_| (gate.clone(), log.clone()));
+    let source = source
+        .on_open(async move |_: &ResponseHead| {
+            let (gate, log) = &open;
+            log.add("open");
+            flow(gate.pass(State::OnOpen).await)
+        })
+        .on_message(async move |event: Event| {
+            let (gate, log) = &message;
+            log.add(format!("event {}", event.data()));
+            flow(gate.pass(State::OnMessage).await)
+        })
+        .on_close(async move |end: &StreamEnd| {
+            let (gate, log) = &close;
+            log.add("close");
+            match gate.pass(State::OnClose).await {
+                Act::Stop => Ok(end.finish()),
+                Act::Fail => Err(BoxError::from("as told")),
+                _ => Ok(end.proceed()),
+            }
+        });
+    if state == State::Decide {
+        return Box::pin(source.run()); // it is not asked where `on_error` is set
+    }
+    let source = source.on_error(async move |failure: &Failure| {
+        let (gate, log) = &error;
+        log.add(format!("error {}", kind(failure.error())));
+        answer(gate.pass(State::OnError).await, failure)
+    });
+    Box::pin(source.run())
+}
