@@ -164,6 +164,21 @@ impl Driver {
     /// The next step; none after the last, [`Step::Over`].
     #[inline]
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+        self.or_close(|driver| driver.poll_turns(cx))
+    }
+
+    /// Runs code of the caller's own. Where it panics it is all over, and the connection gone,
+    /// although somebody may catch the panic and keep the source.
+    #[inline]
+    pub(crate) fn or_close<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
+        let unwinding = Unwinding(self);
+        let out = run(unwinding.0);
+        std::mem::forget(unwinding);
+        out
+    }
+
+    #[inline]
+    fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
         self.report_gap();
         for _ in 0..TURNS {
             if self.is_over() {
@@ -227,9 +242,9 @@ impl Driver {
 
     /// One thing: an order, a step to hand over, or a move of the machine.
     fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+        self.poll_abort(cx);
         let orders = self.shared.take_orders();
-        let closed = orders.is_some_and(|orders| orders.intent == Intent::Close);
-        if closed || self.is_aborted(cx) {
+        if orders.is_some_and(|orders| orders.intent == Intent::Close) {
             return self.over(Ok(Finished::Aborted));
         }
         // Asked first, for to take what is not there costs as much, and mostly nothing is.
@@ -257,11 +272,13 @@ impl Driver {
         }
     }
 
-    fn is_aborted(&mut self, cx: &mut Context<'_>) -> bool {
-        self.calls
-            .abort
-            .as_mut()
-            .is_some_and(|abort| abort.as_mut().poll(cx).is_ready())
+    /// An abort is an order to close: the connection is gone at once, the next turn ends it.
+    pub(crate) fn poll_abort(&mut self, cx: &mut Context<'_>) {
+        let abort = self.calls.abort.as_mut();
+        if abort.is_some_and(|abort| abort.as_mut().poll(cx).is_ready()) {
+            self.calls.abort = None;
+            self.handle().close();
+        }
     }
 
     /// The connection is gone already: the handle dropped it.
@@ -365,7 +382,7 @@ impl Driver {
         match progress {
             Progress::Request(Ok(request)) => self.asked(*request),
             Progress::Request(Err(error)) => self.ended(Err(Error::Request(error))),
-            Progress::Response(Ok(response)) => self.judge(response),
+            Progress::Response(Ok(response)) => self.judge(response, cx),
             Progress::Response(Err(error)) => {
                 let error = Error::from_fetch(error, self.asked_url.as_ref());
                 self.ended(Err(error))
@@ -386,9 +403,9 @@ impl Driver {
         }
     }
 
-    fn judge(&mut self, response: Box<Response>) -> Turn {
+    fn judge(&mut self, response: Box<Response>, cx: &mut Context<'_>) -> Turn {
         match response::judge(response.status(), response.headers(), &self.accepted_types) {
-            Kind::Stream => self.open(response),
+            Kind::Stream => self.open(response, cx),
             Kind::NoContent => self.over(Ok(Finished::NoContent)),
             Kind::WrongType => self.ended(Err(Error::ContentType(UnreadResponse::new(response)))),
             Kind::Encoded => self.ended(Err(Error::ContentEncoding(UnreadResponse::new(response)))),
@@ -401,12 +418,13 @@ impl Driver {
         }
     }
 
-    fn open(&mut self, response: Box<Response>) -> Turn {
+    fn open(&mut self, response: Box<Response>, cx: &mut Context<'_>) -> Turn {
         let head = ResponseHead::of(&response);
         if let Some(validate) = &mut self.calls.validate {
             if let Err(error) = validate(&head) {
                 return self.ended(Err(Error::Validate(error)));
             }
+            self.poll_abort(cx);
             if self.shared.is_interrupted() {
                 return Poll::Ready(None);
             }
@@ -423,20 +441,23 @@ impl Driver {
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Turn {
         match self.feed.next(self.audience == Audience::Everything) {
-            Ok(Some(item)) => self.take(item),
+            Ok(Some(item)) => self.take(item, cx),
             Ok(None) => self.poll_link(cx),
             Err(error) => self.ended(Err(Error::EventTooLarge(error))),
         }
     }
 
-    fn take(&mut self, item: Item) -> Turn {
+    fn take(&mut self, item: Item, cx: &mut Context<'_>) -> Turn {
         let signal = match item {
             Item::Event(event) => {
                 if self.session.runs_clocks() {
                     self.session.received_event(self.timer.now());
                 }
-                if self.calls.until.as_mut().is_some_and(|until| until(&event)) {
-                    return self.over(Ok(Finished::Done));
+                if let Some(until) = &mut self.calls.until {
+                    if until(&event) {
+                        return self.over(Ok(Finished::Done));
+                    }
+                    self.poll_abort(cx);
                 }
                 if self.shared.is_interrupted() {
                     return Poll::Ready(None); // not even one already parsed
@@ -598,4 +619,13 @@ impl Driver {
 #[inline]
 fn is_same(id: &EcoString, known: &str) -> bool {
     std::ptr::eq(id.as_str(), known) || (id.len() <= EcoString::INLINE_LIMIT && id == known)
+}
+
+/// Code of the caller's own runs. Dropped by its panic only.
+struct Unwinding<'a>(&'a mut Driver);
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }

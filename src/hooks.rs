@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
 
 use crate::action::{Action, Failure, IntoAction, StreamEnd};
 use crate::driver::{Ask, Driver, Step};
@@ -186,10 +187,12 @@ where
 {
     loop {
         let flow = match poll_fn(|cx| driver.poll_step(cx)).await {
-            Some(Step::Signal(Signal::Open(head))) => hooks.open.call(&head).await,
+            Some(Step::Signal(Signal::Open(head))) => {
+                attended(&mut driver, pin!(hooks.open.call(&head))).await
+            }
             Some(Step::Signal(Signal::Event(event))) => {
                 let id = event.shared_last_event_id().clone();
-                let flow = hooks.message.call(event).await;
+                let flow = attended(&mut driver, pin!(hooks.message.call(event))).await;
                 if flow.is_ok() {
                     // Only now: a hook that was cancelled, or failed, gets its event again.
                     driver.delivered(&id);
@@ -199,12 +202,12 @@ where
             Some(Step::Ask(Ask::Failure(failure))) => {
                 let action = match &mut decide {
                     Some(decide) if !E::IS_SET => decide(&failure),
-                    _ => hooks.error.call(&failure).await,
+                    _ => attended(&mut driver, pin!(hooks.error.call(&failure))).await,
                 };
                 action.map(|action| resolve(&mut driver, Ask::Failure(failure), action))
             }
             Some(Step::Ask(Ask::End(end))) => {
-                let action = hooks.close.call(&end).await;
+                let action = attended(&mut driver, pin!(hooks.close.call(&end))).await;
                 action.map(|action| resolve(&mut driver, Ask::End(end), action))
             }
             Some(Step::Over(result)) => return result,
@@ -217,6 +220,18 @@ where
             Err(error) => return Err(Error::Hook(error)),
         }
     }
+}
+
+/// Awaits a hook. An abort meanwhile closes the connection at once, not when the hook comes back.
+async fn attended<F: Future>(driver: &mut Driver, mut hook: Pin<&mut F>) -> F::Output {
+    poll_fn(|cx| {
+        let called = hook.as_mut().poll(cx);
+        if called.is_pending() {
+            driver.poll_abort(cx);
+        }
+        called
+    })
+    .await
 }
 
 fn resolve(driver: &mut Driver, ask: Ask, action: Action) -> ControlFlow<()> {

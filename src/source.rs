@@ -58,7 +58,9 @@ use crate::stream::{Decide, EventStream, Signals};
 /// # Panics
 ///
 /// Nothing here panics by itself. Polled outside of a tokio runtime with I/O and time enabled,
-/// reqwest and tokio do.
+/// reqwest and tokio do. A panic of a function, hook or future of yours goes through to whoever
+/// polls, and the source is over: its connection is closed, and a stream that is kept nevertheless
+/// has ended.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), fetch_event_source::BoxError> {
@@ -323,7 +325,9 @@ impl<H> EventSource<H> {
     }
 
     /// Ends the source when this future ends: with [`Finished::Aborted`], nothing is delivered
-    /// after. It is looked at before each step and after every hook.
+    /// after. It is looked at whenever the source is polled, while a hook runs too: the connection
+    /// is closed at once, and it ends when the hook is through. (Nobody polls a stream whose reader
+    /// is busy: for that there is [`Handle::close`].)
     pub fn abort_on<F>(mut self, abort: F) -> Self
     where
         F: Future + Send + 'static,

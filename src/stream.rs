@@ -51,7 +51,7 @@ impl Signals {
 
     fn decide(&mut self, ask: Ask) -> Result<(), BoxError> {
         let action = match (&ask, &mut self.decide) {
-            (Ask::Failure(failure), Some(decide)) => decide(failure)?,
+            (Ask::Failure(failure), Some(decide)) => self.driver.or_close(|_| decide(failure))?,
             _ => Action(Verdict::Proceed),
         };
         self.driver.answer(ask, action);

@@ -45,8 +45,6 @@ use std::{
     any::Any,
     fmt,
     future::{Future, pending},
-    io::Write,
-    net::SocketAddr,
     ops::{ControlFlow, Deref},
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -57,15 +55,20 @@ use std::{
     time::Duration,
 };
 
-use client::{AT_ONCE, DAY, Log, http, in_memory, kind, ms, over_tcp, secs, sent_id, word};
-use fetch_event_source::{
-    Action, BoxError, Error, Event, EventSource, Failure, Finished, Handle, ReadyState,
-    RequestBuilderExt, ResponseHead, StreamEnd, reqwest,
+use client::{
+    AT_ONCE, DAY, Log, http, in_memory, kind, ms, over_tcp, secs, sent_id, standard, word,
 };
-use futures_util::{FutureExt, Stream, StreamExt, stream, stream::FusedStream};
-use support::{Exchange, Fetching, MemoryServer, Server, ServerCore};
+use fetch_event_source::{
+    Action, BoxError, Error, Event, EventSource, EventStream, Failure, Finished, Handle,
+    ReadyState, ResponseHead, Signals, StreamEnd, reqwest,
+};
+use futures_util::{
+    FutureExt, Stream, StreamExt,
+    future::join_all,
+    stream::{self, FusedStream},
+};
+use support::{Exchange, Fetching, MemoryServer, Server, ServerCore, black_hole};
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     task::JoinHandle,
     time::{Instant, sleep, timeout},
@@ -113,6 +116,38 @@ async fn in_memory_the_connection_is_gone_at_once_and_nothing_comes_after() {
     }
     let failed = failures(played);
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_made_yet_is_not_made_after() {
+    let ways = [
+        Way::Nothing,
+        Way::Drop,
+        Way::Close,
+        Way::Abort,
+        Way::Pause,
+        Way::Panic,
+    ];
+    let state = State::NoByte;
+    let cells = ways
+        .into_iter()
+        .flat_map(|way| STYLES.map(|style| Cell { way, state, style }));
+    join_all(cells.map(|cell| async move {
+        let Some(hole) = black_hole().await else {
+            return; // not to be had on this system
+        };
+        let source = EventSource::new(http().get(hole.url("/s"))).retry(standard());
+        let mut listener = Listener::start(source, Gate::new(cell));
+        sleep(ms(20)).await; // its SYN has left, and was not answered
+        listener.act().await;
+        let (time, comes) = match cell.way {
+            Way::Nothing => (PATIENCE, true),
+            _ => (ms(1300), false), // it would have been sent again after a second
+        };
+        assert_eq!(hole.somebody_comes_within(time).await, comes, "{cell}");
+        assert_eq!(listener.log.lines(), cell.words_after(), "{cell}");
+    }))
+    .await;
 }
 
 /// The table above, counted: a cell that is forgotten, or never occurs, shows.
@@ -624,6 +659,14 @@ impl Gate {
         Act::GoOn
     }
 
+    fn ends_by_abort_on(&self) -> bool {
+        match self.cell.way {
+            Way::Abort => true,
+            Way::Panic => !self.cell.state.is_the_callers(),
+            _ => false,
+        }
+    }
+
     /// The future of `abort_on`.
     async fn aborted(self) {
         let mut aborts = self.abort.subscribe();
@@ -632,51 +675,117 @@ impl Gate {
     }
 }
 
-/// A source brought into a state, and whoever listens to it.
-struct Scene {
+/// A source, and whoever listens to it.
+struct Listener {
     cell: Cell,
-    home: Home,
     gate: Gate,
     handle: Handle,
     log: Log,
-    listening: JoinHandle<()>,
-    request: Option<Exchange>,
+    task: JoinHandle<()>,
 }
 
 /// Nobody goes on listening behind the next scene's back.
-impl Drop for Scene {
+impl Drop for Listener {
     fn drop(&mut self) {
-        self.listening.abort();
+        self.task.abort();
     }
+}
+
+impl Listener {
+    fn start(source: EventSource, gate: Gate) -> Self {
+        let source = match gate.ends_by_abort_on() {
+            true => source.abort_on(gate.clone().aborted()),
+            false => source,
+        };
+        let handle = source.handle();
+        gate.handle.set(handle.clone()).expect("once");
+        let (cell, log) = (gate.cell, Log::new());
+        let (ours, told) = (gate.clone(), log.clone());
+        let task = match cell.style {
+            Style::Stream => {
+                let finished = |events: &EventStream| events.finished().copied();
+                let word = |event: &Event| format!("event {}", event.data());
+                tokio::spawn(listen(source.stream(), word, finished, ours, told))
+            }
+            Style::Signals => {
+                let finished = |signals: &Signals| signals.finished().copied();
+                tokio::spawn(listen(source.signals(), word, finished, ours, told))
+            }
+            Style::Run => tokio::spawn(run(source, ours, told)),
+        };
+        Self {
+            cell,
+            gate,
+            handle,
+            log,
+            task,
+        }
+    }
+
+    async fn act(&mut self) {
+        let state = self.cell.state;
+        match self.cell.way {
+            Way::Nothing => {}
+            _ if state.is_in_a_call() => {} // it is done
+            Way::Drop => {
+                self.task.abort();
+                let end = (&mut self.task).await;
+                assert!(end.is_err_and(|end| end.is_cancelled()));
+            }
+            Way::Close => self.handle.close(),
+            Way::Pause => self.handle.pause(),
+            way if self.gate.ends_by_abort_on() => drop(self.gate.abort.send_replace(Some(way))),
+            Way::Panic => self.tell(Act::Panic),
+            Way::Break => self.tell(Act::Break),
+            Way::Stop => self.tell(Act::Stop),
+            Way::Fail => self.tell(Act::Fail),
+            Way::Abort => unreachable!("it is `abort_on`'s"),
+        }
+    }
+
+    fn tell(&self, act: Act) {
+        self.gate.act.send_replace(Some(act));
+    }
+
+    /// Whoever is still stopped goes on as if nothing had happened.
+    fn let_go_on(&self) {
+        if self.gate.act.borrow().is_none() {
+            self.tell(Act::GoOn);
+        }
+    }
+
+    async fn wait_for(&self, word: &str) {
+        self.wait_until(word, |it| it.log.lines().iter().any(|line| line == word))
+            .await;
+    }
+
+    async fn wait_until(&self, what: &str, look: impl Fn(&Self) -> bool) {
+        let looking = async {
+            while !look(self) {
+                sleep(ms(1)).await;
+            }
+        };
+        let found = timeout(PATIENCE, looking).await;
+        assert!(found.is_ok(), "waited for {what}: {:?}", self.log.lines());
+    }
+}
+
+/// A source brought into a state, and its server.
+struct Scene {
+    cell: Cell,
+    home: Home,
+    listener: Listener,
+    request: Option<Exchange>,
 }
 
 impl Scene {
     async fn bring(cell: Cell, home: Home) -> Self {
-        let (gate, log) = (Gate::new(cell), Log::new());
+        let gate = Gate::new(cell);
         let source = source(&home, &gate).last_event_id("0");
-        let handle = source.handle();
-        gate.handle.set(handle.clone()).expect("once");
-        let listening = match cell.style {
-            Style::Stream => {
-                let finished = |events: &fetch_event_source::EventStream| events.finished().copied();
-                let word = |event: &Event| format!("event {}", event.data());
-                let (gate, log) = (gate.clone(), log.clone());
-                tokio::spawn(listen(source.stream(), word, finished, gate, log))
-            }
-            Style::Signals => {
-                let finished = |signals: &fetch_event_source::Signals| signals.finished().copied();
-                let (gate, log) = (gate.clone(), log.clone());
-                tokio::spawn(listen(source.signals(), word, finished, gate, log))
-            }
-            Style::Run => tokio::spawn(run(source, gate.clone(), log.clone())),
-        };
         let mut scene = Self {
             cell,
             home,
-            gate,
-            handle,
-            log,
-            listening,
+            listener: Listener::start(source, gate),
             request: None,
         };
         scene.serve().await;
@@ -700,7 +809,7 @@ impl Scene {
                 _ => {}
             }
             if state.is_past_an_event() {
-                self.wait_for("event a").await;
+                self.listener.wait_for("event a").await;
             }
             match state {
                 State::HalfLine => request.send("id: 2\nda").await,
@@ -714,40 +823,25 @@ impl Scene {
             }
         }
         if state.is_the_callers() {
-            let mut reached = self.gate.reached.subscribe();
+            let mut reached = self.listener.gate.reached.subscribe();
             let reached = timeout(PATIENCE, reached.wait_for(|reached| *reached)).await;
             assert!(reached.is_ok(), "it does not get there");
         } else {
-            self.wait_until("it gets there", |scene| match state {
-                State::Head => scene.handle.state() == ReadyState::Open,
-                State::Delay => scene.handle.state() == ReadyState::Connecting,
+            let there = |it: &Listener| match state {
+                State::Head => it.handle.state() == ReadyState::Open,
+                State::Delay => it.handle.state() == ReadyState::Connecting,
                 _ => true,
-            })
-            .await;
+            };
+            self.listener.wait_until("it gets there", there).await;
             self.home.settle().await;
         }
-    }
-
-    async fn wait_for(&self, word: &str) {
-        self.wait_until(word, |scene| scene.log.lines().iter().any(|line| line == word))
-            .await;
-    }
-
-    async fn wait_until(&self, what: &str, look: impl Fn(&Self) -> bool) {
-        let looking = async {
-            while !look(self) {
-                sleep(ms(1)).await;
-            }
-        };
-        let found = timeout(PATIENCE, looking).await;
-        assert!(found.is_ok(), "waited for {what}: {:?}", self.log.lines());
     }
 
     /// The scene itself. Gives how long it took until the server saw the close.
     async fn play(&mut self) -> Duration {
         let cell = self.cell;
         let acted = Instant::now();
-        self.act().await;
+        self.listener.act().await;
         if cell.way == Way::Nothing {
             self.check_nothing_happened().await;
             return Duration::ZERO;
@@ -756,11 +850,11 @@ impl Scene {
         if !cell.takes_effect_with_the_next_poll() {
             late = self.closed_since(acted).await;
             if cell.state.is_in_a_future() {
-                let left = self.gate.inside.load(SeqCst);
+                let left = self.listener.gate.inside.load(SeqCst);
                 assert_eq!(left, 0, "a future of the caller's is left");
             }
         }
-        self.let_go_on();
+        self.listener.let_go_on();
         if cell.takes_effect_with_the_next_poll() {
             late = self.closed_since(acted).await;
         }
@@ -769,38 +863,6 @@ impl Scene {
             self.check_resume().await;
         }
         late
-    }
-
-    async fn act(&mut self) {
-        let state = self.cell.state;
-        match self.cell.way {
-            Way::Nothing => {}
-            _ if state.is_in_a_call() => {} // it is done
-            Way::Drop => {
-                self.listening.abort();
-                let end = (&mut self.listening).await;
-                assert!(end.is_err_and(|end| end.is_cancelled()));
-            }
-            Way::Close => self.handle.close(),
-            Way::Pause => self.handle.pause(),
-            Way::Abort => drop(self.gate.abort.send_replace(Some(Way::Abort))),
-            Way::Panic if state.is_the_callers() => self.tell(Act::Panic),
-            Way::Panic => drop(self.gate.abort.send_replace(Some(Way::Panic))),
-            Way::Break => self.tell(Act::Break),
-            Way::Stop => self.tell(Act::Stop),
-            Way::Fail => self.tell(Act::Fail),
-        }
-    }
-
-    fn tell(&self, act: Act) {
-        self.gate.act.send_replace(Some(act));
-    }
-
-    /// Whoever is still stopped goes on as if nothing had happened.
-    fn let_go_on(&self) {
-        if self.gate.act.borrow().is_none() {
-            self.tell(Act::GoOn);
-        }
     }
 
     /// Waits until the server has seen the close.
@@ -824,9 +886,9 @@ impl Scene {
         self.home.settle().await;
         let connections = usize::from(self.cell.state.has_a_connection());
         assert_eq!(self.home.open_connections(), connections);
-        assert_eq!(self.log.lines(), self.cell.words_before());
-        assert!(!self.listening.is_finished());
-        assert_eq!(self.handle.last_event_id(), self.cell.id());
+        assert_eq!(self.listener.log.lines(), self.cell.words_before());
+        assert!(!self.listener.task.is_finished());
+        assert_eq!(self.listener.handle.last_event_id(), self.cell.id());
     }
 
     async fn check_nothing_comes_after(&self) {
@@ -837,30 +899,30 @@ impl Scene {
         self.home.settle().await;
         self.home.expect_no_request(self.home.a_while()).await;
         let words = [self.cell.words_before(), self.cell.words_after()].concat();
-        assert_eq!(self.log.lines(), words);
+        assert_eq!(self.listener.log.lines(), words);
         let state = match self.cell.way {
             Way::Pause => ReadyState::Paused,
             _ => ReadyState::Closed,
         };
-        assert_eq!(self.handle.state(), state);
-        assert_eq!(self.handle.last_event_id(), self.cell.id());
-        assert_eq!(self.home.max_open_connections() > 0, self.home.connections() > 0);
+        assert_eq!(self.listener.handle.state(), state);
+        assert_eq!(self.listener.handle.last_event_id(), self.cell.id());
+        assert!(self.home.max_open_connections() <= 1);
     }
 
     async fn check_resume(&self) {
-        self.handle.resume();
+        self.listener.handle.resume();
         let request = self.home.accept().await;
         assert_eq!(sent_id(&request), [self.cell.id()]);
         request.ok_with("id: 9\ndata: z\n\n").await;
-        self.wait_for("event z").await;
+        self.listener.wait_for("event z").await;
         let words = match self.cell.style {
             Style::Stream => &["event z"][..],
             Style::Signals | Style::Run => &["open", "event z"],
         };
-        let told = self.log.lines();
+        let told = self.listener.log.lines();
         assert_eq!(told[told.len() - words.len()..], *words);
         self.home.settle().await;
-        assert_eq!(self.handle.last_event_id(), "9");
+        assert_eq!(self.listener.handle.last_event_id(), "9");
         assert_eq!(self.home.open_connections(), 1);
         assert_eq!(self.home.max_open_connections(), 1);
     }
@@ -869,14 +931,11 @@ impl Scene {
 /// A source with the functions of the caller's that the state is about.
 fn source(home: &Home, gate: &Gate) -> EventSource {
     let state = gate.cell.state;
-    let mut source = match state {
+    let source = match state {
         State::FromFn | State::FromFnFuture => from_fn(home, gate),
         State::Fetch | State::FetchFuture => home.source().fetch(fetch(home, gate)),
         _ => home.source(),
     };
-    if gate.cell.way == Way::Abort || (gate.cell.way == Way::Panic && !state.is_the_callers()) {
-        source = source.abort_on(gate.clone().aborted());
-    }
     let gate = gate.clone();
     match state {
         State::Validate => source.validate(move |_| match gate.call(state) {
@@ -895,7 +954,7 @@ fn from_fn(home: &Home, gate: &Gate) -> EventSource {
     let source = EventSource::from_fn(move |attempt| {
         let second = attempt.number() == 2;
         if second {
-            gate.call_if(State::FromFn);
+            gate.call(State::FromFn);
         }
         let (url, gate) = (url.clone(), gate.clone());
         async move {
@@ -905,32 +964,20 @@ fn from_fn(home: &Home, gate: &Gate) -> EventSource {
             Ok(http().get(url))
         }
     });
-    let policy = client::standard().base_delay(delay(State::FromFn));
+    let policy = standard().base_delay(delay(State::FromFn));
     source.fetch(home.fetch()).retry(policy)
 }
 
-fn fetch(
-    home: &Home,
-    gate: &Gate,
-) -> impl FnMut(reqwest::Request) -> Fetching + Send + use<> {
+fn fetch(home: &Home, gate: &Gate) -> impl FnMut(reqwest::Request) -> Fetching + Send + use<> {
     let (mut fetch, gate) = (home.fetch(), gate.clone());
     move |request| {
-        gate.call_if(State::Fetch);
+        gate.call(State::Fetch);
         let (response, gate) = (fetch(request), gate.clone());
         Box::pin(async move {
             let response = response.await?;
             gate.pass(State::FetchFuture).await;
             Ok(response)
         })
-    }
-}
-
-impl Gate {
-    /// In a call that has nothing to say.
-    fn call_if(&self, here: State) {
-        if here == self.cell.state {
-            self.call(here);
-        }
     }
 }
 

@@ -179,7 +179,7 @@ impl ClosedPort {
 /// An address that neither takes nor refuses a connection, for as long as this value is kept.
 pub struct BlackHole {
     listener: TcpListener,
-    _queued: Vec<TcpStream>,
+    queued: Vec<TcpStream>,
 }
 
 /// Builds an address where connecting never ends: a listener with a full queue. `None` on systems that do not
@@ -196,10 +196,7 @@ pub async fn black_hole() -> Option<BlackHole> {
             Ok(Ok(stream)) => queued.push(stream),
             Ok(Err(_)) => return None,
             Err(_) => {
-                return Some(BlackHole {
-                    listener,
-                    _queued: queued,
-                });
+                return Some(BlackHole { listener, queued });
             }
         }
     }
@@ -211,6 +208,24 @@ impl BlackHole {
     pub fn url(&self, path: &str) -> String {
         let address = self.listener.local_addr();
         url(address.expect("the address of a listener"), path)
+    }
+
+    /// Takes connections from now on: whether somebody who was not answered so far comes within that time. He who
+    /// still wants to asks again after a second.
+    pub async fn somebody_comes_within(self, time: Duration) -> bool {
+        let queued: Vec<_> = self.queued.iter().map(TcpStream::local_addr).collect();
+        let queued: io::Result<Vec<_>> = queued.into_iter().collect();
+        let queued = queued.expect("the addresses of sockets");
+        let another = async {
+            loop {
+                let accepted = self.listener.accept().await;
+                let (_, address) = accepted.expect("to accept a connection");
+                if !queued.contains(&address) {
+                    return;
+                }
+            }
+        };
+        timeout(time, another).await.is_ok()
     }
 }
 
