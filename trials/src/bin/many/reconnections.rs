@@ -1,0 +1,110 @@
+//! One reconnection after the other: nothing may stay behind.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use fetch_event_source::{EventSource, RetryPolicy};
+use futures_util::StreamExt;
+use reqwest::Client;
+use serde::{Deserialize, Serialize};
+
+use crate::goal::Goal;
+use crate::machine::{self, Held, Server};
+use crate::{Args, BoxError};
+
+/// After so many everything that is kept for reuse is there.
+const WARM: usize = 100;
+
+/// What the heap may grow by, in bytes for each reconnection. Buffers that are kept differ by some
+/// hundred bytes from look to look; anything that was left behind each time, a timer or a header
+/// value, would be more.
+const SLACK: f64 = 4.0;
+
+/// What is spoken.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1, a connection for each.
+    Http1,
+    /// HTTP/2 without TLS, all on one.
+    Http2,
+}
+
+/// What a client saw, and what it held.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Figures {
+    events: usize,
+    early: Held,
+    late: Held,
+}
+
+/// A process: takes an event from each of many connections.
+pub(crate) async fn count(
+    args: &Args,
+    protocol: Protocol,
+    server: &str,
+) -> Result<String, BoxError> {
+    let client = Client::builder().no_proxy();
+    let client = match protocol {
+        Protocol::Http1 => client.pool_max_idle_per_host(0),
+        Protocol::Http2 => client.http2_prior_knowledge(),
+    };
+    let source = EventSource::new(client.build()?.get(format!("http://{server}/")));
+    // All clocks, so that all timers are there.
+    let mut events = source
+        .retry(RetryPolicy::persistent().server_delay_bounds(Duration::ZERO..))
+        .response_timeout(Duration::from_secs(60))
+        .idle_timeout(Duration::from_secs(60))
+        .event_timeout(Duration::from_secs(60))
+        .stream();
+    let mut early = None;
+    let mut number = 0;
+    while number <= args.reconnections {
+        let event = events.next().await.ok_or("it ended")??;
+        number += 1;
+        if event.data() != number.to_string() {
+            return Err(format!("{:?} came in the place of {number}", event.data()).into());
+        }
+        if number == WARM {
+            early = Some(Held::at_rest().await?);
+        }
+    }
+    let figures = Figures {
+        events: number,
+        early: early.ok_or("too few reconnections")?,
+        late: Held::at_rest().await?,
+    };
+    Ok(serde_json::to_string(&figures)?)
+}
+
+pub(crate) fn judge(args: &Args, goals: &mut Vec<Goal>) -> Result<(), BoxError> {
+    for (name, protocol) in [("HTTP/1.1", "http1"), ("HTTP/2", "http2")] {
+        let server = Server::start()?;
+        let figures: Figures = machine::run(&["reconnections", protocol, server.answers()])?;
+        let Figures {
+            events,
+            early,
+            late,
+        } = figures;
+        let times = (args.reconnections - WARM) as f64;
+        let mut goal = |what: &str, value: f64, bound: f64, unit: &'static str| {
+            let name = format!("reconnections, {name}: {what}");
+            goals.push(Goal::at_most(name, value, bound, unit));
+        };
+        goal("heap, growth", late.heap - early.heap, SLACK * times, " B");
+        goal("tasks, growth", late.tasks - early.tasks, 0.0, "");
+        goal(
+            "descriptors, growth",
+            late.descriptors - early.descriptors,
+            0.0,
+            "",
+        );
+        let name = format!("reconnections, {name}: events, one from each");
+        goals.push(Goal::at_least(
+            name,
+            events as f64,
+            args.reconnections as f64 + 1.0,
+            "",
+        ));
+    }
+    Ok(())
+}
