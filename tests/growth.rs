@@ -39,7 +39,7 @@ impl Drop for Body {
 /// One event, and then, in turns, a clean end and a cut.
 fn response(number: usize, body: Body) -> reqwest::Response {
     let event = format!("retry: 1\nid: {number:4}\ndata: {number:4}\n\n");
-    let cut = (number % 2 == 0).then(|| Err("cut"));
+    let cut = (number % 2 == 0).then_some(Err("cut"));
     let chunks = stream::iter([Ok(event)].into_iter().chain(cut)).map(move |chunk| {
         let _held = &body;
         chunk
