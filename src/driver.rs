@@ -396,10 +396,19 @@ impl Driver {
                 self.feed.push(chunk);
                 Poll::Ready(None)
             }
-            Progress::End(Ok(())) if self.calls.until.is_some() => {
-                self.ended(Err(Error::Incomplete))
-            }
-            Progress::End(end) => self.ended(end.map_err(Error::disconnected)),
+            Progress::End(Ok(response)) => self.body_ended(*response),
+            Progress::End(Err(error)) => self.ended(Err(Error::disconnected(error))),
+        }
+    }
+
+    fn body_ended(&mut self, response: Response) -> Turn {
+        // Of a body that is not reqwest's own nothing more is known.
+        if self.calls.fetch.is_none() && response::broke_off(response) {
+            return self.ended(Err(Error::reset_without_error()));
+        }
+        match self.calls.until {
+            Some(_) => self.ended(Err(Error::Incomplete)),
+            None => self.ended(Ok(())),
         }
     }
 

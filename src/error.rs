@@ -393,6 +393,12 @@ impl Error {
     pub(crate) fn disconnected(error: reqwest::Error) -> Self {
         Self::Disconnected(error.without_url().into())
     }
+
+    pub(crate) fn reset_without_error() -> Self {
+        Self::Disconnected(
+            "the server reset the HTTP/2 stream with NO_ERROR, before its end".into(),
+        )
+    }
 }
 
 /// The error and what is behind it. `io::Error` hides the error it carries from `source()`.

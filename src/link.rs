@@ -35,8 +35,8 @@ pub(crate) enum Progress {
     Part,
     Refusal(Box<Response>, Bytes),
     Chunk(Bytes),
-    /// The body ended, cleanly or not.
-    End(Result<(), reqwest::Error>),
+    /// The body ended, as far as reqwest can tell cleanly or not.
+    End(Result<Box<Response>, reqwest::Error>),
 }
 
 impl Link {
@@ -64,7 +64,10 @@ impl Link {
                     Some(Self::Open(response)),
                     Poll::Ready(Progress::Chunk(chunk)),
                 ),
-                Poll::Ready(end) => (None, Poll::Ready(Progress::End(end.map(drop)))),
+                Poll::Ready(end) => {
+                    let end = end.map(|_| response);
+                    (None, Poll::Ready(Progress::End(end)))
+                }
             },
         }
     }

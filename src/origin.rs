@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ecow::EcoString;
-use reqwest::{Client, Request, RequestBuilder, Url};
+use reqwest::{Client, ClientBuilder, Request, RequestBuilder, Url};
 
 use crate::error::{BoxError, Error};
 use crate::link::BoxFuture;
@@ -155,9 +155,21 @@ impl Template {
     }
 }
 
+/// How long a connection may take to come about, name resolution and TLS included: no healthy one
+/// takes as long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After how much silence a connection is asked whether it lives. Proxies and NATs forget one that is
+/// idle for a minute; servers count how often they are asked.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long the answer may take: several retransmissions of TCP.
+#[cfg(feature = "http2")]
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// One client for the process. It keeps no idle connections: each attempt resolves the name and
 /// dials anew, for a pooled connection that is dead would be taken again and again, and one that
-/// belongs to another runtime hangs. TCP keep-alive finds peers that are gone.
+/// belongs to another runtime hangs.
 fn default_client() -> Result<Client, Error> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
@@ -165,8 +177,22 @@ fn default_client() -> Result<Client, Error> {
     }
     let client = Client::builder()
         .pool_max_idle_per_host(0)
-        .tcp_keepalive(Duration::from_secs(30))
+        .connect_timeout(CONNECT_TIMEOUT);
+    let client = keep_alive(client)
         .build()
         .map_err(|error| Error::Client(error.into()))?;
     Ok(CLIENT.get_or_init(|| client).clone())
+}
+
+/// TCP's finds peers that are gone. That of HTTP/2 finds those, too, whose kernel still answers: a
+/// proxy that has lost what is behind it, a process that hangs.
+fn keep_alive(client: ClientBuilder) -> ClientBuilder {
+    let client = client.tcp_keepalive(KEEP_ALIVE_INTERVAL);
+    #[cfg(feature = "http2")]
+    let client = client
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        // Without a pool hyper takes a connection with a single stream for idle.
+        .http2_keep_alive_while_idle(true);
+    client
 }

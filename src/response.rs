@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use data_url::mime::Mime;
+use http_body::Body as _;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Response, StatusCode, Url, Version};
+use reqwest::{Body, ClientBuilder, Response, StatusCode, Url, Version};
 use url::Position;
 
 /// The head of a response that opened a stream.
@@ -194,9 +195,82 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(date.duration_since(sent).unwrap_or(Duration::ZERO))
 }
 
+/// Whether a body that was read to its end broke off: an HTTP/2 stream that was reset, by RST_STREAM
+/// or GOAWAY, with the code `NO_ERROR`.
+///
+/// RFC 9113, section 8.1: a server may do that "after sending a complete response (i.e., a frame
+/// with the END_STREAM flag set)". hyper does not look for that flag, and takes each for an end. But
+/// proxies do so with what breaks off behind them, and servers that are about to go.
+pub(crate) fn broke_off(response: Response) -> bool {
+    response.version() == Version::HTTP_2
+        && !decoders::are_built_in()
+        && !Body::from(response).is_end_stream()
+}
+
+/// Which decoders reqwest was built with, by whoever's wish in the program: through the layer that
+/// holds them, END_STREAM is not to be seen, whether or not it decodes.
+mod decoders {
+    use super::ClientBuilder;
+
+    pub(super) const fn are_built_in() -> bool {
+        knows(|builder| builder.gzip(true))
+            || knows(|builder| builder.brotli(true))
+            || knows(|builder| builder.deflate(true))
+            || knows(|builder| builder.zstd(true))
+    }
+
+    const fn knows<B: Built>(_set: fn(ClientBuilder) -> B) -> bool {
+        B::KNOWS
+    }
+
+    trait Built {
+        const KNOWS: bool;
+    }
+
+    impl Built for ClientBuilder {
+        const KNOWS: bool = true;
+    }
+
+    struct Unknown;
+
+    impl Built for Unknown {
+        const KNOWS: bool = false;
+    }
+
+    /// A method of reqwest's own goes before one of the same name here.
+    #[allow(dead_code)]
+    trait OrElse: Sized {
+        fn gzip(self, _: bool) -> Unknown {
+            Unknown
+        }
+        fn brotli(self, _: bool) -> Unknown {
+            Unknown
+        }
+        fn deflate(self, _: bool) -> Unknown {
+            Unknown
+        }
+        fn zstd(self, _: bool) -> Unknown {
+            Unknown
+        }
+    }
+
+    impl OrElse for ClientBuilder {}
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_decoders_that_reqwest_was_built_with_are_known() {
+        let expected = cfg!(any(
+            feature = "gzip",
+            feature = "brotli",
+            feature = "deflate",
+            feature = "zstd"
+        ));
+        assert_eq!(decoders::are_built_in(), expected);
+    }
 
     fn content_type(values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
