@@ -96,7 +96,7 @@
 //! | `default-tls`, `http2`, `charset`, `system-proxy` | yes | reqwest's defaults |
 //! | `rustls`, `rustls-no-provider`, `native-tls` | | another TLS, see reqwest |
 //! | `json` | | `Event::json`, and reqwest's `json` |
-//! | `gzip`, `brotli`, `deflate`, `zstd` | | to be asked for: `Accept-Encoding` on the request, for compression on the way tends to hold events back |
+//! | `gzip`, `brotli`, `deflate`, `zstd` | | to be asked for: see [`EventSource`](EventSource#compression) |
 //! | `cookies`, `form`, `hickory-dns`, `multipart`, `query`, `socks`, `stream` | | see reqwest |
 //! | `eventsource-stream` | | conversions to and from that crate's `Event` |
 //!

@@ -44,16 +44,65 @@ use crate::stream::{Decide, EventStream, Signals};
 /// `Last-Event-ID` and headers of your own naming, such as `x-api-key`. It follows from https to
 /// http as well. For either, give the client a `reqwest::redirect::Policy`.
 ///
+/// # Compression
+///
+/// Not asked for: a layer that compresses on the way tends to hold events back until its buffer is
+/// full. Where the server flushes it with each event, ask for it, with reqwest's feature on
+/// (`gzip`, `brotli`, `deflate`, `zstd`) and the header on the request:
+///
+/// ```
+/// # use fetch_event_source::EventSource;
+/// let client = reqwest::Client::new();
+/// let request = client.get("http://127.0.0.1:3000/sse").header("accept-encoding", "gzip");
+/// let source = EventSource::new(request);
+/// # let _ = source;
+/// ```
+///
+/// Each event is then out with the bytes that complete it. A body that is corrupt, or ends before
+/// its coding does, is a connection that broke off: [`Error::Disconnected`]. Memory stays bounded by
+/// the decoder's window and [`max_event_size`](Self::max_event_size), whatever a body decodes to.
+/// With gzip reqwest reads one member only: a server that compresses each event by itself ends the
+/// connection with each.
+///
 /// # A client of one's own
 ///
 /// The one for bare URLs keeps no idle connections, so that each attempt resolves the name and
-/// dials anew, and uses TCP keep-alive. For a client of one's own set the same:
-/// `pool_max_idle_per_host(0)` and `tcp_keepalive(...)`, and with HTTP/2
-/// `http2_keep_alive_interval(...)` and `http2_keep_alive_while_idle(true)`; otherwise a dead
-/// connection in the pool may be taken again and again.
+/// dials anew; gives up connecting after 30 s; and asks a silent connection every 30 s whether it
+/// lives, by TCP keep-alive and by HTTP/2's, which wants its answer within 15 s. For a client of
+/// one's own set the same, for a dead connection in a pool is taken again and again:
+///
+/// ```
+/// # fn client() -> Result<reqwest::Client, reqwest::Error> {
+/// use std::time::Duration;
+///
+/// let client = reqwest::Client::builder()
+///     .pool_max_idle_per_host(0)
+///     .connect_timeout(Duration::from_secs(30))
+///     .tcp_keepalive(Duration::from_secs(30));
+/// # #[cfg(feature = "http2")]
+/// let client = client
+///     .http2_keep_alive_interval(Duration::from_secs(30))
+///     .http2_keep_alive_timeout(Duration::from_secs(15))
+///     .http2_keep_alive_while_idle(true); // without it, and without a pool, there is none
+/// client.build()
+/// # }
+/// ```
+///
+/// HTTP/1.1 has nothing of the kind: there only [`idle_timeout`](Self::idle_timeout) and
+/// [`response_timeout`](Self::response_timeout) find a server that hangs while its kernel answers.
 ///
 /// A stream holds its connection for as long as it is open. Where a pool, a proxy or a server allows
-/// few for each host (browsers allow six, with HTTP/1.1), others wait behind it.
+/// few for each host (browsers allow six, with HTTP/1.1), others wait behind it. Streams that share a
+/// connection of HTTP/2, as they do with a pool, share its window, 5 MiB by default. One whose
+/// consumer does not read holds up to 2 MiB of that: with three of them nothing comes for the others.
+/// Raise it with `http2_initial_connection_window_size`, or use no pool.
+///
+/// # What HTTP/2 does not tell
+///
+/// A stream that is reset with the code `NO_ERROR`, as some proxies do when what is behind them
+/// breaks off, is one that broke off. But reqwest takes it for a clean end, and where one of its
+/// decoders is built in (`gzip`, `brotli`, `deflate`, `zstd`), or [`fetch`](Self::fetch) sends, the
+/// difference cannot be seen. Where it matters, wait for the end marker: [`until`](Self::until).
 ///
 /// # Panics
 ///

@@ -25,6 +25,11 @@ struct TlsServer {
 impl TlsServer {
     /// One event for whoever completes the handshake.
     async fn start() -> Self {
+        Self::answering(format!("{}data: a\n\n", support::OK)).await
+    }
+
+    /// This answer, to whatever was asked.
+    async fn answering(answer: String) -> Self {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
@@ -48,7 +53,6 @@ impl TlsServer {
                 };
                 let mut head = [0; 4096];
                 let _ = tls.read(&mut head).await;
-                let answer = format!("{}data: a\n\n", support::OK);
                 let _ = tls.write_all(answer.as_bytes()).await;
                 let _ = tls.shutdown().await;
             }
@@ -59,6 +63,12 @@ impl TlsServer {
             certificate,
             handshakes,
         }
+    }
+
+    /// A client that trusts it.
+    fn trusting(&self) -> reqwest::ClientBuilder {
+        let builder = reqwest::Client::builder().no_proxy();
+        builder.tls_certs_merge([self.certificate.clone()])
     }
 }
 
@@ -82,10 +92,29 @@ async fn a_certificate_that_nobody_vouches_for_is_final() {
 #[tokio::test]
 async fn https_works_with_a_certificate_that_the_client_trusts() {
     let server = TlsServer::start().await;
-    let client = reqwest::Client::builder()
-        .tls_certs_merge([server.certificate.clone()])
-        .build()
-        .unwrap();
+    let client = server.trusting().build().unwrap();
     let mut events = EventSource::new(client.get(&server.url)).stream();
     assert_eq!(events.next().await.unwrap().unwrap().data(), "a");
+}
+
+/// 43. of the connection scenarios: from https to http is the client's business.
+#[tokio::test]
+async fn a_redirect_to_http_is_followed_unless_the_client_forbids_it() {
+    let plain = support::Server::script([support::Reply::ok("data: plain\n\n").fin()]).await;
+    let url = plain.url("/s");
+    let answer = format!(
+        "HTTP/1.1 307 Elsewhere\r\nLocation: {url}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    let server = TlsServer::answering(answer).await;
+
+    let strict = server.trusting().https_only(true).build().unwrap();
+    let source = EventSource::new(strict.get(&server.url)).retry(RetryPolicy::persistent());
+    let error = source.stream().next().await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Redirect(_)), "{error:?}");
+    assert_eq!(server.handshakes.load(Ordering::SeqCst), 1);
+    assert_eq!(plain.connections(), 0);
+
+    let lenient = server.trusting().build().unwrap();
+    let mut events = EventSource::new(lenient.get(&server.url)).stream();
+    assert_eq!(events.next().await.unwrap().unwrap().data(), "plain");
 }

@@ -28,6 +28,8 @@ static MEMORY: PeakAlloc = PeakAlloc;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
+/// How much of the events is read: to decode it takes time, and a quarter shows as much.
+const READ: usize = GIB / 4;
 
 /// What is repeated, decoded: an event, or a part of a line.
 const PART: usize = 64 * KIB;
@@ -138,14 +140,10 @@ async fn events_without_end(coding: Coding) {
     let body = bomb(coding, ": hi\n", &event).await;
     let server = serve(coding, body).await;
     let mut events = asking(&server, coding);
-    let began = std::time::Instant::now();
     let growth = Growth::start();
-    for _ in 0..GIB / PART {
+    for _ in 0..READ / PART {
         let event = events.next().await.expect("an item").expect("an event");
         assert_eq!(event.data().len(), PART - 8);
     }
-    growth.check(&format!(
-        "{coding:?}, events of a GiB {:?}",
-        began.elapsed()
-    ));
+    growth.check(&format!("{coding:?}, events of a GiB"));
 }

@@ -1,6 +1,6 @@
 //! Redirects, which are reqwest's: conformance/connection.md, section D.
 //!
-//! 43 (from https to http) is the client's business too: reqwest follows, unless it is `https_only`.
+//! 43 (from https to http) is in `certificate.rs`.
 
 mod outcome;
 mod support;
