@@ -23,7 +23,12 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// [`Signal::Retrying`](crate::Signal::Retrying) instead. All events before it were delivered.
 ///
 /// `Display` says what happened and what to do about it; the cause is in
-/// [`source`](std::error::Error::source). URLs are left out, since their queries carry secrets.
+/// [`source`](std::error::Error::source).
+///
+/// What it prints may go to a log: neither `Display` nor `Debug`, nor those of the causes, show a
+/// URL, a header's value but the beginning of `Content-Type` or `Content-Encoding`, or a body; and
+/// what is a server's text is escaped. (Errors of your own functions and hooks are printed as they
+/// are.)
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -176,6 +181,9 @@ impl fmt::Debug for RefusedResponse {
     }
 }
 
+/// So many bytes of a header's value are shown: a server may send it 400 KiB long.
+const QUOTED: usize = 128;
+
 /// A response of which nothing was read.
 ///
 /// [`Error::into_response`] takes it. Once the failure was retried its body is gone, and with it the
@@ -206,11 +214,15 @@ impl UnreadResponse {
         }
     }
 
-    /// For people: a header's value, escaped.
+    /// For people: a header's value, escaped, and no longer than a line.
     fn header(&self, name: HeaderName, none: &str) -> String {
-        self.headers()
-            .get(name)
-            .map_or_else(|| none.to_owned(), |value| format!("{value:?}"))
+        let Some(value) = self.headers().get(name) else {
+            return none.to_owned();
+        };
+        match value.as_bytes().get(..QUOTED) {
+            Some(beginning) => format!("\"{}…\"", beginning.escape_ascii()),
+            None => format!("\"{}\"", value.as_bytes().escape_ascii()),
+        }
     }
 
     fn without_body(self) -> Self {
@@ -229,7 +241,10 @@ impl fmt::Debug for UnreadResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnreadResponse")
             .field("status", &self.status())
-            .field("content_type", &self.headers().get(CONTENT_TYPE))
+            .field(
+                "content_type",
+                &format_args!("{}", self.header(CONTENT_TYPE, "None")),
+            )
             .finish_non_exhaustive()
     }
 }
@@ -373,25 +388,28 @@ impl Error {
         let redirected = reqwest_errors(&*error)
             .filter(|error| error.is_builder())
             .any(|error| error.url().is_some_and(|url| Some(url) != asked));
-        let error = without_url(error);
         let is = |what: fn(&reqwest::Error) -> bool| reqwest_errors(&*error).any(what);
-        if redirected || is(reqwest::Error::is_redirect) {
-            Self::Redirect(error)
+        let kind = if redirected || is(reqwest::Error::is_redirect) {
+            Self::Redirect
         } else if is(reqwest::Error::is_builder) {
-            Self::InvalidRequest(error)
+            Self::InvalidRequest
         } else if chain(&*error).any(is_connect) && chain(&*error).any(is_certificate) {
-            Self::Certificate(error)
+            Self::Certificate
         } else {
-            Self::NoResponse(error)
-        }
+            Self::NoResponse
+        };
+        kind(match error.downcast::<reqwest::Error>() {
+            Ok(error) => without_url(*error),
+            Err(error) => error,
+        })
     }
 
     pub(crate) fn invalid_request(error: reqwest::Error) -> Self {
-        Self::InvalidRequest(error.without_url().into())
+        Self::InvalidRequest(without_url(error))
     }
 
     pub(crate) fn disconnected(error: reqwest::Error) -> Self {
-        Self::Disconnected(error.without_url().into())
+        Self::Disconnected(without_url(error))
     }
 
     pub(crate) fn reset_without_error() -> Self {
@@ -455,10 +473,34 @@ fn is_certificate(error: &(dyn StdError + 'static)) -> bool {
             .contains("certificate")
 }
 
-fn without_url(error: BoxError) -> BoxError {
-    match error.downcast::<reqwest::Error>() {
-        Ok(error) => error.without_url().into(),
-        Err(error) => error,
+/// reqwest's errors show the URL. From one that is behind another it cannot be taken (an `https_only`
+/// client makes them of redirects): then only the words are kept.
+fn without_url(error: reqwest::Error) -> BoxError {
+    let error = error.without_url();
+    let hides_url = reqwest_errors(&error).all(|error| error.url().is_none());
+    if hides_url {
+        error.into()
+    } else {
+        Words::of(&error).into()
+    }
+}
+
+/// What an error and those behind it say, without URLs.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+struct Words {
+    words: String,
+    source: Option<Box<Words>>,
+}
+
+impl Words {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        let mut words = error.to_string();
+        if let Some(url) = error.downcast_ref().and_then(reqwest::Error::url) {
+            words = words.replace(url.as_str(), "…");
+        }
+        let source = error.source().map(|source| Box::new(Self::of(source)));
+        Self { words, source }
     }
 }
 

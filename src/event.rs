@@ -157,6 +157,9 @@ impl Event {
 /// value can smuggle in a field. An empty ID is not written, so that in a stream the event takes
 /// the ID of the one before it.
 ///
+/// It is for the wire, not for logs or terminals: control characters go out as they are. `Debug`
+/// escapes them.
+///
 /// ```
 /// use fetch_event_source::Event;
 ///

@@ -27,7 +27,8 @@ impl Attempt {
     }
 
     /// The last event ID, `""` if there is none. The `Last-Event-ID` header is set for you; this
-    /// is for servers that want it elsewhere, in the URL or the body.
+    /// is for servers that want it elsewhere, in the URL or the body. It is any text of the
+    /// server's: encode it (`RequestBuilder::query` does).
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         self.last_event_id.as_deref().unwrap_or_default()
@@ -169,7 +170,8 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One client for the process. It keeps no idle connections: each attempt resolves the name and
 /// dials anew, for a pooled connection that is dead would be taken again and again, and one that
-/// belongs to another runtime hangs.
+/// belongs to another runtime hangs. The target of a redirect is not told where it comes from:
+/// reqwest would tell the whole URL, query included.
 fn default_client() -> Result<Client, Error> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
@@ -177,7 +179,8 @@ fn default_client() -> Result<Client, Error> {
     }
     let client = Client::builder()
         .pool_max_idle_per_host(0)
-        .connect_timeout(CONNECT_TIMEOUT);
+        .connect_timeout(CONNECT_TIMEOUT)
+        .referer(false);
     let client = keep_alive(client)
         .build()
         .map_err(|error| Error::Client(error.into()))?;

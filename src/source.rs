@@ -40,9 +40,12 @@ use crate::stream::{Decide, EventStream, Signals};
 ///
 /// Redirects are followed by reqwest, as the client says; every attempt starts from the URL given
 /// here, so that a load balancer is asked again.
-/// On a redirect to another origin reqwest drops `Authorization` and `Cookie`, but sends on
-/// `Last-Event-ID` and headers of your own naming, such as `x-api-key`. It follows from https to
-/// http as well. For either, give the client a `reqwest::redirect::Policy`.
+/// On a redirect to another origin (scheme, host or port) reqwest drops `Authorization`, `Cookie`
+/// and `Proxy-Authorization`, but sends on `Last-Event-ID`, headers of your own naming, such as
+/// `x-api-key`, and with 307 and 308 the body. It follows from https to http as well. And unless
+/// the client is built with `referer(false)`, as the one for bare URLs is, it tells the target the
+/// URL it comes from, query included. Where that matters give the client a
+/// `reqwest::redirect::Policy`, or make it `https_only(true)`.
 ///
 /// # Compression
 ///
@@ -78,7 +81,8 @@ use crate::stream::{Decide, EventStream, Signals};
 /// let client = reqwest::Client::builder()
 ///     .pool_max_idle_per_host(0)
 ///     .connect_timeout(Duration::from_secs(30))
-///     .tcp_keepalive(Duration::from_secs(30));
+///     .tcp_keepalive(Duration::from_secs(30))
+///     .referer(false); // the target of a redirect need not know the URL it comes from
 /// # #[cfg(feature = "http2")]
 /// let client = client
 ///     .http2_keep_alive_interval(Duration::from_secs(30))
@@ -364,6 +368,9 @@ impl<H> EventSource<H> {
 
     /// How requests are sent, in place of the request's own client: by a middleware, another
     /// version of reqwest, another client, or from a recording. An error counts as no response.
+    ///
+    /// It is shown as it is: where it wraps one of reqwest's, which print their URL, take that out
+    /// by `without_url`. (From a `reqwest::Error` itself it is taken.)
     pub fn fetch<F, Fut>(mut self, mut fetch: F) -> Self
     where
         F: FnMut(Request) -> Fut + Send + 'static,
