@@ -28,8 +28,13 @@ use crate::retry::RetryPolicy;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A clock found overdue by more than this was not waited for: nobody polled. A task that waits is
-/// woken well within it.
+/// woken well within it, unless the executor is kept busy.
 const LATE: Duration = Duration::from_millis(100);
+
+/// How often in a row a clock that nobody waited for starts again. It may take several polls until a
+/// connection is made, and each of them may be late; but a server that keeps the executor busy, so
+/// that all of them are, must not stop the clock for good.
+const FRESH_STARTS: u8 = 8;
 
 /// How an attempt ended, as far as the decision needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,16 +162,16 @@ pub(crate) enum Phase {
     Asking,
     /// A request is on its way.
     Requesting {
-        since: Duration,
+        since: Running,
     },
     /// The body of a response that opens no stream is being read.
     Refused {
-        since: Duration,
+        since: Running,
     },
     Open {
         opened: Duration,
-        last_byte: Duration,
-        last_event: Duration,
+        last_byte: Running,
+        last_event: Running,
         delivered: bool,
     },
     /// An attempt ended; what follows is for the hooks to say.
@@ -183,6 +188,43 @@ pub(crate) enum Phase {
         since: Duration,
     },
     Over,
+}
+
+/// Since when a clock runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Running {
+    since: Duration,
+    /// How often it was started again, with nothing having come.
+    fresh_starts: u8,
+}
+
+impl Running {
+    fn from(now: Duration) -> Self {
+        Self {
+            since: now,
+            fresh_starts: 0,
+        }
+    }
+
+    fn deadline(self, clock: Duration) -> Duration {
+        self.since.saturating_add(clock)
+    }
+
+    /// Whether the clock ran out. One that is found overdue starts again instead: had somebody
+    /// waited for it, he would have been woken in time.
+    fn ran_out(&mut self, clock: Duration, now: Duration) -> bool {
+        let deadline = self.deadline(clock);
+        if now > deadline.saturating_add(LATE) && self.fresh_starts < FRESH_STARTS {
+            self.since = now;
+            self.fresh_starts += 1;
+            return false;
+        }
+        now >= deadline
+    }
+
+    fn stood_still(&mut self, gap: Duration) {
+        self.since = self.since.saturating_add(gap);
+    }
 }
 
 #[derive(Debug)]
@@ -254,34 +296,38 @@ impl Session {
         }
         self.sent = true;
         self.replay_allowed = false; // consent is for once
-        self.phase = Phase::Requesting { since: now };
+        self.phase = Phase::Requesting {
+            since: Running::from(now),
+        };
         Ok(())
     }
 
     /// A response that opens no stream came; its body is being read.
     pub(crate) fn refused(&mut self, now: Duration) {
-        self.phase = Phase::Refused { since: now };
+        self.phase = Phase::Refused {
+            since: Running::from(now),
+        };
     }
 
     pub(crate) fn opened(&mut self, now: Duration) {
         self.phase = Phase::Open {
             opened: now,
-            last_byte: now,
-            last_event: now,
+            last_byte: Running::from(now),
+            last_event: Running::from(now),
             delivered: false,
         };
     }
 
     pub(crate) fn received_bytes(&mut self, now: Duration) {
         if let Phase::Open { last_byte, .. } = &mut self.phase {
-            *last_byte = now;
+            *last_byte = Running::from(now);
         }
     }
 
     /// An event came out of the bytes; it counts only when it is [`delivered`](Self::delivered).
     pub(crate) fn received_event(&mut self, now: Duration) {
         if let Phase::Open { last_event, .. } = &mut self.phase {
-            *last_event = now;
+            *last_event = Running::from(now);
         }
     }
 
@@ -415,15 +461,15 @@ impl Session {
     /// When to look at the clock again, if nothing comes before.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         match self.phase {
-            Phase::Requesting { since } => after(since, self.clocks.response),
-            Phase::Refused { since } => after(since, Some(REFUSAL_TIMEOUT)),
+            Phase::Requesting { since } => self.clocks.response.map(|clock| since.deadline(clock)),
+            Phase::Refused { since } => Some(since.deadline(REFUSAL_TIMEOUT)),
             Phase::Open {
                 last_byte,
                 last_event,
                 ..
             } => {
-                let idle = after(last_byte, self.clocks.idle);
-                let event = after(last_event, self.clocks.event);
+                let idle = self.clocks.idle.map(|clock| last_byte.deadline(clock));
+                let event = self.clocks.event.map(|clock| last_event.deadline(clock));
                 idle.into_iter().chain(event).min()
             }
             Phase::Waiting { until } => Some(until),
@@ -442,23 +488,23 @@ impl Session {
             }
             Phase::Requesting { since } => clocks
                 .response
-                .filter(|clock| ran_out(since, *clock, now))
+                .filter(|clock| since.ran_out(*clock, now))
                 .map(Expired::Response),
-            Phase::Refused { since } => {
-                ran_out(since, REFUSAL_TIMEOUT, now).then_some(Expired::RefusalBody)
-            }
+            Phase::Refused { since } => since
+                .ran_out(REFUSAL_TIMEOUT, now)
+                .then_some(Expired::RefusalBody),
             Phase::Open {
                 last_byte,
                 last_event,
                 ..
             } => clocks
                 .idle
-                .filter(|clock| ran_out(last_byte, *clock, now))
+                .filter(|clock| last_byte.ran_out(*clock, now))
                 .map(Expired::Idle)
                 .or_else(|| {
                     clocks
                         .event
-                        .filter(|clock| ran_out(last_event, *clock, now))
+                        .filter(|clock| last_event.ran_out(*clock, now))
                         .map(Expired::Event)
                 }),
             _ => None,
@@ -478,16 +524,14 @@ impl Session {
     /// Nobody polled for this long: a slow consumer is not an idle server.
     pub(crate) fn stood_still(&mut self, gap: Duration) {
         match &mut self.phase {
-            Phase::Requesting { since } | Phase::Refused { since } => {
-                *since = since.saturating_add(gap);
-            }
+            Phase::Requesting { since } | Phase::Refused { since } => since.stood_still(gap),
             Phase::Open {
                 last_byte,
                 last_event,
                 ..
             } => {
-                *last_byte = last_byte.saturating_add(gap);
-                *last_event = last_event.saturating_add(gap);
+                last_byte.stood_still(gap);
+                last_event.stood_still(gap);
             }
             _ => {}
         }
@@ -559,21 +603,6 @@ impl Session {
             retries: self.retries,
         }
     }
-}
-
-fn after(since: Duration, clock: Option<Duration>) -> Option<Duration> {
-    clock.map(|clock| since.saturating_add(clock))
-}
-
-/// Whether the clock ran out. One that is found overdue starts again instead: had somebody waited
-/// for it, he would have been woken in time.
-fn ran_out(since: &mut Duration, clock: Duration, now: Duration) -> bool {
-    let deadline = since.saturating_add(clock);
-    if now > deadline.saturating_add(LATE) {
-        *since = now;
-        return false;
-    }
-    now >= deadline
 }
 
 #[cfg(test)]
@@ -1032,6 +1061,57 @@ mod tests {
         session.stood_still(SECOND * 5);
         assert_eq!(session.deadline(), Some(SECOND * 36));
         assert_eq!(session.expired(SECOND * 36), Some(Expired::Idle(SECOND)));
+    }
+
+    /// How many late looks it takes until a clock of a second runs out, and which it is.
+    fn late_looks(session: &mut Session, now: &mut Duration) -> (u8, Expired) {
+        let mut looks = 0;
+        loop {
+            *now += SECOND * 2;
+            looks += 1;
+            if let Some(expired) = session.expired(*now) {
+                return (looks, expired);
+            }
+        }
+    }
+
+    /// A server may keep the executor so busy that every look is late.
+    #[test]
+    fn a_clock_starts_again_only_so_often_unless_something_comes() {
+        const LOOKS: u8 = FRESH_STARTS + 1;
+        let clocks = Clocks {
+            response: Some(SECOND),
+            idle: Some(SECOND),
+            event: None,
+        };
+        let mut session = with_clocks(clocks);
+        let mut now = SECOND;
+        connect(&mut session, now);
+        let unanswered = late_looks(&mut session, &mut now);
+        assert_eq!(unanswered, (LOOKS, Expired::Response(SECOND)));
+        session.opened(now);
+        for _ in 0..2 {
+            let silent = late_looks(&mut session, &mut now);
+            assert_eq!(silent, (LOOKS, Expired::Idle(SECOND)));
+            session.received_bytes(now);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_bytes_does_not_hold_the_clock_for_events() {
+        let clocks = Clocks {
+            event: Some(SECOND),
+            ..Clocks::default()
+        };
+        let mut session = with_clocks(clocks);
+        open(&mut session, Duration::ZERO);
+        for look in 1..=u32::from(FRESH_STARTS) {
+            session.received_bytes(SECOND * 2 * look);
+            assert_eq!(session.expired(SECOND * 2 * look), None);
+        }
+        let now = SECOND * 60;
+        session.received_bytes(now);
+        assert_eq!(session.expired(now), Some(Expired::Event(SECOND)));
     }
 
     #[test]

@@ -228,7 +228,7 @@ async fn controls_in_a_head_are_no_response() {
     }
 }
 
-/// 116. The server's own `error` and `open` are events like any other, told from ours by their kind.
+/// 116.: The server's own `error` and `open` are events like any other, told from ours by their kind.
 #[tokio::test(start_paused = true)]
 async fn events_of_the_names_error_and_open_are_ordinary() {
     let body = "event: error\ndata: x\n\nevent: open\ndata: y\n\nevent: close\ndata: z\n\n";
@@ -260,7 +260,7 @@ async fn events_of_the_names_error_and_open_are_ordinary() {
     assert_eq!(heard, ["error", "open", "close"]);
 }
 
-/// 117. However the body ends, a head within it is unknown fields, and a body within it is its own.
+/// 117.: However the body ends, a head within it is unknown fields, and a body within it is its own.
 #[tokio::test(start_paused = true)]
 async fn a_response_within_the_body_is_unknown_fields() {
     let second = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\
@@ -286,7 +286,7 @@ async fn a_response_within_the_body_is_unknown_fields() {
     assert_eq!(all_data(source.stream()).await, ["a", "b"]);
 }
 
-/// 117. What comes after the end of a body is neither read as a part of it nor taken for the answer
+/// 117.: What comes after the end of a body is neither read as a part of it nor taken for the answer
 /// to the next request.
 #[tokio::test]
 async fn a_response_after_the_end_of_the_body_answers_nothing() {
