@@ -246,6 +246,40 @@ fn a_body_that_is_not_wanted_is_hung_up_on() {
     server.assert_hung_up_on("a redirect");
 }
 
+/// They are looked at value by value, and quoted by their beginning.
+#[test]
+fn a_header_of_many_values_takes_little_more_than_its_bytes() {
+    let distinct: String = (0..40_000).map(|n| format!(";a{n}=b")).collect();
+    for (what, value) in [
+        ("commas", ",".repeat(380 << 10)),
+        ("types", "text/html,".repeat(38 << 10)),
+        (
+            "a quoted string",
+            format!("text/html; x=\"{}", "\\\"".repeat(190 << 10)),
+        ),
+        ("parameters", format!("text/html{}", distinct)),
+    ] {
+        for name in [
+            "Content-Type",
+            "Content-Type: text/event-stream\r\nContent-Encoding: br",
+        ] {
+            let head = format!("HTTP/1.1 200 OK\r\n{name}: {value}\r\n\r\n");
+            let head = head.replace("br: ", "br,");
+            let server = Endless::start(vec![(head.into(), b"x")]);
+            let mut events = source(&server.url).stream();
+            let (shown, held) = counted(async {
+                let error = events.next().await.unwrap().unwrap_err();
+                format!("{error} {error:?}")
+            });
+            drop(events);
+            println!("{what}: {held} bytes");
+            assert!(shown.len() < 1000, "{what}: {}", shown.len());
+            assert!(held <= MOST, "{what}: {held} bytes");
+            server.assert_hung_up_on(what);
+        }
+    }
+}
+
 /// The clock runs from the request, not from the last byte.
 #[tokio::test(start_paused = true)]
 async fn a_trickled_head_is_ended_by_the_response_clock() {

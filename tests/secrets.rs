@@ -91,13 +91,12 @@ async fn printed(source: EventSource) -> (Vec<String>, Option<Error>) {
     (log.lines(), last)
 }
 
+/// Whether an error is the one that is looked for.
+type IsKind = fn(&Error) -> bool;
+
 /// Runs the source, and finds no secret in what it prints. It must end in this kind of error.
 #[track_caller]
-fn assert_hides(
-    what: &str,
-    is_kind: fn(&Error) -> bool,
-    (printed, error): (Vec<String>, Option<Error>),
-) {
+fn assert_hides(what: &str, is_kind: IsKind, (printed, error): (Vec<String>, Option<Error>)) {
     let error = error.unwrap_or_else(|| panic!("{what}: no error"));
     assert!(is_kind(&error), "{what}: {error:?}");
     assert!(printed.len() > 5, "{what}: {printed:?}");
@@ -129,7 +128,7 @@ async fn errors_of_a_response_show_no_secret() {
     let around = location(&format!("/{SECRET}?token={SECRET}"));
     let away = location(&format!("ftp://{SECRET}:{SECRET}@host/{SECRET}?{SECRET}"));
     let huge = format!("data: {SECRET}\n");
-    let cases: [(&str, fn(&Error) -> bool, Reply); 9] = [
+    let cases: [(&str, IsKind, Reply); 9] = [
         (
             "403",
             |e| matches!(e, Error::Status(_)),
