@@ -290,7 +290,8 @@ impl<H> EventSource<H> {
     /// three times the server's keep-alive interval or so: without it a connection whose peer is
     /// gone may stay open for ever.
     ///
-    /// It stands still while nobody polls: a slow consumer is not an idle server.
+    /// It stands still while nobody polls: a slow consumer is not an idle server. Where it is found
+    /// overdue on a late poll, it starts again, at most eight times in a row.
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.clocks.idle = timeout.into();
         self

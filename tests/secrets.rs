@@ -274,6 +274,12 @@ async fn errors_of_a_request_that_never_left_show_no_secret() {
     let unreached = EventSource::new(request(&http(), nobody.addr())).retry(once_more());
     assert_hides("nobody there", |e| e.is_connect(), printed(unreached).await);
 
+    // Nor do those of a client that `fetch` sends by.
+    let by_fetch = EventSource::new(request(&http(), nobody.addr()))
+        .fetch(|request| async move { Ok(http().execute(request).await?) })
+        .retry(once_more());
+    assert_hides("by fetch", |e| e.is_connect(), printed(by_fetch).await);
+
     for url in [
         format!("ftp://u:{SECRET}@host/{SECRET}?token={SECRET}"),
         format!("http://[{SECRET}]/?token={SECRET}"),
