@@ -335,8 +335,10 @@ impl Driver {
     fn send(&mut self, client: Client, mut request: Request) -> Turn {
         self.method = request.method().clone();
         let now = self.timer.now();
-        if let Err(refusal) = self.session.begin(self.method.is_idempotent(), now) {
-            return self.over(Err(self.refusal(refusal)));
+        match self.session.begin(self.method.is_idempotent(), now) {
+            Ok(true) => {}
+            Ok(false) => return Poll::Ready(None), // it came too late
+            Err(refusal) => return self.over(Err(self.refusal(refusal))),
         }
         self.prepare(&mut request);
         self.asked_url = Some(request.url().clone());

@@ -162,6 +162,16 @@ pub use {
     stream::{EventStream, Signals},
 };
 
+/// What the fuzz targets call that is not public. There is none of it but in their build.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod fuzzing {
+    pub fn session(script: &[u8]) {
+        crate::session::laws::check(script);
+    }
+}
+
 /// The README's code compiles.
 #[cfg(all(doctest, feature = "client"))]
 #[doc = include_str!("../README.md")]

@@ -18,6 +18,9 @@
 //! To whoever adds a way for an attempt to end: add it to [`End`], judge it in
 //! [`Session::wants_retry`] and [`End::server_cannot_have_acted`], and nowhere else.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
+
 use std::time::Duration;
 
 use ecow::EcoString;
@@ -282,15 +285,21 @@ impl Session {
         self.last_event_id.as_ref()
     }
 
-    /// A request is asked for: its number, from 1.
+    /// A request is asked for, if one is due: its number, from 1.
     pub(crate) fn next_attempt(&mut self) -> u64 {
-        self.attempt = self.attempt.saturating_add(1);
-        self.phase = Phase::Asking;
+        if self.phase == Phase::Due {
+            self.attempt = self.attempt.saturating_add(1);
+            self.phase = Phase::Asking;
+        }
         self.attempt
     }
 
-    /// The request is about to be sent, unless it must not be.
-    pub(crate) fn begin(&mut self, idempotent: bool, now: Duration) -> Result<(), Refusal> {
+    /// The request is about to be sent, unless it must not be. `false`: none was asked for, or it
+    /// is not wanted any more.
+    pub(crate) fn begin(&mut self, idempotent: bool, now: Duration) -> Result<bool, Refusal> {
+        if self.phase != Phase::Asking {
+            return Ok(false);
+        }
         if self.sent && !idempotent && !self.replay_allowed && !self.policy.replay_non_idempotent {
             return Err(Refusal::NotIdempotent);
         }
@@ -299,23 +308,30 @@ impl Session {
         self.phase = Phase::Requesting {
             since: Running::from(now),
         };
-        Ok(())
+        Ok(true)
     }
 
     /// A response that opens no stream came; its body is being read.
     pub(crate) fn refused(&mut self, now: Duration) {
-        self.phase = Phase::Refused {
+        self.answered(Phase::Refused {
             since: Running::from(now),
-        };
+        });
     }
 
     pub(crate) fn opened(&mut self, now: Duration) {
-        self.phase = Phase::Open {
+        self.answered(Phase::Open {
             opened: now,
             last_byte: Running::from(now),
             last_event: Running::from(now),
             delivered: false,
-        };
+        });
+    }
+
+    /// A response has led to this phase, if one was waited for.
+    fn answered(&mut self, phase: Phase) {
+        if matches!(self.phase, Phase::Requesting { .. }) {
+            self.phase = phase;
+        }
     }
 
     pub(crate) fn received_bytes(&mut self, now: Duration) {
@@ -354,13 +370,10 @@ impl Session {
     }
 
     /// An attempt ended. Every end goes through here. `chance` is random, in `0.0..1.0`.
-    pub(crate) fn ended(
-        &mut self,
-        end: End,
-        next: NextRequest,
-        now: Duration,
-        chance: f64,
-    ) -> Proposal {
+    pub(crate) fn ended(&mut self, end: End, next: NextRequest, now: Duration, chance: f64) {
+        if !self.is_under_way() {
+            return;
+        }
         self.forget_failures_on_progress(now);
         self.replay_allowed = end.server_cannot_have_acted();
         let nth = self.retries.saturating_add(1);
@@ -385,7 +398,6 @@ impl Session {
             at: now,
             available: next.available,
         };
-        proposal
     }
 
     /// The delay that belongs to the end which waits for its answer, were it retried.
@@ -537,6 +549,14 @@ impl Session {
         }
     }
 
+    /// There is an attempt that can end.
+    fn is_under_way(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Asking | Phase::Requesting { .. } | Phase::Refused { .. } | Phase::Open { .. }
+        )
+    }
+
     /// The row of failures ends with an event that was delivered, or with a body that stayed open:
     /// not with a bare 200.
     fn forget_failures_on_progress(&mut self, now: Duration) {
@@ -652,9 +672,17 @@ mod tests {
         }
     }
 
-    fn connect(session: &mut Session, now: Duration) {
+    /// Asks for the next request: at once, were it a wait.
+    fn ask(session: &mut Session) {
+        if let Phase::Waiting { until } = session.phase() {
+            session.expired(until);
+        }
         session.next_attempt();
-        session.begin(true, now).unwrap();
+    }
+
+    fn connect(session: &mut Session, now: Duration) {
+        ask(session);
+        assert_eq!(session.begin(true, now), Ok(true));
     }
 
     fn open(session: &mut Session, now: Duration) {
@@ -885,7 +913,8 @@ mod tests {
                 "{end:?}"
             );
             if repeated {
-                assert_eq!(session.begin(false, SECOND), Ok(()), "{end:?}");
+                ask(&mut session);
+                assert_eq!(session.begin(false, SECOND), Ok(true), "{end:?}");
             } else {
                 assert_eq!(outcome, Outcome::GiveUp, "{end:?}");
             }
@@ -904,12 +933,12 @@ mod tests {
     fn what_the_caller_answers_is_judged_when_he_has_answered() {
         let mut session = session(RetryPolicy::default());
         session.next_attempt();
-        session.begin(false, Duration::ZERO).unwrap();
+        assert_eq!(session.begin(false, Duration::ZERO), Ok(true));
         let waits = outcome(&mut session, RESET, ASKED_FOR, SECOND);
         assert!(matches!(waits, Outcome::Retry { .. }));
-        session.next_attempt();
+        ask(&mut session);
         assert_eq!(session.begin(false, SECOND), Err(Refusal::NotIdempotent));
-        assert_eq!(session.begin(true, SECOND), Ok(()));
+        assert_eq!(session.begin(true, SECOND), Ok(true));
     }
 
     #[test]
@@ -923,8 +952,10 @@ mod tests {
                 session.answer(verdict, SECOND),
                 Outcome::Retry { .. }
             ));
-            assert_eq!(session.begin(false, SECOND), Ok(()));
+            ask(&mut session);
+            assert_eq!(session.begin(false, SECOND), Ok(true));
             session.interrupted(false, SECOND);
+            ask(&mut session);
             assert_eq!(session.begin(false, SECOND), Err(Refusal::NotIdempotent));
         }
         let mut session = session(RetryPolicy::default().replay_non_idempotent(true));
@@ -933,7 +964,8 @@ mod tests {
             outcome(&mut session, End::Broken, POST, SECOND),
             Outcome::Retry { .. }
         ));
-        assert_eq!(session.begin(false, SECOND), Ok(()));
+        ask(&mut session);
+        assert_eq!(session.begin(false, SECOND), Ok(true));
     }
 
     #[test]
@@ -1044,6 +1076,8 @@ mod tests {
         );
         session.received_event(SECOND * 13);
         assert_eq!(session.deadline(), Some(SECOND * 14));
+        session.interrupted(false, SECOND * 20);
+        connect(&mut session, SECOND * 20);
         session.refused(SECOND * 20);
         assert_eq!(session.expired(SECOND * 25), Some(Expired::RefusalBody));
     }
@@ -1136,5 +1170,47 @@ mod tests {
         session.over();
         session.interrupted(true, SECOND);
         assert_eq!(session.phase(), Phase::Over);
+    }
+
+    #[test]
+    fn a_second_request_is_not_granted_beside_the_first() {
+        let mut session = session(RetryPolicy::default());
+        open(&mut session, Duration::ZERO);
+        let open = session.phase();
+        assert_eq!(session.next_attempt(), 1);
+        assert_eq!(session.begin(true, SECOND), Ok(false));
+        session.opened(SECOND);
+        session.refused(SECOND);
+        assert_eq!(session.phase(), open);
+    }
+
+    #[test]
+    fn what_is_paused_waits_or_is_over_grants_no_request() {
+        let mut waiting = session(RetryPolicy::default());
+        open(&mut waiting, Duration::ZERO);
+        outcome(&mut waiting, RESET, REPEATABLE, Duration::ZERO);
+        let mut paused = session(RetryPolicy::default());
+        paused.interrupted(true, Duration::ZERO);
+        let mut over = session(RetryPolicy::default());
+        over.over();
+        for mut session in [waiting, paused, over] {
+            let before = session.phase();
+            session.next_attempt();
+            assert_eq!(session.begin(true, Duration::ZERO), Ok(false));
+            session.opened(Duration::ZERO);
+            session.refused(Duration::ZERO);
+            session.ended(RESET, REPEATABLE, Duration::ZERO, 0.0);
+            assert_eq!(session.phase(), before);
+        }
+    }
+
+    #[test]
+    fn an_attempt_ends_once() {
+        let mut session = session(RetryPolicy::default());
+        open(&mut session, Duration::ZERO);
+        session.ended(RESET, REPEATABLE, Duration::ZERO, 0.0);
+        let first = session.phase();
+        session.ended(End::Fatal, REPEATABLE, SECOND, 0.0);
+        assert_eq!(session.phase(), first);
     }
 }
