@@ -170,6 +170,11 @@ pub mod fuzzing {
     pub fn session(script: &[u8]) {
         crate::session::laws::check(script);
     }
+
+    #[cfg(feature = "client")]
+    pub fn response(lines: &[u8]) {
+        crate::response::laws::check(lines);
+    }
 }
 
 /// The README's code compiles.

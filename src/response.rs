@@ -1,12 +1,17 @@
 //! The look at a response: does it open a stream?
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use data_url::mime::Mime;
 use http_body::Body as _;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Body, ClientBuilder, Response, StatusCode, Url, Version};
 use url::Position;
 
@@ -110,10 +115,7 @@ fn is_accepted(essence: &str, also_accepted: &[String]) -> bool {
 /// Whoever decodes a body takes the header away, as reqwest does. A name that is no coding is passed
 /// over, as browsers do: servers write `none` to keep compression layers off.
 fn is_encoded(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .flat_map(split_values)
+    split_values(&combined(headers, &CONTENT_ENCODING))
         .any(|coding| CODINGS.contains(&coding.trim().to_ascii_lowercase().as_str()))
 }
 
@@ -136,10 +138,7 @@ const CODINGS: [&str; 10] = [
 /// Fetch standard, "extract a MIME type": of several values the last that can be parsed and is not
 /// `*/*` decides.
 fn essence(headers: &HeaderMap) -> Option<String> {
-    headers
-        .get_all(CONTENT_TYPE)
-        .iter()
-        .flat_map(split_values)
+    split_values(&combined(headers, &CONTENT_TYPE))
         .filter_map(|value| parse_essence(&value))
         .filter(|essence| essence != "*/*")
         .last()
@@ -153,12 +152,19 @@ pub(crate) fn parse_essence(value: &str) -> Option<String> {
     Some(format!("{}/{}", mime.type_, mime.subtype))
 }
 
+/// A header that was sent several times is one, with commas between: a quote left open reaches into
+/// the next.
+fn combined(headers: &HeaderMap, name: &HeaderName) -> Vec<u8> {
+    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    lines.collect::<Vec<_>>().join(&b", "[..])
+}
+
 /// Fetch standard, "get, decode, and split": at commas, but for those in quoted strings. One by one,
 /// for a server may send hundreds of thousands.
-fn split_values(header: &HeaderValue) -> impl Iterator<Item = String> {
+fn split_values(combined: &[u8]) -> impl Iterator<Item = String> {
     let mut quoted = false;
     let mut escaped = false;
-    let values = header.as_bytes().split(move |&byte| {
+    let values = combined.split(move |&byte| {
         let ends = byte == b',' && !quoted;
         quoted ^= byte == b'"' && !escaped;
         escaped = quoted && !escaped && byte == b'\\';
@@ -326,6 +332,12 @@ mod tests {
         assert!(opens(&["text/event-stream", "*/*"]));
         assert!(!opens(&["text/event-stream", "text/plain"]));
         assert!(!opens(&["text/event-stream, text/plain"]));
+    }
+
+    #[test]
+    fn a_quote_left_open_reaches_into_the_next_line_of_the_header() {
+        assert!(!opens(&["text/plain; x=\"", "text/event-stream"]));
+        assert!(opens(&["text/event-stream; x=\"", "text/plain"]));
     }
 
     #[test]

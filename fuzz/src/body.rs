@@ -34,8 +34,8 @@ impl Body {
             0 => None,
             _ => Some(byte()?),
         };
-        let bytes = match flags & 0x30 {
-            0..0x30 => rest.to_vec(),
+        let bytes = match flags & 0xF0 {
+            0..0xF0 => rest.to_vec(),
             _ => stretch(rest),
         };
         Some(Self {

@@ -4,7 +4,7 @@
 use fetch_event_source::{Event, Frame, Parser};
 
 /// What an event is made of: any text at all.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fields {
     pub(crate) data: String,
     pub(crate) event_type: String,
