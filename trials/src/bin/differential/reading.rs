@@ -13,7 +13,8 @@ pub(crate) enum Told {
         data: String,
         id: String,
     },
-    Retry(u64),
+    /// In milliseconds.
+    Retry(u128),
 }
 
 /// All that is told, in order, and the ID that a reconnection would send.
@@ -54,7 +55,7 @@ pub(crate) fn ours(stream: &Stream) -> Reading {
                     id: event.last_event_id.to_owned(),
                 }),
                 Frame::Retry(time) => {
-                    told.push(Told::Retry(time.as_millis().try_into().unwrap_or(u64::MAX)));
+                    told.push(Told::Retry(time.as_millis()));
                 }
                 _ => {}
             }

@@ -35,12 +35,11 @@ impl From<Answer> for Reading {
             data: event.data,
             id: event.id,
         });
-        // Digits alone fail to be a u64 only by being too many: requirement 14 leaves it open
-        // what follows then, and ours is the largest.
-        let saturated = |digits: String| Told::Retry(digits.parse().unwrap_or(u64::MAX));
+        // Digits alone fail to be a number only by being too many.
+        let time = |digits: String| Told::Retry(digits.parse().unwrap_or(u128::MAX));
         Self {
             told: events
-                .chain(answer.retry_ms.into_iter().map(saturated))
+                .chain(answer.retry_ms.into_iter().map(time))
                 .collect(),
             last_event_id: answer.final_last_event_id,
         }
@@ -63,8 +62,10 @@ pub(crate) fn read(script: &Path, streams: &[Stream]) -> Result<Vec<Reading>, Bo
             .lines()
             .map(|line| Ok(serde_json::from_str::<Answer>(&line?)?.into()))
             .collect();
-        writer.join().map_err(|_| "the writer panicked")??;
-        readings
+        let written = writer.join().map_err(|_| "the writer panicked")?;
+        let readings = readings?; // what fails here makes the writer fail
+        written?;
+        Ok::<_, BoxError>(readings)
     })?;
     if !python.wait()?.success() {
         return Err("the reference failed: see above".into());
