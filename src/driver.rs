@@ -157,8 +157,9 @@ impl Driver {
         self.audience
     }
 
+    #[inline]
     pub(crate) fn is_over(&self) -> bool {
-        self.session.phase() == Phase::Over
+        matches!(self.session.phase(), Phase::Over)
     }
 
     /// The next step; none after the last, [`Step::Over`].
@@ -187,6 +188,10 @@ impl Driver {
             if self.steps_at_a_stretch == STEPS {
                 break;
             }
+            if let Some(event) = self.event_at_hand() {
+                self.steps_at_a_stretch += 1;
+                return Poll::Ready(Some(Step::Signal(Signal::Event(event))));
+            }
             // Handed on as it is: with every event, to move it costs.
             let turn = self.turn(cx);
             match &turn {
@@ -204,6 +209,25 @@ impl Driver {
             }
         }
         self.rest(cx)
+    }
+
+    /// The next event of the chunk at hand, where a turn would do nothing but hand it over: what most
+    /// turns are. Everything else is left to them.
+    #[inline]
+    fn event_at_hand(&mut self) -> Option<Event> {
+        let nothing_else = self.session.is_open()
+            && !self.session.runs_clocks()
+            && self.calls.abort.is_none()
+            && self.calls.until.is_none()
+            && self.answer.is_none()
+            && self.outbox.is_empty()
+            && self.audience != Audience::Everything
+            && !self.shared.has_orders();
+        if nothing_else {
+            self.feed.event_at_hand()
+        } else {
+            None
+        }
     }
 
     /// Others get their turn. The clocks are looked at though there was always something to read.
@@ -617,6 +641,7 @@ impl Driver {
         self.left_at = self.session.runs_clocks().then(|| self.timer.now());
     }
 
+    #[inline]
     fn report_gap(&mut self) {
         if let Some(left_at) = self.left_at.take() {
             self.session
@@ -629,7 +654,11 @@ impl Driver {
 /// compared with every event.
 #[inline]
 fn is_same(id: &EcoString, known: &str) -> bool {
-    std::ptr::eq(id.as_str(), known) || (id.len() <= EcoString::INLINE_LIMIT && id == known)
+    if id.len() <= EcoString::INLINE_LIMIT {
+        id.len() == known.len() && (known.is_empty() || id == known)
+    } else {
+        std::ptr::eq(id.as_str(), known)
+    }
 }
 
 /// Code of the caller's own runs. Dropped by its panic only.

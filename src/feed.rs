@@ -18,6 +18,9 @@ pub(crate) struct Feed<B> {
     last_event_id: EcoString,
     /// At which count of its commits the ID was copied.
     id_commits: u64,
+    /// What the parser has found and [`next`](Self::next) has not given yet: never an event, and
+    /// nothing that lies in the parser's text.
+    found: Option<Step>,
 }
 
 /// A [`Frame`](crate::Frame), owned.
@@ -40,6 +43,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
             event_type: EcoString::new(),
             last_event_id: EcoString::new(),
             id_commits: 0,
+            found: None,
         }
     }
 
@@ -68,11 +72,28 @@ impl<B: AsRef<[u8]>> Feed<B> {
         Ok(step.map(|step| self.item(step)))
     }
 
+    /// The next item, if it is an event. Another one waits for [`next`](Self::next), but for
+    /// comments, which are passed over.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    #[inline]
+    pub(crate) fn event_at_hand(&mut self) -> Option<Event> {
+        if self.chunk.is_none() || self.found.is_some() {
+            return None;
+        }
+        match self.parse(false) {
+            Ok(Some(Step::Event)) => return Some(self.event()),
+            Ok(None) => self.chunk = None,
+            Ok(found) => self.found = found,
+            Err(_) => {} // it comes again
+        }
+        None
+    }
+
     /// The next event, whatever else there is before it.
     #[inline]
     pub(crate) fn next_event(&mut self) -> Result<Option<Event>, EventTooLarge> {
         loop {
-            match self.step(false)? {
+            match self.parse(false)? {
                 Some(Step::Event) => return Ok(Some(self.event())),
                 Some(_) => {}
                 None => {
@@ -85,6 +106,14 @@ impl<B: AsRef<[u8]>> Feed<B> {
 
     #[inline]
     fn step(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
+        match self.found.take() {
+            None => self.parse(with_comments),
+            found => Ok(found),
+        }
+    }
+
+    #[inline]
+    fn parse(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
         let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
         let mut rest = chunk.get(self.used..).unwrap_or_default();
         let step = self.parser.step(&mut rest, with_comments);
@@ -102,7 +131,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn event(&mut self) -> Event {
         let event_type = match self.parser.other_type() {
             None => EcoString::new(),
@@ -119,7 +148,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
 
     /// The ID. Looked at only when a block has set it: a server may give a long one, and then no
     /// other.
-    #[inline]
+    #[inline(always)]
     fn shared_id(&mut self) -> EcoString {
         let commits = self.parser.id_commits();
         if self.id_commits != commits {
@@ -136,6 +165,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
     pub(crate) fn reset(&mut self, last_event_id: &str) {
         self.chunk = None;
         self.used = 0;
+        self.found = None;
         self.parser.reset();
         self.parser.set_last_event_id(last_event_id.to_owned());
         self.copy_id();

@@ -239,9 +239,15 @@ impl Shared {
         out
     }
 
+    /// Whether a handle has spoken since the last look.
+    #[inline]
+    pub(crate) fn has_orders(&self) -> bool {
+        self.ordered.load(Ordering::Acquire)
+    }
+
     /// The orders since the last look, if any.
     pub(crate) fn take_orders(&self) -> Option<Orders> {
-        if !self.ordered.load(Ordering::Acquire) {
+        if !self.has_orders() {
             return None;
         }
         let mut state = self.lock();
@@ -255,7 +261,7 @@ impl Shared {
 
     /// Whether the connection was given up since the last look.
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.ordered.load(Ordering::Acquire) && self.lock().interrupted
+        self.has_orders() && self.lock().interrupted
     }
 
     pub(crate) fn take_link(&self) -> Option<Link> {
@@ -275,7 +281,7 @@ impl Shared {
     /// Whom to wake when a handle has something to say. `false`: it has already.
     pub(crate) fn register(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
-        if self.ordered.load(Ordering::Acquire) {
+        if self.has_orders() {
             return false;
         }
         if state
