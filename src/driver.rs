@@ -429,7 +429,7 @@ impl Driver {
 
     fn body_ended(&mut self, response: Response) -> Turn {
         // Of a body that is not reqwest's own nothing more is known.
-        if self.calls.fetch.is_none() && response::broke_off(response) {
+        if response::broke_off(response) && self.calls.fetch.is_none() {
             return self.ended(Err(Error::reset_without_error()));
         }
         match self.calls.until {

@@ -62,10 +62,13 @@ use crate::stream::{Decide, EventStream, Signals};
 /// ```
 ///
 /// Each event is then out with the bytes that complete it. A body that is corrupt, or ends before
-/// its coding does, is a connection that broke off: [`Error::Disconnected`]. Memory stays bounded by
-/// the decoder's window and [`max_event_size`](Self::max_event_size), whatever a body decodes to.
-/// With gzip reqwest reads one member only: a server that compresses each event by itself ends the
-/// connection with each.
+/// its coding does, is a connection that broke off: [`Error::Disconnected`]. With gzip reqwest reads
+/// one member only: a server that compresses each event by itself ends the connection with each.
+///
+/// However much a body decodes to, what is kept of it is the decoder's window besides
+/// [`max_event_size`](Self::max_event_size): 32 KiB for gzip and deflate, but up to 128 MiB for zstd
+/// and 1 GiB for brotli, as the server says, and whether or not it was asked to compress. Where it is
+/// not trusted, leave these features off, or use a client with `no_brotli()` and `no_zstd()`.
 ///
 /// # A client of one's own
 ///

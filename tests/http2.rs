@@ -6,7 +6,7 @@ mod h2_server;
 mod support;
 
 use bytes::Bytes;
-use client::{ms, next, next_data, next_words, word};
+use client::{ms, next, next_data, next_words, secs, word};
 use fetch_event_source::{Error, EventSource, EventStream, RetryPolicy, Signal, Signals, reqwest};
 use futures_util::StreamExt;
 use h2::Reason;
@@ -422,7 +422,7 @@ mod black {
     fn keeping_alive(client: ClientBuilder) -> ClientBuilder {
         client
             .http2_keep_alive_interval(ms(50))
-            .http2_keep_alive_timeout(ms(100))
+            .http2_keep_alive_timeout(ms(300))
             .http2_keep_alive_while_idle(true)
     }
 
@@ -463,12 +463,25 @@ mod black {
         assert_eq!(again.1.connection().number(), 2);
     }
 
+    /// What the docs say of `http2_keep_alive_while_idle`: hyper takes the only stream of a connection that is in no
+    /// pool for none.
+    #[tokio::test]
+    async fn without_a_pool_keep_alive_needs_while_idle() {
+        let server = H2Server::start().await;
+        let client = keeping_alive(dialing(&server)).http2_keep_alive_while_idle(false);
+        let (mut events, exchange) = open(&server, source(&server, client)).await;
+        exchange.connection().go_black();
+        assert!(timeout(ms(600), events.next()).await.is_err());
+        assert_eq!(server.connections(), 1);
+    }
+
     /// A server that is only quiet answers pings.
     #[tokio::test]
     async fn keep_alive_leaves_a_quiet_stream_alone() {
         let server = H2Server::start().await;
-        let (mut events, mut exchange) =
-            open(&server, source(&server, keeping_alive(dialing(&server)))).await;
+        // On a busy machine an answer may take its time.
+        let client = keeping_alive(dialing(&server)).http2_keep_alive_timeout(secs(5));
+        let (mut events, mut exchange) = open(&server, source(&server, client)).await;
         assert!(timeout(ms(600), events.next()).await.is_err());
         exchange.send("data: b\n\n");
         assert_eq!(next_data(&mut events).await, "b");
@@ -521,7 +534,6 @@ mod by_the_default_client {
     use std::{env, fs, path::Path, process::Command, thread};
 
     use base64::{Engine, prelude::BASE64_STANDARD};
-    use client::secs;
     use fetch_event_source::fetch_event_source;
     use tokio::{
         runtime,
