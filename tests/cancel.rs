@@ -17,7 +17,7 @@
 //! | in the future of `from_fn` | ● | ● | ● | ● | ● | e | e | ● |
 //! | in the future of `fetch` | ● | ● | ● | ● | ● | e | e | f |
 //! | in `on_open` | ● | ● | ● | ● | ● | ● | e | ● |
-//! | with an event, more of them read: in `on_message`, or in the hands of who reads a stream | ● | ● | ● | ● | ● | ●¹ | e | ●¹ |
+//! | with an event, more of them read: in `on_message`, or in the hands of who reads a stream | ● | ● | ●² | ● | ● | ●¹ | e | ●¹ |
 //! | in `on_error` | ● | ● | ● | ● | ● | e | ● | ● |
 //! | in `on_close` | ● | ● | ● | ● | ● | e | ● | ● |
 //! | in the call of `from_fn` | g | ● | ● | ● | ● | e | e | e |
@@ -27,6 +27,7 @@
 //! | in `decide` | g | ● | ● | ● | ● | e | ● | ● |
 //!
 //! - ¹ in `on_message` only. The hooks' states are for `run()` only.
+//! - ² Whoever reads a stream polls nothing meanwhile, so an abort takes effect with his next poll.
 //! - *panic*: of the function, the hook or the future that runs there; where none of the caller's runs but
 //!   `abort_on`'s future, of that.
 //! - *stop*: `Failure::stop`, `StreamEnd::finish`, the end marker of `until`. *fail*: an error of the function.
