@@ -6,8 +6,11 @@ use fetch_event_source_fuzz::body::Body;
 use fetch_event_source_fuzz::feed;
 use libfuzzer_sys::fuzz_target;
 
+/// More than the parser decodes together.
+const LONG: usize = 17_000;
+
 fuzz_target!(|input: &[u8]| {
-    let Some(body) = Body::read(input) else {
+    let Some(body) = Body::read(input, LONG) else {
         return;
     };
     let (mut parser, mut model) = (body.parser(), body.model());

@@ -17,8 +17,9 @@ pub struct Body {
 }
 
 impl Body {
-    /// The first byte says what else there is before the body.
-    pub fn read(input: &[u8]) -> Option<Self> {
+    /// The first byte says what else there is before the body. What stands for a long value in it
+    /// has `long` bytes.
+    pub fn read(input: &[u8], long: usize) -> Option<Self> {
         let (&flags, mut rest) = input.split_first()?;
         let mut byte = || {
             let (&first, others) = rest.split_first()?;
@@ -36,7 +37,7 @@ impl Body {
         };
         let bytes = match flags & 0xF0 {
             0..0xF0 => rest.to_vec(),
-            _ => stretch(rest),
+            _ => stretch(rest, long),
         };
         Some(Self {
             limit,
@@ -67,14 +68,13 @@ impl Body {
     }
 }
 
-/// Two control characters stand for long values, which the fuzzer would take long to find: beyond
-/// a parser's window, and beyond what it decodes together.
-fn stretch(bytes: &[u8]) -> Vec<u8> {
-    let (long, wide) = ("y".repeat(17_000), "\u{20ac}".repeat(400));
+/// Two control characters stand for long values, which the fuzzer would take long to find.
+fn stretch(bytes: &[u8], long: usize) -> Vec<u8> {
+    let (long, wide) = ("y".repeat(long), "\u{20ac}".repeat(400));
     let stretched = bytes.iter().flat_map(|byte| match byte {
         0x1E => long.as_bytes(),
         0x1F => wide.as_bytes(),
         byte => std::slice::from_ref(byte),
     });
-    stretched.copied().take(20_000).collect()
+    stretched.copied().take(long.len() + 4000).collect()
 }
