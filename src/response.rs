@@ -115,8 +115,12 @@ fn is_accepted(essence: &str, also_accepted: &[String]) -> bool {
 /// Whoever decodes a body takes the header away, as reqwest does. A name that is no coding is passed
 /// over, as browsers do: servers write `none` to keep compression layers off.
 fn is_encoded(headers: &HeaderMap) -> bool {
-    split_values(&combined(headers, &CONTENT_ENCODING))
-        .any(|coding| CODINGS.contains(&coding.trim().to_ascii_lowercase().as_str()))
+    split_values(&combined(headers, &CONTENT_ENCODING)).any(|coding| {
+        let coding = coding.trim_ascii();
+        CODINGS
+            .iter()
+            .any(|known| coding.eq_ignore_ascii_case(known.as_bytes()))
+    })
 }
 
 /// The content codings of the HTTP registry, but for `identity`.
@@ -139,7 +143,12 @@ const CODINGS: [&str; 10] = [
 /// `*/*` decides.
 fn essence(headers: &HeaderMap) -> Option<String> {
     split_values(&combined(headers, &CONTENT_TYPE))
-        .filter_map(|value| parse_essence(&value))
+        .filter_map(|value| {
+            let essence = value.split(|&byte| byte == b';').next()?;
+            // Isomorphic decode: a byte is a code point.
+            let essence: String = essence.iter().copied().map(char::from).collect();
+            parse_essence(&essence)
+        })
         .filter(|essence| essence != "*/*")
         .last()
 }
@@ -161,17 +170,15 @@ fn combined(headers: &HeaderMap, name: &HeaderName) -> Vec<u8> {
 
 /// Fetch standard, "get, decode, and split": at commas, but for those in quoted strings. One by one,
 /// for a server may send hundreds of thousands.
-fn split_values(combined: &[u8]) -> impl Iterator<Item = String> {
+fn split_values(combined: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quoted = false;
     let mut escaped = false;
-    let values = combined.split(move |&byte| {
+    combined.split(move |&byte| {
         let ends = byte == b',' && !quoted;
         quoted ^= byte == b'"' && !escaped;
         escaped = quoted && !escaped && byte == b'\\';
         ends
-    });
-    // Isomorphic decode: a byte is a code point.
-    values.map(|value| value.iter().copied().map(char::from).collect())
+    })
 }
 
 /// Whether another URL answered than was asked. A response that was not made by reqwest tells none.

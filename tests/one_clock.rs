@@ -39,7 +39,8 @@ fn files_with(word: &str) -> Vec<String> {
         .filter(|path| {
             let text = fs::read_to_string(path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-            code.contains(word)
+            // The laws are compiled for tests and fuzzing alone.
+            code.contains(word) && path.file_name() != Some("laws.rs".as_ref())
         })
         .map(|path| path.strip_prefix(&folder).unwrap().display().to_string())
         .collect();
