@@ -364,8 +364,11 @@ mod tests {
             ("utf-8", Kind::Stream),
             ("GZip", Kind::Encoded),
             ("identity, br", Kind::Encoded),
+            ("\tbr ", Kind::Encoded),
+            ("\u{85}br", Kind::Stream), // U+0085, as the bytes have it, is no white space of HTTP
         ] {
-            headers.insert(CONTENT_ENCODING, coding.parse().unwrap());
+            let latin_1: Vec<u8> = coding.chars().map(|char| char as u8).collect();
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_bytes(&latin_1).unwrap());
             assert_eq!(judge(StatusCode::OK, &headers, &[]), kind, "{coding}");
         }
     }
