@@ -1,0 +1,452 @@
+//! HTTP/1.1, by hand: faults need every byte.
+
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::time::Instant;
+
+use fastrand::Rng;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::timeout;
+
+use crate::judge::Ended;
+use crate::plan::{Fault, Phase, Refusal, Target, Transport};
+use crate::request::Request;
+use crate::server::{Exchange, REFUSAL, Server, reset_when_dropped};
+
+/// How the server ends a connection.
+enum Way {
+    Close,
+    Reset,
+    /// It is for the client to give up.
+    Hold,
+    /// The body has ended; it is for the client to close what is left.
+    Linger,
+}
+
+/// What becomes of a connection, and what the judge is told; `None`: it goes on elsewhere.
+struct Outcome {
+    way: Way,
+    ended: Option<Ended>,
+}
+
+/// One connection, one request.
+pub(crate) async fn serve(server: Rc<Server>, consumer: usize, mut stream: TcpStream, at: Instant) {
+    let Some(request) = read_request(&mut stream).await else {
+        return; // dropped by its consumer
+    };
+    let (mut input, mut output) = stream.split();
+    let begun = tokio::select! {
+        biased;
+        () = left(&mut input) => return, // dropped meanwhile
+        begun = server.judge.requested(consumer, &request, at) => begun,
+    };
+    let Some(begun) = begun else {
+        return; // the same
+    };
+    let plan = server.plan(consumer, begun.attempt);
+    let mut exchange = Exchange::new(consumer, begun, plan, request.hop_of.is_some(), at);
+    if exchange.begun.events == server.judge.log.entries.len() {
+        let _ = output.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+        server.judge.ended(consumer, None);
+        return;
+    }
+    if request.hop_of.is_some() {
+        server.judge.coverage.count(exchange.plan.cell);
+    }
+    server
+        .judge
+        .set_plan(consumer, exchange.cell, exchange.plan.quota);
+    let refusal = server.prepare_refusal(&exchange).await;
+    let outcome = {
+        let mut answer = Answer {
+            server: &server,
+            exchange: &mut exchange,
+            output: &mut output,
+        };
+        tokio::select! {
+            outcome = answer.give() => outcome.ok(),
+            () = left(&mut input) => None,
+        }
+    };
+    match outcome {
+        Some(outcome) => carry_out(&server, &exchange, stream, outcome).await,
+        None => leave(&server, &exchange),
+    }
+    if let Some(unreached) = refusal {
+        server.refuse(&exchange, unreached).await;
+    }
+}
+
+/// The client went before the answer was done.
+fn leave(server: &Server, exchange: &Exchange) {
+    let ended = Ended {
+        untimed: true,
+        ..exchange.end(Instant::now())
+    };
+    server
+        .judge
+        .left(exchange.consumer, exchange.begun.incarnation);
+    server.judge.ended(exchange.consumer, Some(ended));
+}
+
+async fn carry_out(server: &Server, exchange: &Exchange, mut stream: TcpStream, outcome: Outcome) {
+    let consumer = exchange.consumer;
+    let Some(mut ended) = outcome.ended else {
+        server.judge.ended(consumer, None);
+        return;
+    };
+    server.judge.coverage.count(exchange.cell);
+    let idle = server.judge.clocks.idle;
+    ended.untimed = exchange.was_slow(idle);
+    match outcome.way {
+        Way::Close => server.judge.ended(consumer, Some(ended)),
+        Way::Reset => {
+            reset_when_dropped(&stream);
+            server.judge.ended(consumer, Some(ended));
+        }
+        Way::Linger => {
+            server.judge.ended(consumer, Some(ended));
+            wait_until_left(server, consumer, &mut stream).await;
+        }
+        Way::Hold => {
+            wait_until_left(server, consumer, &mut stream).await;
+            ended.left_at = Some(Instant::now());
+            ended.clock = exchange.clock(idle);
+            ended.read_whole = !ended.untimed && exchange.cell.phase != Phase::Framing;
+            server.judge.ended(consumer, Some(ended));
+        }
+    }
+}
+
+async fn wait_until_left(server: &Server, consumer: usize, stream: &mut TcpStream) {
+    let (mut input, _) = stream.split();
+    let patience = server.judge.clocks.patience;
+    if timeout(patience, left(&mut input)).await.is_err() {
+        let complaint = format!("still connected {patience:?} after the last byte");
+        server.judge.complain(consumer, &complaint);
+    }
+}
+
+/// Waits until the client has closed.
+async fn left(input: &mut ReadHalf<'_>) {
+    let mut block = [0; 64];
+    while matches!(input.read(&mut block).await, Ok(1..)) {}
+}
+
+async fn read_request(stream: &mut TcpStream) -> Option<Request> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(request) = parse(&bytes) {
+            return Some(request);
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<Request> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut request = httparse::Request::new(&mut headers);
+    let is_whole = request
+        .parse(bytes)
+        .is_ok_and(|status| status.is_complete());
+    let path = request.path.filter(|_| is_whole)?;
+    let headers = request.headers.iter();
+    let headers = headers.map(|header| (header.name, header.value));
+    Some(Request::new(path, headers))
+}
+
+struct Answer<'a, 's> {
+    server: &'a Server,
+    exchange: &'a mut Exchange,
+    output: &'a mut WriteHalf<'s>,
+}
+
+impl Answer<'_, '_> {
+    async fn give(&mut self) -> io::Result<Outcome> {
+        let cell = self.exchange.cell;
+        match (cell.fault, cell.phase) {
+            (Fault::Status(refusal), _) => self.refuse(refusal).await,
+            (Fault::Redirect(target), _) => self.redirect(target).await,
+            (fault, Phase::BeforeHead) => Ok(self.broken(fault)),
+            (fault, Phase::InHead) => {
+                let mut head = self.head(Transport::Chunked, 0);
+                head.truncate(self.exchange.rng.usize(1..head.len() - 1));
+                self.write(&head, 0).await?;
+                Ok(self.broken(fault))
+            }
+            (fault, Phase::Connect | Phase::BeforeRequest) => {
+                // Out of turn, for the port was closed or open when it should not: as good as one.
+                let fault = if fault == Fault::Reset {
+                    fault
+                } else {
+                    Fault::Fin
+                };
+                self.exchange.cell.phase = Phase::BeforeHead;
+                self.exchange.cell.fault = fault;
+                Ok(self.broken(fault))
+            }
+            (fault, _) => self.body(fault).await,
+        }
+    }
+
+    async fn refuse(&mut self, refusal: Refusal) -> io::Result<Outcome> {
+        let (headers, retry_after) = refusal.headers();
+        let status = refusal.status(&mut self.exchange.rng);
+        let promised = REFUSAL.len() + [0, 0, 100][self.exchange.rng.usize(..3)];
+        let mut answer = format!("HTTP/1.1 {status} Try again\r\ncontent-length: {promised}\r\n");
+        for (name, value) in headers {
+            answer.push_str(&format!("{name}: {value}\r\n"));
+        }
+        answer.push_str("\r\n");
+        answer.push_str(REFUSAL);
+        self.write(answer.as_bytes(), 0).await?;
+        Ok(Outcome {
+            way: Way::Close,
+            ended: Some(Ended {
+                retry_after,
+                ..self.exchange.end(self.exchange.last_write)
+            }),
+        })
+    }
+
+    async fn redirect(&mut self, target: Target) -> io::Result<Outcome> {
+        let location = self.server.location(self.exchange, target);
+        let answer = format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: {location}\r\n\
+             content-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        self.write(answer.as_bytes(), 0).await?;
+        let ended = self.exchange.end(self.exchange.last_write);
+        Ok(Outcome {
+            way: Way::Close,
+            ended: (target == Target::Nobody).then_some(ended),
+        })
+    }
+
+    async fn body(&mut self, fault: Fault) -> io::Result<Outcome> {
+        self.exchange.set_body(self.server);
+        let transport = self.exchange.cell.transport;
+        let ends = fault == Fault::End || self.exchange.cell.phase == Phase::AfterEnd;
+        let missing = if ends {
+            0
+        } else {
+            self.exchange.rng.usize(1..3000)
+        };
+        let mut coder = Coder::new(transport);
+        let mut pending = self.head(transport, self.exchange.body().len() + missing);
+        let pieces = self.exchange.pieces();
+        let mut from = 0;
+        for (index, &to) in pieces.iter().enumerate() {
+            let is_last = index + 1 == pieces.len();
+            let promise = !ends && is_last && self.exchange.cell.phase != Phase::Framing;
+            let flush = is_last || self.exchange.rng.bool();
+            let missing = if promise && self.exchange.rng.bool() {
+                missing
+            } else {
+                0
+            };
+            coder.piece(
+                &self.exchange.body()[from..to],
+                missing,
+                flush,
+                &mut pending,
+            )?;
+            if is_last || self.exchange.rng.u8(..4) > 0 {
+                self.write(&pending, to).await?;
+                pending.clear();
+                self.exchange.pause().await;
+            }
+            from = to;
+        }
+        if self.exchange.cell.phase == Phase::Framing {
+            let mut rng = self.exchange.rng.fork();
+            let part = coder.part(self.exchange.more(), &mut rng, &mut pending)?;
+            let seen = self.exchange.last_write;
+            self.write(&pending, from + part).await?;
+            self.exchange.last_write = seen; // of this, a client may be told nothing
+        } else if ends {
+            coder.end(&mut pending)?;
+            if !pending.is_empty() {
+                self.write(&pending, from).await?;
+            }
+        } else if !pending.is_empty() {
+            self.write(&pending, from).await?;
+        }
+        Ok(self.after_body(fault, ends))
+    }
+
+    fn after_body(&mut self, fault: Fault, ends: bool) -> Outcome {
+        if !ends {
+            let reads_whole = self.exchange.cell.transport != Transport::Gzip
+                && self.exchange.cell.phase != Phase::Framing;
+            let mut outcome = self.broken(fault);
+            if let (Way::Close, Some(ended)) = (&outcome.way, &mut outcome.ended) {
+                ended.read_whole = reads_whole;
+            }
+            return outcome;
+        }
+        let way = match fault {
+            Fault::End if self.exchange.cell.transport == Transport::Close => Way::Close,
+            Fault::End if self.exchange.rng.bool() => Way::Close,
+            Fault::End | Fault::Stall => Way::Linger,
+            Fault::Reset => Way::Reset,
+            _ => Way::Close,
+        };
+        // With the last byte it is over, whatever the connection does.
+        let is_delimited = self.exchange.cell.transport != Transport::Close;
+        let at = if is_delimited {
+            self.exchange.last_write
+        } else {
+            self.now()
+        };
+        let ended = Ended {
+            read_whole: !matches!(way, Way::Reset),
+            ..self.exchange.end(at)
+        };
+        Outcome {
+            way,
+            ended: Some(ended),
+        }
+    }
+
+    /// Broken off here.
+    fn broken(&mut self, fault: Fault) -> Outcome {
+        let (way, at) = match fault {
+            Fault::Reset => (Way::Reset, self.now()),
+            Fault::Stall => (Way::Hold, self.exchange.last_write),
+            _ => (Way::Close, self.now()),
+        };
+        Outcome {
+            way,
+            ended: Some(self.exchange.end(at)),
+        }
+    }
+
+    /// The end is an act of its own.
+    fn now(&mut self) -> Instant {
+        let sent = self.exchange.sent();
+        self.exchange.writes(self.server, sent);
+        self.exchange.last_write
+    }
+
+    async fn write(&mut self, bytes: &[u8], sent: usize) -> io::Result<()> {
+        self.exchange.writes(self.server, sent);
+        self.output.write_all(bytes).await
+    }
+
+    fn head(&mut self, transport: Transport, length: usize) -> Vec<u8> {
+        let rng = &mut self.exchange.rng;
+        let mut head = String::new();
+        if rng.u8(..10) == 0 {
+            head.push_str("HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n");
+        }
+        head.push_str("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n");
+        head.push_str(&match transport {
+            Transport::Chunked => "transfer-encoding: chunked\r\n".to_owned(),
+            Transport::Length => format!("content-length: {length}\r\n"),
+            Transport::Gzip => {
+                "content-encoding: gzip\r\ntransfer-encoding: chunked\r\n".to_owned()
+            }
+            _ => "connection: close\r\n".to_owned(),
+        });
+        head.push_str("\r\n");
+        head.into_bytes()
+    }
+}
+
+/// How pieces of the body become bytes on the wire.
+enum Coder {
+    Plain,
+    Chunked,
+    /// In chunks, as servers send it.
+    Gzip(GzEncoder<Vec<u8>>),
+}
+
+impl Coder {
+    fn new(transport: Transport) -> Self {
+        match transport {
+            Transport::Chunked => Self::Chunked,
+            Transport::Gzip => Self::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
+            _ => Self::Plain,
+        }
+    }
+
+    /// `missing`: the piece is said to be so much longer than it is.
+    fn piece(
+        &mut self,
+        bytes: &[u8],
+        missing: usize,
+        flush: bool,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        match self {
+            Self::Plain => out.extend_from_slice(bytes),
+            Self::Chunked => chunk(bytes, missing, out)?,
+            Self::Gzip(encoder) => {
+                encoder.write_all(bytes)?;
+                if flush {
+                    encoder.flush()?; // a sync flush: all of it can be decoded
+                    chunk(&std::mem::take(encoder.get_mut()), missing, out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A piece cut where its framing is; how much of what it carries is out.
+    fn part(&mut self, bytes: &[u8], rng: &mut Rng, out: &mut Vec<u8>) -> io::Result<usize> {
+        let mut piece = Vec::new();
+        self.piece(bytes, 0, true, &mut piece)?;
+        let payload = match self {
+            Self::Chunked if rng.bool() => {
+                piece.truncate(piece.len() - rng.usize(1..=2)); // in the CRLF after it
+                bytes.len()
+            }
+            Self::Chunked => {
+                let size = piece.iter().position(|&byte| byte == b'\n').unwrap_or(1);
+                piece.truncate(rng.usize(1..=size));
+                0
+            }
+            // In a block of gzip: somewhere, also within what carries it.
+            _ => {
+                piece.truncate(rng.usize(1..piece.len()));
+                bytes.len()
+            }
+        };
+        out.append(&mut piece);
+        Ok(payload)
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Plain => {}
+            Self::Chunked => out.extend_from_slice(b"0\r\n\r\n"),
+            Self::Gzip(encoder) => {
+                encoder.try_finish()?;
+                chunk(&std::mem::take(encoder.get_mut()), 0, out)?;
+                out.extend_from_slice(b"0\r\n\r\n");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One chunk, said to be longer than it is by what is missing.
+fn chunk(bytes: &[u8], missing: usize, out: &mut Vec<u8>) -> io::Result<()> {
+    if bytes.is_empty() && missing == 0 {
+        return Ok(()); // it would be the last
+    }
+    let extension = if bytes.len() % 5 == 0 { ";x=\"y\"" } else { "" };
+    write!(out, "{:x}{extension}\r\n", bytes.len() + missing)?;
+    out.extend_from_slice(bytes);
+    if missing == 0 {
+        out.extend_from_slice(b"\r\n");
+    }
+    Ok(())
+}

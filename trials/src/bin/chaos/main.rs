@@ -1,0 +1,348 @@
+//! Chaos, exactly once: consumers of a numbered log, and a server that does to their connections
+//! all that can be done. See the README beside this package.
+//!
+//! Ends with 0 where all is well, with 1 where the judge has a complaint, with 2 where the trial
+//! itself went wrong.
+
+mod body;
+mod consumer;
+mod coverage;
+mod http1;
+mod http2;
+mod judge;
+mod log;
+mod plan;
+mod port;
+mod request;
+mod server;
+mod tap;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use futures_util::future::try_join_all;
+use tokio::runtime;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{sleep, timeout};
+
+use consumer::{Consumer, Kind, Policy, Style};
+use judge::{Clocks, Judge, Rules, SharedJudge};
+use log::Log;
+use plan::{Itinerary, Protocol, deck};
+use server::{Ports, Server};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Consumers of a numbered log against a server that keeps failing: is each event handed over
+/// exactly once, and in order?
+#[derive(Debug, Clone, Parser)]
+struct Options {
+    /// Decides the log and what befalls each connection.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many events the log has; each consumer takes all of them.
+    #[arg(long, default_value_t = 100_000)]
+    events: usize,
+    /// How many connections it must come to at least.
+    #[arg(long, default_value_t = 2_000)]
+    connections: usize,
+    /// How often everything that can happen must have happened.
+    #[arg(long, default_value_t = 20)]
+    at_least: u32,
+    /// How many consumers of each style, policy aside, speak HTTP/1.1.
+    #[arg(long, default_value_t = 3)]
+    http1: usize,
+    /// How many speak HTTP/2.
+    #[arg(long, default_value_t = 2)]
+    http2: usize,
+    /// The idle and the response timeout of the clients, in milliseconds.
+    #[arg(long, default_value_t = 100)]
+    idle: u64,
+    /// How long nothing may move, in seconds.
+    #[arg(long, default_value_t = 10)]
+    patience: u64,
+    /// When to give up, in seconds.
+    #[arg(long, default_value_t = 90)]
+    deadline: u64,
+    /// After how many complaints it ends.
+    #[arg(long, default_value_t = 20)]
+    complaints: usize,
+    /// Leaves out the tables.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// The reconnection time before the server names one.
+const BASE_DELAY: Duration = Duration::from_millis(4);
+
+/// How long after the deadline it is ended by force.
+const HARD_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often the server looks whether it gets to run.
+const HEARTBEAT: Duration = Duration::from_millis(10);
+
+/// Some of what is planned is not carried out, for the consumer was dropped meanwhile.
+const RESERVE: f64 = 1.3;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match trial(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            println!("failed: repeat it with --seed {}", options.seed);
+            ExitCode::from(1)
+        }
+        Err(error) => {
+            eprintln!("the trial itself went wrong: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether all is well.
+fn trial(options: &Options) -> Result<bool, BoxError> {
+    let started = Instant::now();
+    let kinds = kinds(options);
+    let log = Log::new(options.seed, options.events);
+    let clocks = Clocks {
+        base_delay: BASE_DELAY,
+        idle: Duration::from_millis(options.idle),
+        patience: Duration::from_secs(options.patience),
+    };
+    let names = kinds
+        .iter()
+        .enumerate()
+        .map(|(number, kind)| name(number, *kind));
+    let rules = Rules {
+        clocks,
+        enough: options.complaints,
+    };
+    let judge = Arc::new(Judge::new(log, rules, names.collect()));
+    watch_from_outside(options, &judge);
+    let itineraries: Vec<_> = (0..)
+        .zip(&kinds)
+        .map(|(number, kind)| itinerary(options, number, kind.protocol))
+        .collect();
+    let planned: usize = itineraries.iter().map(Itinerary::len).sum();
+    println!(
+        "seed {}: {} consumers, {} events, {:.1} MiB, {planned} connections planned",
+        options.seed,
+        kinds.len(),
+        options.events,
+        judge.log.bytes.len() as f64 / f64::from(1 << 20),
+    );
+
+    let ports = kinds
+        .iter()
+        .map(|_| Ports::new())
+        .collect::<Result<Vec<_>, _>>()?;
+    let addresses: Vec<_> = ports.iter().map(Ports::address).collect();
+    let protocols = kinds.iter().map(|kind| kind.protocol).collect();
+    let serving = thread::spawn({
+        let judge = judge.clone();
+        move || {
+            let server = Server {
+                judge: judge.clone(),
+                itineraries,
+                ports,
+            };
+            serve(server, protocols)
+        }
+    });
+    let consumers = (0..)
+        .zip(kinds)
+        .zip(addresses)
+        .map(|((number, kind), address)| Consumer {
+            number,
+            kind,
+            judge: judge.clone(),
+            address,
+            seed: seed(options.seed, number as u64, 1),
+        });
+    consume(options, &judge, consumers.collect())?;
+    judge.end();
+    match serving.join() {
+        Ok(served) => served?,
+        Err(_) => return Err("the server panicked".into()),
+    }
+    Ok(report(options, &judge, started.elapsed()))
+}
+
+/// Every style, in both protocols; the policies take turns, and so does the pooling of HTTP/2.
+fn kinds(options: &Options) -> Vec<Kind> {
+    let styles = [
+        Style::Stream,
+        Style::Signals,
+        Style::Callbacks,
+        Style::Restarted,
+    ];
+    let of = |protocol, count| {
+        styles.into_iter().flat_map(move |style| {
+            (0..count).map(move |nth| Kind {
+                style,
+                protocol,
+                policy: if nth % 2 == 0 {
+                    Policy::Persistent
+                } else {
+                    Policy::Standard
+                },
+                pools: protocol == Protocol::Http2 && nth % 2 == 0,
+            })
+        })
+    };
+    of(Protocol::Http1, options.http1)
+        .chain(of(Protocol::Http2, options.http2))
+        .collect()
+}
+
+fn name(number: usize, kind: Kind) -> String {
+    let Kind {
+        style,
+        protocol,
+        policy,
+        pools,
+    } = kind;
+    let pooled = if pools { ", pooled" } else { "" };
+    format!("consumer {number} ({style:?}, {protocol:?}{pooled}, {policy:?})")
+}
+
+/// As many rounds as it takes.
+fn itinerary(options: &Options, number: usize, protocol: Protocol) -> Itinerary {
+    let of_a_kind = 4 * match protocol {
+        Protocol::Http1 => options.http1,
+        Protocol::Http2 => options.http2,
+    };
+    let times = (f64::from(options.at_least) * RESERVE).ceil() as usize;
+    let rounds = times.div_ceil(of_a_kind).max(1);
+    let all = 4 * (options.http1 + options.http2);
+    let connections = options.connections.div_ceil(all);
+    let rounds = rounds.max(connections.div_ceil(deck(protocol).len()));
+    let seed = seed(options.seed, number as u64, 0);
+    Itinerary::new(seed, protocol, rounds, options.events)
+}
+
+/// A seed of its own for each.
+fn seed(seed: u64, number: u64, what: u64) -> u64 {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let base = rng.u64(..);
+    base ^ (number * 2 + what + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// A client that does not let others run would not let the deadline come either.
+fn watch_from_outside(options: &Options, judge: &SharedJudge) {
+    let deadline = Duration::from_secs(options.deadline) + HARD_DEADLINE;
+    let judge = judge.clone();
+    thread::spawn(move || {
+        thread::sleep(deadline);
+        judge.note(format!(
+            "not done within {deadline:?}, for something does not yield"
+        ));
+        println!("failed");
+        std::process::exit(1);
+    });
+}
+
+/// The server has a thread of its own, so that neither side waits for the other's turn.
+fn serve(server: Server, protocols: Vec<Protocol>) -> Result<(), BoxError> {
+    let judge = server.judge.clone();
+    runtime()?.block_on(LocalSet::new().run_until(async {
+        let serving = spawn_local(server.serve(protocols));
+        let ended = async {
+            while !judge.is_stopped() {
+                let before = Instant::now();
+                sleep(HEARTBEAT).await;
+                if before.elapsed() > 4 * HEARTBEAT {
+                    judge.starved();
+                }
+            }
+        };
+        tokio::select! {
+            served = serving => Ok(served??),
+            () = ended => Ok(()),
+        }
+    }))
+}
+
+fn consume(
+    options: &Options,
+    judge: &SharedJudge,
+    consumers: Vec<Consumer>,
+) -> Result<(), BoxError> {
+    runtime()?.block_on(LocalSet::new().run_until(async {
+        let tasks = consumers
+            .into_iter()
+            .map(|consumer| spawn_local(consumer.consume()));
+        let all = async {
+            for result in try_join_all(tasks).await? {
+                result?;
+            }
+            Ok::<(), BoxError>(())
+        };
+        let watch = async {
+            loop {
+                sleep(Duration::from_millis(500)).await;
+                judge.look_for_hung();
+            }
+        };
+        let deadline = Duration::from_secs(options.deadline);
+        let trial = async {
+            tokio::select! {
+                result = all => result,
+                () = watch => Ok(()),
+                () = judge.stop.notified() => Ok(()),
+            }
+        };
+        match timeout(deadline, trial).await {
+            Ok(result) => result,
+            Err(_) => {
+                judge.note(format!("not done within {deadline:?}"));
+                Ok(())
+            }
+        }
+    }))
+}
+
+fn runtime() -> Result<runtime::Runtime, std::io::Error> {
+    runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Prints how it went; whether all is well.
+fn report(options: &Options, judge: &Judge, took: Duration) -> bool {
+    if !options.quiet {
+        println!("\n{}", judge.coverage.tables());
+    }
+    let (mut attempts, mut requests, mut left, mut waits) = (0, 0, 0, 0);
+    let (mut handed, mut lost, mut duplicated) = (0, 0, 0);
+    for state in judge.states() {
+        attempts += state.attempts;
+        requests += state.requests;
+        left += state.left;
+        waits += state.waits;
+        handed += state.handed;
+        lost += state.lost;
+        duplicated += state.duplicated;
+    }
+    println!(
+        "{attempts} connections, {requests} requests, {waits} waits measured, {left} left early\n\
+         {handed} events, {lost} lost, {duplicated} duplicated, {:.1} s",
+        took.as_secs_f64()
+    );
+    if attempts < options.connections {
+        judge.note(format!(
+            "{attempts} connections, asked for were {}",
+            options.connections
+        ));
+    }
+    for (cell, count) in judge.coverage.gaps(options.at_least) {
+        judge.note(format!(
+            "{cell}: {count} times, asked for were {}",
+            options.at_least
+        ));
+    }
+    let complaints = judge.complaints();
+    println!("{} complaints", complaints.len());
+    complaints.is_empty()
+}

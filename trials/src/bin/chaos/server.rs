@@ -1,0 +1,339 @@
+//! The server: ports for each consumer, and the faults that befall its connections.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use fastrand::Rng;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::task::spawn_local;
+
+use crate::body::Body;
+use crate::judge::{Begun, Ended, SharedJudge};
+use crate::plan::{Cell, Fault, Itinerary, Phase, Plan, Protocol, Refusal, RetryAfter, Target};
+use crate::port::Port;
+use crate::request::HOP;
+use crate::{http1, http2};
+
+/// Where the consumers find it.
+pub(crate) struct Ports {
+    main: Port,
+    /// Where redirects lead.
+    other: Port,
+    /// Nobody ever listens there.
+    nobody: Port,
+}
+
+impl Ports {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            main: Port::new()?,
+            other: Port::new()?,
+            nobody: Port::new()?,
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.main.address
+    }
+}
+
+pub(crate) struct Server {
+    pub(crate) judge: SharedJudge,
+    pub(crate) itineraries: Vec<Itinerary>,
+    pub(crate) ports: Vec<Ports>,
+}
+
+impl Server {
+    /// Serves the consumers, one after the other number, in the protocol of each.
+    pub(crate) async fn serve(self, protocols: Vec<Protocol>) -> io::Result<()> {
+        let server = Rc::new(self);
+        let tasks = protocols
+            .into_iter()
+            .enumerate()
+            .flat_map(|(consumer, protocol)| {
+                [false, true]
+                    .map(|other| spawn_local(listen(server.clone(), consumer, protocol, other)))
+            });
+        for served in futures_util::future::join_all(tasks).await {
+            served.map_err(io::Error::other)??;
+        }
+        Ok(())
+    }
+
+    /// What befalls the next attempt of this consumer.
+    pub(crate) fn plan(&self, consumer: usize, attempt: usize) -> Plan {
+        self.itineraries[consumer].plan(attempt)
+    }
+
+    /// Before the answer: where the next attempt is to be refused, the port closes now.
+    pub(crate) async fn prepare_refusal(&self, exchange: &Exchange) -> Option<u32> {
+        let next = self.plan(exchange.consumer, exchange.begun.attempt + 1);
+        let goes_on = matches!(
+            exchange.cell.fault,
+            Fault::Redirect(Target::SamePort | Target::OtherPort)
+        );
+        if next.cell.fault != Fault::Refused || goes_on {
+            return None;
+        }
+        let unreached = self.judge.state(exchange.consumer).unreached;
+        let leads_nowhere = exchange.cell.fault == Fault::Redirect(Target::Nobody);
+        self.ports[exchange.consumer]
+            .main
+            .set_listening(false)
+            .await;
+        Some(unreached + u32::from(leads_nowhere))
+    }
+
+    /// After the answer: the port opens again as soon as the consumer could not connect.
+    pub(crate) async fn refuse(&self, exchange: &Exchange, unreached: u32) {
+        let consumer = exchange.consumer;
+        let was_refused = self.judge.until_unreached(consumer, unreached).await;
+        let attempt = exchange.begun.attempt + 1;
+        if was_refused {
+            self.judge.coverage.count(self.plan(consumer, attempt).cell);
+        } else {
+            self.judge.complain(consumer, "nobody came to be refused");
+        }
+        self.judge.state(consumer).attempts = attempt + 1;
+        self.ports[consumer].main.set_listening(true).await;
+    }
+
+    /// Whether the next attempt needs a connection of its own.
+    pub(crate) fn next_needs_a_connection(&self, exchange: &Exchange) -> bool {
+        let next = self
+            .plan(exchange.consumer, exchange.begun.attempt + 1)
+            .cell;
+        matches!(next.phase, Phase::Connect | Phase::BeforeRequest)
+    }
+
+    /// Where this exchange is redirected to.
+    pub(crate) fn location(&self, exchange: &Exchange, target: Target) -> String {
+        let ports = &self.ports[exchange.consumer];
+        let attempt = exchange.begun.attempt;
+        match target {
+            Target::SamePort => format!("{HOP}{attempt}"),
+            Target::OtherPort => format!("http://{}{HOP}{attempt}", ports.other.address),
+            Target::Nobody => format!("http://{}{HOP}{attempt}", ports.nobody.address),
+        }
+    }
+}
+
+async fn listen(
+    server: Rc<Server>,
+    consumer: usize,
+    protocol: Protocol,
+    other: bool,
+) -> io::Result<()> {
+    let ports = &server.ports[consumer];
+    let port = if other { &ports.other } else { &ports.main };
+    port.serve(|stream, at| {
+        let server = server.clone();
+        spawn_local(async move {
+            if !other && turns_away(&server, consumer, &stream) {
+                return turn_away(&server, consumer, stream, at).await;
+            }
+            match protocol {
+                Protocol::Http1 => http1::serve(server, consumer, stream, at).await,
+                Protocol::Http2 => http2::serve(server, consumer, stream, at).await,
+            }
+        });
+    })
+    .await
+}
+
+/// Whether the plan is to close a connection as soon as it is accepted.
+fn turns_away(server: &Server, consumer: usize, stream: &TcpStream) -> bool {
+    let plan = server.plan(consumer, server.judge.state(consumer).attempts);
+    // A client that is gone again is none.
+    let peeked = SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
+    plan.cell.phase == Phase::BeforeRequest && !matches!(peeked, Ok(0))
+}
+
+async fn turn_away(server: &Server, consumer: usize, stream: TcpStream, at: Instant) {
+    let judge = &server.judge;
+    let plan = server.plan(consumer, judge.state(consumer).attempts);
+    let attempt = judge.connected(consumer, at).await;
+    let incarnation = judge.state(consumer).incarnation;
+    judge.set_plan(consumer, plan.cell, 0);
+    judge.coverage.count(plan.cell);
+    if plan.cell.fault == Fault::Reset {
+        reset_when_dropped(&stream);
+    }
+    let begun = Begun {
+        attempt,
+        incarnation,
+        events: 0,
+        start: 0,
+    };
+    let exchange = Exchange::new(consumer, begun, plan, false, Instant::now());
+    let refusal = server.prepare_refusal(&exchange).await;
+    judge.ended(consumer, Some(exchange.end(Instant::now())));
+    drop(stream);
+    if let Some(unreached) = refusal {
+        server.refuse(&exchange, unreached).await;
+    }
+}
+
+/// Its close will be a reset.
+pub(crate) fn reset_when_dropped(stream: &TcpStream) {
+    // It can fail only where the socket is gone.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+/// A request and what is known of its answer.
+pub(crate) struct Exchange {
+    pub(crate) consumer: usize,
+    pub(crate) begun: Begun,
+    pub(crate) plan: Plan,
+    pub(crate) cell: Cell,
+    pub(crate) rng: Rng,
+    pub(crate) last_write: Instant,
+    /// The longest time for which the client saw nothing of us.
+    silence: Duration,
+    body: Option<Body>,
+    /// How much of the body went out.
+    sent: usize,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        consumer: usize,
+        begun: Begun,
+        plan: Plan,
+        is_hop: bool,
+        at: Instant,
+    ) -> Self {
+        Self {
+            consumer,
+            begun,
+            cell: if is_hop { plan.then } else { plan.cell },
+            rng: Rng::with_seed(!plan.seed),
+            plan,
+            last_write: at,
+            silence: Duration::ZERO,
+            body: None,
+            sent: 0,
+        }
+    }
+
+    /// The body that the plan asks for.
+    pub(crate) fn set_body(&mut self, server: &Server) {
+        let log = &server.judge.log;
+        let Begun { events, start, .. } = self.begun;
+        let body = Body::new(log, start, events, &self.plan, self.cell.phase);
+        self.cell.phase = body.phase;
+        self.body = Some(body);
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        self.body.as_ref().map_or(&[], |body| &body.bytes)
+    }
+
+    /// What would come after the body's cut.
+    pub(crate) fn more(&self) -> &[u8] {
+        self.body.as_ref().map_or(&[], |body| &body.more)
+    }
+
+    pub(crate) fn pieces(&mut self) -> Vec<usize> {
+        let rng = &mut self.rng;
+        self.body
+            .as_ref()
+            .map_or_else(Vec::new, |body| body.pieces(rng))
+    }
+
+    /// The server is about to write; with it so much of the body will be out.
+    pub(crate) fn writes(&mut self, server: &Server, sent: usize) {
+        let now = Instant::now();
+        self.silence = self.silence.max(now - self.last_write);
+        self.last_write = now;
+        self.sent = sent;
+        if let Some(body) = &self.body {
+            if sent > 0 {
+                server.judge.sent(self.consumer, body.in_log(sent));
+            }
+        }
+    }
+
+    /// Ended at this time, by what was done: to be given to the judge before it is done.
+    pub(crate) fn end(&self, at: Instant) -> Ended {
+        let body = self.body.as_ref();
+        Ended {
+            at,
+            incarnation: self.begun.incarnation,
+            read_whole: false,
+            clock: Duration::ZERO,
+            retry_after: Duration::ZERO,
+            retries: body.map_or_else(Vec::new, |body| body.retries(self.sent)),
+            sent_to: body.map_or(self.begun.start, |body| body.in_log(self.sent)),
+            untimed: false,
+            left_at: None,
+        }
+    }
+
+    /// How much of the body went out.
+    pub(crate) fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// How long after the last byte the client gives up, at least. Before the body its clock has
+    /// run since it began to connect, which nobody knows here.
+    pub(crate) fn clock(&self, idle: Duration) -> Duration {
+        match self.body {
+            Some(_) => idle,
+            None => Duration::ZERO,
+        }
+    }
+
+    /// The client may have lost patience, though nothing was wrong.
+    pub(crate) fn was_slow(&self, idle: Duration) -> bool {
+        self.silence > idle / 2
+    }
+
+    /// Now and then the client gets time to see what has come so far.
+    pub(crate) async fn pause(&mut self) {
+        match self.rng.u8(..40) {
+            0 => tokio::time::sleep(Duration::from_millis(1)).await,
+            1..20 => tokio::task::yield_now().await,
+            _ => {}
+        }
+    }
+}
+
+impl Refusal {
+    pub(crate) fn status(self, rng: &mut Rng) -> u16 {
+        match self {
+            Self::Unavailable(_) => 503,
+            Self::TooMany(_) => 429,
+            Self::Other => [408, 425, 500, 502, 504][rng.usize(..5)],
+        }
+    }
+
+    /// The headers that ask for a wait, and how long it is.
+    pub(crate) fn headers(self) -> (Vec<(&'static str, String)>, Duration) {
+        let (Self::Unavailable(after) | Self::TooMany(after)) = self else {
+            return (Vec::new(), Duration::ZERO);
+        };
+        let now = SystemTime::now();
+        let second = Duration::from_secs(1);
+        let value = match after {
+            RetryAfter::None => return (Vec::new(), Duration::ZERO),
+            RetryAfter::Zero => "0".to_owned(),
+            RetryAfter::PastDate => httpdate::fmt_http_date(now - 60 * second),
+            RetryAfter::Second => "1".to_owned(),
+            RetryAfter::DateInASecond => httpdate::fmt_http_date(now + second),
+        };
+        let mut headers = vec![("retry-after", value)];
+        if after == RetryAfter::DateInASecond {
+            headers.push(("date", httpdate::fmt_http_date(now)));
+        }
+        let is_long = matches!(after, RetryAfter::Second | RetryAfter::DateInASecond);
+        (headers, if is_long { second } else { Duration::ZERO })
+    }
+}
+
+/// The body of a refusal: nobody may take it for the stream.
+pub(crate) const REFUSAL: &str = "id: wrong\nretry: 1\ndata: not part of the log\n\n";
