@@ -42,18 +42,19 @@ impl Body {
             _ => cut(log, start, events + plan.quota, phase, &mut rng),
         };
         bytes.extend_from_slice(&log.bytes[start..cut]);
+        let rest = &log.bytes[cut..];
+        let more = rest[..rest.len().min(rng.usize(1..200))].to_vec();
         match phase {
             Phase::BodyStart => bytes.clear(),
             Phase::ByteOrderMark => bytes.truncate(rng.usize(1..BYTE_ORDER_MARK.len())),
-            _ => retries.extend_from_slice(log.retries_within(start, cut)),
+            _ => retries.extend_from_slice(log.retries_within(start, cut + more.len())),
         }
         if bytes.len() < whole_prelude {
             retries.clear();
         }
-        let rest = &log.bytes[cut..];
         Self {
             prelude: whole_prelude.min(bytes.len()),
-            more: rest[..rest.len().min(rng.usize(1..200))].to_vec(),
+            more,
             phase: found,
             bytes,
             start,

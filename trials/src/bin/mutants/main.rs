@@ -1,1 +1,229 @@
-fn main() {}
+//! Breaks the library in one way after the other, in a copy of the tree, and runs chaos against
+//! each: all must be noticed. See the README beside this package.
+//!
+//! Noticed is what the judge complains of, by its exit code; a mutant that does not compile, or
+//! with which the trial itself breaks down, shows nothing and is a failure.
+
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output};
+use std::time::Instant;
+
+use clap::Parser;
+
+use table::{Edit, MUTANTS, Mutant};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Is chaos any good? Breaks the library, and demands that it is noticed.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Only these; all, if there are none.
+    names: Vec<String>,
+    /// What decides the log and the faults.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many events the log has.
+    #[arg(long, default_value_t = 20_000)]
+    events: usize,
+}
+
+/// What a workspace needs to build chaos.
+const PARTS: [&str; 6] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "README.md",
+    "src",
+    "benches",
+    "trials",
+];
+
+const CHAOS: [&str; 4] = ["--package", "fetch-event-source-trials", "--bin", "chaos"];
+
+/// What chaos makes of a build.
+enum Verdict {
+    Passed,
+    /// The first complaint.
+    Complaint(String),
+}
+
+fn main() -> ExitCode {
+    match trial(&Options::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether the unbroken library passes, and all mutants are noticed.
+fn trial(options: &Options) -> Result<bool, BoxError> {
+    let copy = Copy::new()?;
+    let mutants = chosen(&options.names)?;
+    let whole = Mutant {
+        name: "(none)",
+        what: "the library as it is",
+        edits: &[],
+    };
+    let mut rows = Vec::new();
+    let mut noticed = 0;
+    for mutant in std::iter::once(&whole).chain(mutants) {
+        let started = Instant::now();
+        let verdict = copy.try_out(mutant, options);
+        let is_whole = mutant.edits.is_empty();
+        let (well, says) = match verdict {
+            Ok(Verdict::Passed) => (is_whole, "passed".to_owned()),
+            Ok(Verdict::Complaint(complaint)) => (!is_whole, complaint),
+            Err(error) => (false, format!("error: {error}")),
+        };
+        noticed += usize::from(well && !is_whole);
+        let mark = if well { "ok" } else { "FAILED" };
+        let row = format!("{mark:6}  {:33}  {says}", mutant.name);
+        println!(
+            "{row}\n        {} ({:.0} s)",
+            mutant.what,
+            started.elapsed().as_secs_f64()
+        );
+        if is_whole && !well {
+            return Ok(false);
+        }
+        rows.push((well, row));
+    }
+    println!();
+    for (_, row) in &rows {
+        println!("{row}");
+    }
+    println!("{noticed} of {} mutants noticed", rows.len() - 1);
+    Ok(rows.iter().all(|(well, _)| *well))
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Mutant>, BoxError> {
+    if names.is_empty() {
+        return Ok(MUTANTS.iter().collect());
+    }
+    let find = |name: &String| MUTANTS.iter().find(|mutant| mutant.name == name);
+    names
+        .iter()
+        .map(|name| find(name).ok_or_else(|| format!("no mutant is called {name}").into()))
+        .collect()
+}
+
+/// A copy of the tree, and the builds of it.
+struct Copy {
+    original: PathBuf,
+    tree: PathBuf,
+    target: PathBuf,
+}
+
+impl Copy {
+    fn new() -> Result<Self, BoxError> {
+        let original = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .canonicalize()?;
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| original.join("target"), PathBuf::from);
+        let place = target.join("mutants");
+        let copy = Self {
+            original,
+            tree: place.join("tree"),
+            target: place.join("target"),
+        };
+        fs::create_dir_all(&copy.tree)?;
+        for part in PARTS {
+            copy.refresh(Path::new(part))?;
+        }
+        Ok(copy)
+    }
+
+    /// Brings a part up to date. What is the same is left alone, for the sake of the builds.
+    fn refresh(&self, part: &Path) -> Result<(), BoxError> {
+        let (from, to) = (self.original.join(part), self.tree.join(part));
+        if from.is_dir() {
+            fs::create_dir_all(&to)?;
+            for entry in fs::read_dir(&from)? {
+                self.refresh(&part.join(entry?.file_name()))?;
+            }
+            return Ok(());
+        }
+        write_if_new(&to, &fs::read(from)?)
+    }
+
+    /// Applies the mutant, builds, runs, and takes the mutant back.
+    fn try_out(&self, mutant: &Mutant, options: &Options) -> Result<Verdict, BoxError> {
+        let verdict = self.apply(mutant.edits).and_then(|()| self.judge(options));
+        for edit in mutant.edits {
+            self.refresh(Path::new(edit.file))?;
+        }
+        verdict
+    }
+
+    fn apply(&self, edits: &[Edit]) -> Result<(), BoxError> {
+        for Edit { file, from, to } in edits {
+            let path = self.tree.join(file);
+            let text = fs::read_to_string(&path)?;
+            let times = text.matches(from).count();
+            if times != 1 {
+                return Err(format!("{file} has {times} times: {from}").into());
+            }
+            write_if_new(&path, text.replacen(from, to, 1).as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn judge(&self, options: &Options) -> Result<Verdict, BoxError> {
+        let built = self.cargo("build").args(CHAOS).output()?;
+        if !built.status.success() {
+            return Err(format!("it does not compile\n{}", text(&built)).into());
+        }
+        let ran = Command::new(self.target.join("release/chaos"))
+            .args(["--quiet", "--at-least", "0", "--connections", "1"])
+            .args(["--complaints", "1", "--patience", "4", "--deadline", "60"])
+            .args(["--seed", &options.seed.to_string()])
+            .args(["--events", &options.events.to_string()])
+            .output()?;
+        match ran.status.code() {
+            Some(0) => Ok(Verdict::Passed),
+            Some(1) => Ok(Verdict::Complaint(first_complaint(&ran)?)),
+            _ => Err(format!("the trial broke down: {}\n{}", ran.status, text(&ran)).into()),
+        }
+    }
+
+    /// Optimized only as far as it costs little time to build.
+    fn cargo(&self, command: &str) -> Command {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .args([command, "--quiet", "--locked", "--release"])
+            .current_dir(&self.tree)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env("CARGO_INCREMENTAL", "1");
+        cargo
+    }
+}
+
+fn write_if_new(path: &Path, bytes: &[u8]) -> Result<(), BoxError> {
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    Ok(fs::write(path, bytes)?)
+}
+
+fn text(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn first_complaint(output: &Output) -> Result<String, BoxError> {
+    let text = text(output);
+    let complaint = text
+        .lines()
+        .find_map(|line| line.strip_prefix("complaint: "));
+    complaint
+        .map(|complaint| complaint.chars().take(160).collect())
+        .ok_or_else(|| format!("it failed without a complaint\n{text}").into())
+}
