@@ -73,9 +73,9 @@ impl Consumer {
     /// Consumes the log, and says to the judge how it went.
     pub(crate) async fn consume(self) -> Result<(), reqwest::Error> {
         let client = self.client()?;
-        let mut rng = Rng::with_seed(self.seed);
         let mut id = None;
         for incarnation in 0.. {
+            let mut rng = Rng::with_seed(self.seed.wrapping_add(incarnation as u64));
             let death = self.death(&mut rng);
             let style = match self.kind.style {
                 Style::Restarted => {

@@ -47,50 +47,26 @@ pub(crate) async fn serve(server: Rc<Server>, consumer: usize, mut stream: TcpSt
     let Some(begun) = begun else {
         return; // the same
     };
-    let plan = server.plan(consumer, begun.attempt);
-    let mut exchange = Exchange::new(consumer, begun, plan, request.hop_of.is_some(), at);
-    if exchange.begun.events == server.judge.log.entries.len() {
+    let is_hop = request.hop_of.is_some();
+    let Some(mut exchange) = server.begin(consumer, begun, is_hop, at).await else {
+        // Where it cannot be written the client has gone, and knows no better.
         let _ = output.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
-        server.judge.ended(consumer, None);
         return;
-    }
-    if request.hop_of.is_some() {
-        server.judge.coverage.count(exchange.plan.cell);
-    }
-    server
-        .judge
-        .set_plan(consumer, exchange.cell, exchange.plan.quota);
-    let refusal = server.prepare_refusal(&exchange).await;
-    let outcome = {
-        let mut answer = Answer {
-            server: &server,
-            exchange: &mut exchange,
-            output: &mut output,
-        };
-        tokio::select! {
-            outcome = answer.give() => outcome.ok(),
-            () = left(&mut input) => None,
-        }
+    };
+    let mut answer = Answer {
+        server: &server,
+        exchange: &mut exchange,
+        output: &mut output,
+    };
+    let outcome = tokio::select! {
+        outcome = answer.give() => outcome.ok(),
+        () = left(&mut input) => None,
     };
     match outcome {
         Some(outcome) => carry_out(&server, &exchange, stream, outcome).await,
-        None => leave(&server, &exchange),
+        None => server.leave(&exchange),
     }
-    if let Some(unreached) = refusal {
-        server.refuse(&exchange, unreached).await;
-    }
-}
-
-/// The client went before the answer was done.
-fn leave(server: &Server, exchange: &Exchange) {
-    let ended = Ended {
-        untimed: true,
-        ..exchange.end(Instant::now())
-    };
-    server
-        .judge
-        .left(exchange.consumer, exchange.begun.incarnation);
-    server.judge.ended(exchange.consumer, Some(ended));
+    server.refuse(&exchange).await;
 }
 
 async fn carry_out(server: &Server, exchange: &Exchange, mut stream: TcpStream, outcome: Outcome) {
@@ -174,25 +150,20 @@ impl Answer<'_, '_> {
             (Fault::Status(refusal), _) => self.refuse(refusal).await,
             (Fault::Redirect(target), _) => self.redirect(target).await,
             (fault, Phase::BeforeHead) => Ok(self.broken(fault)),
-            (fault, Phase::InHead) => {
-                let mut head = self.head(Transport::Chunked, 0);
-                head.truncate(self.exchange.rng.usize(1..head.len() - 1));
-                self.write(&head, 0).await?;
-                Ok(self.broken(fault))
-            }
-            (fault, Phase::Connect | Phase::BeforeRequest) => {
-                // Out of turn, for the port was closed or open when it should not: as good as one.
-                let fault = if fault == Fault::Reset {
-                    fault
-                } else {
-                    Fault::Fin
-                };
-                self.exchange.cell.phase = Phase::BeforeHead;
-                self.exchange.cell.fault = fault;
+            (fault, Phase::InHead) => self.half_a_head(fault).await,
+            (_, Phase::Connect | Phase::BeforeRequest) => {
+                let fault = self.exchange.out_of_turn();
                 Ok(self.broken(fault))
             }
             (fault, _) => self.body(fault).await,
         }
+    }
+
+    async fn half_a_head(&mut self, fault: Fault) -> io::Result<Outcome> {
+        let mut head = self.head(Transport::Chunked, 0);
+        head.truncate(self.exchange.rng.usize(1..head.len() - 1));
+        self.write(&head, 0).await?;
+        Ok(self.broken(fault))
     }
 
     async fn refuse(&mut self, refusal: Refusal) -> io::Result<Outcome> {
@@ -231,79 +202,100 @@ impl Answer<'_, '_> {
 
     async fn body(&mut self, fault: Fault) -> io::Result<Outcome> {
         self.exchange.set_body(self.server);
-        let transport = self.exchange.cell.transport;
-        let ends = fault == Fault::End || self.exchange.cell.phase == Phase::AfterEnd;
-        let missing = if ends {
-            0
-        } else {
-            self.exchange.rng.usize(1..3000)
+        let cell = self.exchange.cell;
+        let ends = fault == Fault::End || cell.phase == Phase::AfterEnd;
+        let missing = match ends {
+            true => 0,
+            false => self.exchange.rng.usize(1..3000),
         };
-        let mut coder = Coder::new(transport);
-        let mut pending = self.head(transport, self.exchange.body().len() + missing);
-        let pieces = self.exchange.pieces();
+        let mut coder = Coder::new(cell.transport);
+        let mut pending = self.head(cell.transport, self.exchange.body().len() + missing);
+        let in_last_piece = match cell.phase != Phase::Framing && self.exchange.rng.bool() {
+            true => missing,
+            false => 0,
+        };
+        self.pieces(&mut coder, &mut pending, in_last_piece).await?;
+        let sent = self.exchange.body().len();
+        if cell.phase == Phase::Framing && !ends {
+            return self.framing(&mut coder, &mut pending, fault).await;
+        }
+        if ends {
+            coder.end(&mut pending)?;
+        }
+        if !pending.is_empty() {
+            self.write(&pending, sent).await?;
+        }
+        Ok(match ends {
+            true => self.after_end(fault),
+            false => self.cut(fault),
+        })
+    }
+
+    /// Writes the pieces, several at once now and then. What is pending goes before them; of the
+    /// last, so many bytes are missing.
+    async fn pieces(
+        &mut self,
+        coder: &mut Coder,
+        pending: &mut Vec<u8>,
+        missing: usize,
+    ) -> io::Result<()> {
+        let ends = self.exchange.pieces();
         let mut from = 0;
-        for (index, &to) in pieces.iter().enumerate() {
-            let is_last = index + 1 == pieces.len();
-            let promise = !ends && is_last && self.exchange.cell.phase != Phase::Framing;
+        for (left, &to) in (0..ends.len()).rev().zip(&ends) {
+            let is_last = left == 0;
             let flush = is_last || self.exchange.rng.bool();
-            let missing = if promise && self.exchange.rng.bool() {
-                missing
-            } else {
-                0
-            };
-            coder.piece(
-                &self.exchange.body()[from..to],
-                missing,
-                flush,
-                &mut pending,
-            )?;
+            let missing = if is_last { missing } else { 0 };
+            coder.piece(&self.exchange.body()[from..to], missing, flush, pending)?;
             if is_last || self.exchange.rng.u8(..4) > 0 {
-                self.write(&pending, to).await?;
+                self.write(pending, to).await?;
                 pending.clear();
                 self.exchange.pause().await;
             }
             from = to;
         }
-        if self.exchange.cell.phase == Phase::Framing {
-            let mut rng = self.exchange.rng.fork();
-            let part = coder.part(self.exchange.more(), &mut rng, &mut pending)?;
-            let seen = self.exchange.last_write;
-            self.write(&pending, from + part).await?;
-            self.exchange.last_write = seen; // of this, a client may be told nothing
-        } else if ends {
-            coder.end(&mut pending)?;
-            if !pending.is_empty() {
-                self.write(&pending, from).await?;
-            }
-        } else if !pending.is_empty() {
-            self.write(&pending, from).await?;
-        }
-        Ok(self.after_body(fault, ends))
+        Ok(())
     }
 
-    fn after_body(&mut self, fault: Fault, ends: bool) -> Outcome {
-        if !ends {
-            let reads_whole = self.exchange.cell.transport != Transport::Gzip
-                && self.exchange.cell.phase != Phase::Framing;
-            let mut outcome = self.broken(fault);
-            if let (Way::Close, Some(ended)) = (&outcome.way, &mut outcome.ended) {
-                ended.read_whole = reads_whole;
-            }
-            return outcome;
+    /// A piece more, cut where its framing is.
+    async fn framing(
+        &mut self,
+        coder: &mut Coder,
+        pending: &mut Vec<u8>,
+        fault: Fault,
+    ) -> io::Result<Outcome> {
+        let mut rng = self.exchange.rng.fork();
+        let part = coder.part(self.exchange.more(), &mut rng, pending)?;
+        let seen = self.exchange.last_write;
+        let sent = self.exchange.body().len() + part;
+        self.write(pending, sent).await?;
+        self.exchange.last_write = seen; // of this, a client may be told nothing
+        Ok(self.broken(fault))
+    }
+
+    /// Cut between two pieces: what was sent before an orderly close is read.
+    fn cut(&mut self, fault: Fault) -> Outcome {
+        let mut outcome = self.broken(fault);
+        // What decompresses may keep something to itself when it finds the end missing.
+        let is_plain = self.exchange.cell.transport != Transport::Gzip;
+        if let (Way::Close, Some(ended)) = (&outcome.way, &mut outcome.ended) {
+            ended.read_whole = is_plain;
         }
+        outcome
+    }
+
+    /// The body has ended, and the connection is left.
+    fn after_end(&mut self, fault: Fault) -> Outcome {
+        let is_delimited = self.exchange.cell.transport != Transport::Close;
         let way = match fault {
-            Fault::End if self.exchange.cell.transport == Transport::Close => Way::Close,
-            Fault::End if self.exchange.rng.bool() => Way::Close,
-            Fault::End | Fault::Stall => Way::Linger,
             Fault::Reset => Way::Reset,
+            Fault::Stall => Way::Linger,
+            Fault::End if is_delimited && self.exchange.rng.bool() => Way::Linger,
             _ => Way::Close,
         };
         // With the last byte it is over, whatever the connection does.
-        let is_delimited = self.exchange.cell.transport != Transport::Close;
-        let at = if is_delimited {
-            self.exchange.last_write
-        } else {
-            self.now()
+        let at = match is_delimited {
+            true => self.exchange.last_write,
+            false => self.now(),
         };
         let ended = Ended {
             read_whole: !matches!(way, Way::Reset),

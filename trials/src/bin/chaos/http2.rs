@@ -127,20 +127,12 @@ async fn exchange(
     let Some(begun) = begun else {
         return; // the same
     };
-    let plan = server.plan(consumer, begun.attempt);
-    let mut exchange = Exchange::new(consumer, begun, plan, request.hop_of.is_some(), at);
-    if exchange.begun.events == server.judge.log.entries.len() {
+    let is_hop = request.hop_of.is_some();
+    let Some(mut exchange) = server.begin(consumer, begun, is_hop, at).await else {
+        // Where it cannot be sent the client has gone, and knows no better.
         let _ = respond.send_response(head(204, &[]), true);
-        server.judge.ended(consumer, None);
         return;
-    }
-    if request.hop_of.is_some() {
-        server.judge.coverage.count(exchange.plan.cell);
-    }
-    server
-        .judge
-        .set_plan(consumer, exchange.cell, exchange.plan.quota);
-    let refusal = server.prepare_refusal(&exchange).await;
+    };
     let answer = Answer {
         server: &server,
         exchange: &mut exchange,
@@ -148,26 +140,12 @@ async fn exchange(
         respond,
     };
     if answer.give().await.is_err() {
-        leave(&server, &exchange);
+        server.leave(&exchange);
     }
     if server.next_needs_a_connection(&exchange) {
         under.order(Order::Close);
     }
-    if let Some(unreached) = refusal {
-        server.refuse(&exchange, unreached).await;
-    }
-}
-
-/// The client went before the answer was done.
-fn leave(server: &Server, exchange: &Exchange) {
-    let ended = Ended {
-        untimed: true,
-        ..exchange.end(Instant::now())
-    };
-    server
-        .judge
-        .left(exchange.consumer, exchange.begun.incarnation);
-    server.judge.ended(exchange.consumer, Some(ended));
+    server.refuse(&exchange).await;
 }
 
 fn head(status: u16, headers: &[(&'static str, String)]) -> Response<()> {
@@ -216,15 +194,8 @@ impl Answer<'_> {
         match (cell.fault, cell.phase) {
             (Fault::Status(refusal), _) => self.refuse(refusal).await,
             (Fault::Redirect(target), _) => self.redirect(target),
-            (fault, Phase::Connect | Phase::BeforeRequest) => {
-                // Out of turn, over a connection that was already there: as good as one.
-                let fault = if fault == Fault::Reset {
-                    fault
-                } else {
-                    Fault::Fin
-                };
-                self.exchange.cell.phase = Phase::BeforeHead;
-                self.exchange.cell.fault = fault;
+            (_, Phase::Connect | Phase::BeforeRequest) => {
+                let fault = self.exchange.out_of_turn();
                 let stream = Stream::Headless(self.respond);
                 Broken::new(self.server, self.exchange, self.under)
                     .carry_out(fault, stream)

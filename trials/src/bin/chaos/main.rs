@@ -17,7 +17,8 @@ mod request;
 mod server;
 mod tap;
 
-use std::process::ExitCode;
+use std::panic;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -89,6 +90,7 @@ const RESERVE: f64 = 1.3;
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    end_by_panics();
     match trial(&options) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
@@ -102,73 +104,92 @@ fn main() -> ExitCode {
     }
 }
 
+/// A panic in a task would be silent otherwise, and look as if the client hung.
+fn end_by_panics() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        print(info);
+        process::exit(2);
+    }));
+}
+
 /// Whether all is well.
 fn trial(options: &Options) -> Result<bool, BoxError> {
     let started = Instant::now();
     let kinds = kinds(options);
-    let log = Log::new(options.seed, options.events);
-    let clocks = Clocks {
-        base_delay: BASE_DELAY,
-        idle: Duration::from_millis(options.idle),
-        patience: Duration::from_secs(options.patience),
-    };
-    let names = kinds
-        .iter()
-        .enumerate()
-        .map(|(number, kind)| name(number, *kind));
-    let rules = Rules {
-        clocks,
-        enough: options.complaints,
-    };
-    let judge = Arc::new(Judge::new(log, rules, names.collect()));
+    let judge = Arc::new(judge(options, &kinds));
     watch_from_outside(options, &judge);
+    let ports = kinds.iter().map(|_| Ports::new());
+    let ports = ports.collect::<Result<Vec<_>, _>>()?;
+    let consumers = consumers(options, &judge, &kinds, &ports);
     let itineraries: Vec<_> = (0..)
         .zip(&kinds)
         .map(|(number, kind)| itinerary(options, number, kind.protocol))
         .collect();
-    let planned: usize = itineraries.iter().map(Itinerary::len).sum();
-    println!(
-        "seed {}: {} consumers, {} events, {:.1} MiB, {planned} connections planned",
-        options.seed,
-        kinds.len(),
-        options.events,
-        judge.log.bytes.len() as f64 / f64::from(1 << 20),
-    );
+    announce(options, &judge, &itineraries);
 
-    let ports = kinds
-        .iter()
-        .map(|_| Ports::new())
-        .collect::<Result<Vec<_>, _>>()?;
-    let addresses: Vec<_> = ports.iter().map(Ports::address).collect();
-    let protocols = kinds.iter().map(|kind| kind.protocol).collect();
     let serving = thread::spawn({
         let judge = judge.clone();
+        let protocols = kinds.iter().map(|kind| kind.protocol).collect();
         move || {
             let server = Server {
-                judge: judge.clone(),
+                judge,
                 itineraries,
                 ports,
             };
             serve(server, protocols)
         }
     });
-    let consumers = (0..)
-        .zip(kinds)
-        .zip(addresses)
-        .map(|((number, kind), address)| Consumer {
-            number,
-            kind,
-            judge: judge.clone(),
-            address,
-            seed: seed(options.seed, number as u64, 1),
-        });
-    consume(options, &judge, consumers.collect())?;
+    consume(options, &judge, consumers)?;
     judge.end();
     match serving.join() {
         Ok(served) => served?,
         Err(_) => return Err("the server panicked".into()),
     }
     Ok(report(options, &judge, started.elapsed()))
+}
+
+fn judge(options: &Options, kinds: &[Kind]) -> Judge {
+    let log = Log::new(options.seed, options.events);
+    let rules = Rules {
+        clocks: Clocks {
+            base_delay: BASE_DELAY,
+            idle: Duration::from_millis(options.idle),
+            patience: Duration::from_secs(options.patience),
+        },
+        enough: options.complaints,
+    };
+    let names = (0..).zip(kinds).map(|(number, kind)| name(number, *kind));
+    Judge::new(log, rules, names.collect())
+}
+
+fn consumers(
+    options: &Options,
+    judge: &SharedJudge,
+    kinds: &[Kind],
+    ports: &[Ports],
+) -> Vec<Consumer> {
+    let consumers = (0..).zip(kinds).zip(ports);
+    consumers
+        .map(|((number, kind), ports)| Consumer {
+            number,
+            kind: *kind,
+            judge: judge.clone(),
+            address: ports.address(),
+            seed: seed(options.seed, number as u64, 1),
+        })
+        .collect()
+}
+
+fn announce(options: &Options, judge: &Judge, itineraries: &[Itinerary]) {
+    let planned: usize = itineraries.iter().map(Itinerary::len).sum();
+    println!(
+        "seed {}: {} consumers, {} events, {:.1} MiB, {planned} connections planned",
+        options.seed,
+        itineraries.len(),
+        options.events,
+        judge.log.bytes.len() as f64 / f64::from(1 << 20),
+    );
 }
 
 /// Every style, in both protocols; the policies take turns, and so does the pooling of HTTP/2.
@@ -199,13 +220,8 @@ fn kinds(options: &Options) -> Vec<Kind> {
 }
 
 fn name(number: usize, kind: Kind) -> String {
-    let Kind {
-        style,
-        protocol,
-        policy,
-        pools,
-    } = kind;
-    let pooled = if pools { ", pooled" } else { "" };
+    let pooled = if kind.pools { ", pooled" } else { "" };
+    let (style, protocol, policy) = (kind.style, kind.protocol, kind.policy);
     format!("consumer {number} ({style:?}, {protocol:?}{pooled}, {policy:?})")
 }
 
@@ -216,9 +232,9 @@ fn itinerary(options: &Options, number: usize, protocol: Protocol) -> Itinerary 
         Protocol::Http2 => options.http2,
     };
     let times = (f64::from(options.at_least) * RESERVE).ceil() as usize;
-    let rounds = times.div_ceil(of_a_kind).max(1);
+    let rounds = times.div_ceil(of_a_kind.max(1)).max(1);
     let all = 4 * (options.http1 + options.http2);
-    let connections = options.connections.div_ceil(all);
+    let connections = options.connections.div_ceil(all.max(1));
     let rounds = rounds.max(connections.div_ceil(deck(protocol).len()));
     let seed = seed(options.seed, number as u64, 0);
     Itinerary::new(seed, protocol, rounds, options.events)
@@ -241,7 +257,7 @@ fn watch_from_outside(options: &Options, judge: &SharedJudge) {
             "not done within {deadline:?}, for something does not yield"
         ));
         println!("failed");
-        std::process::exit(1);
+        process::exit(1);
     });
 }
 

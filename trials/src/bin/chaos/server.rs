@@ -69,27 +69,62 @@ impl Server {
         self.itineraries[consumer].plan(attempt)
     }
 
+    /// The exchange that begins with this request; `None`: there is nothing more to come.
+    pub(crate) async fn begin(
+        &self,
+        consumer: usize,
+        begun: Begun,
+        is_hop: bool,
+        at: Instant,
+    ) -> Option<Exchange> {
+        let plan = self.plan(consumer, begun.attempt);
+        let mut exchange = Exchange::new(consumer, begun, plan, is_hop, at);
+        if exchange.begun.events == self.judge.log.entries.len() {
+            self.judge.ended(consumer, None);
+            return None;
+        }
+        if is_hop {
+            self.judge.coverage.count(exchange.plan.cell);
+        }
+        let (cell, quota) = (exchange.cell, exchange.plan.quota);
+        self.judge.set_plan(consumer, cell, quota);
+        self.prepare_refusal(&mut exchange).await;
+        Some(exchange)
+    }
+
+    /// The client went before the answer was done.
+    pub(crate) fn leave(&self, exchange: &Exchange) {
+        let ended = Ended {
+            untimed: true,
+            ..exchange.end(Instant::now())
+        };
+        let consumer = exchange.consumer;
+        self.judge.left(consumer, exchange.begun.incarnation);
+        self.judge.ended(consumer, Some(ended));
+    }
+
     /// Before the answer: where the next attempt is to be refused, the port closes now.
-    pub(crate) async fn prepare_refusal(&self, exchange: &Exchange) -> Option<u32> {
+    async fn prepare_refusal(&self, exchange: &mut Exchange) {
         let next = self.plan(exchange.consumer, exchange.begun.attempt + 1);
         let goes_on = matches!(
             exchange.cell.fault,
             Fault::Redirect(Target::SamePort | Target::OtherPort)
         );
         if next.cell.fault != Fault::Refused || goes_on {
-            return None;
+            return;
         }
         let unreached = self.judge.state(exchange.consumer).unreached;
         let leads_nowhere = exchange.cell.fault == Fault::Redirect(Target::Nobody);
-        self.ports[exchange.consumer]
-            .main
-            .set_listening(false)
-            .await;
-        Some(unreached + u32::from(leads_nowhere))
+        let main = &self.ports[exchange.consumer].main;
+        main.set_listening(false).await;
+        exchange.refused_beyond = Some(unreached + u32::from(leads_nowhere));
     }
 
-    /// After the answer: the port opens again as soon as the consumer could not connect.
-    pub(crate) async fn refuse(&self, exchange: &Exchange, unreached: u32) {
+    /// After the answer: if the port was closed, it opens as soon as the consumer could not connect.
+    pub(crate) async fn refuse(&self, exchange: &Exchange) {
+        let Some(unreached) = exchange.refused_beyond else {
+            return;
+        };
         let consumer = exchange.consumer;
         let was_refused = self.judge.until_unreached(consumer, unreached).await;
         let attempt = exchange.begun.attempt + 1;
@@ -169,13 +204,11 @@ async fn turn_away(server: &Server, consumer: usize, stream: TcpStream, at: Inst
         events: 0,
         start: 0,
     };
-    let exchange = Exchange::new(consumer, begun, plan, false, Instant::now());
-    let refusal = server.prepare_refusal(&exchange).await;
+    let mut exchange = Exchange::new(consumer, begun, plan, false, Instant::now());
+    server.prepare_refusal(&mut exchange).await;
     judge.ended(consumer, Some(exchange.end(Instant::now())));
     drop(stream);
-    if let Some(unreached) = refusal {
-        server.refuse(&exchange, unreached).await;
-    }
+    server.refuse(&exchange).await;
 }
 
 /// Its close will be a reset.
@@ -192,6 +225,8 @@ pub(crate) struct Exchange {
     pub(crate) cell: Cell,
     pub(crate) rng: Rng,
     pub(crate) last_write: Instant,
+    /// The port is closed until the consumer could not connect more often than so.
+    refused_beyond: Option<u32>,
     /// The longest time for which the client saw nothing of us.
     silence: Duration,
     body: Option<Body>,
@@ -214,10 +249,21 @@ impl Exchange {
             rng: Rng::with_seed(!plan.seed),
             plan,
             last_write: at,
+            refused_beyond: None,
             silence: Duration::ZERO,
             body: None,
             sent: 0,
         }
+    }
+
+    /// The request came where there should be none, for what was before it went otherwise. It is
+    /// broken off: by what, is given.
+    pub(crate) fn out_of_turn(&mut self) -> Fault {
+        if self.cell.fault != Fault::Reset {
+            self.cell.fault = Fault::Fin;
+        }
+        self.cell.phase = Phase::BeforeHead;
+        self.cell.fault
     }
 
     /// The body that the plan asks for.
