@@ -320,37 +320,18 @@ impl Judge {
             return None;
         }
         self.wait_for_end(consumer).await;
-        let mut complaints = Vec::new();
         let mut state = self.state(consumer);
         if !is_current(&state) {
             return None;
         }
-        let (ids, hop_of) = (&request.ids, request.hop_of);
         state.moved = Instant::now();
         state.requests += 1;
-        if ids.len() > 1 {
-            complaints.push(format!("{} headers Last-Event-ID", ids.len()));
-        }
-        let stop = match ids.last() {
-            None => Some(Stop {
-                events: 0,
-                complete: 0,
-                resume: 0,
-            }),
-            Some(id) => self.log.stop(id),
-        };
-        match stop {
-            Some(stop) => complaints.extend(self.judge_id(&state, stop)),
-            None => complaints.push(format!(
-                "Last-Event-ID is of nothing in the log: {:?}",
-                String::from_utf8_lossy(&ids[ids.len() - 1])
-            )),
-        }
-        if hop_of.is_none() {
-            complaints.extend(self.judge_times(&mut state, stop, at));
+        let stop = self.stop_asked_for(request);
+        let complaints = self.judge_request(&mut state, request, stop, at);
+        if request.hop_of.is_none() {
             self.learn_reconnection_time(&mut state, stop);
         }
-        let attempt = hop_of.unwrap_or(state.attempts);
+        let attempt = request.hop_of.unwrap_or(state.attempts);
         state.attempts = attempt + 1;
         state.open = Some(attempt);
         let begun = Begun {
@@ -364,6 +345,43 @@ impl Judge {
             self.complain(consumer, &complaint);
         }
         Some(begun)
+    }
+
+    /// Where the client wants to go on; `None`: there is no such place.
+    fn stop_asked_for(&self, request: &Request) -> Option<Stop> {
+        match request.ids.last() {
+            Some(id) => self.log.stop(id),
+            None => Some(Stop {
+                events: 0,
+                complete: 0,
+                resume: 0,
+            }),
+        }
+    }
+
+    fn judge_request(
+        &self,
+        state: &mut State,
+        request: &Request,
+        stop: Option<Stop>,
+        at: Instant,
+    ) -> Vec<String> {
+        let mut complaints = Vec::new();
+        if request.ids.len() > 1 {
+            complaints.push(format!("{} headers Last-Event-ID", request.ids.len()));
+        }
+        match stop {
+            Some(stop) => complaints.extend(self.judge_id(state, stop)),
+            None => complaints.push(format!(
+                "Last-Event-ID is of nothing in the log: {:?}",
+                request.ids.last().map(|id| String::from_utf8_lossy(id))
+            )),
+        }
+        // What a redirect leads to belongs to the attempt that waited.
+        if request.hop_of.is_none() {
+            complaints.extend(self.judge_times(state, stop, at));
+        }
+        complaints
     }
 
     /// What the server is about to do, for the complaints.

@@ -282,43 +282,43 @@ fn serve(server: Server, protocols: Vec<Protocol>) -> Result<(), BoxError> {
     }))
 }
 
+/// Runs the consumers, until all are done or it is clear that they will not be.
 fn consume(
     options: &Options,
     judge: &SharedJudge,
     consumers: Vec<Consumer>,
 ) -> Result<(), BoxError> {
+    let deadline = Duration::from_secs(options.deadline);
     runtime()?.block_on(LocalSet::new().run_until(async {
-        let tasks = consumers
-            .into_iter()
-            .map(|consumer| spawn_local(consumer.consume()));
-        let all = async {
-            for result in try_join_all(tasks).await? {
-                result?;
-            }
-            Ok::<(), BoxError>(())
-        };
-        let watch = async {
-            loop {
-                sleep(Duration::from_millis(500)).await;
-                judge.look_for_hung();
-            }
-        };
-        let deadline = Duration::from_secs(options.deadline);
         let trial = async {
             tokio::select! {
-                result = all => result,
-                () = watch => Ok(()),
+                result = consume_all(consumers) => result,
                 () = judge.stop.notified() => Ok(()),
+                () = watch(judge) => Ok(()),
             }
         };
-        match timeout(deadline, trial).await {
-            Ok(result) => result,
-            Err(_) => {
-                judge.note(format!("not done within {deadline:?}"));
-                Ok(())
-            }
-        }
+        timeout(deadline, trial).await.unwrap_or_else(|_| {
+            judge.note(format!("not done within {deadline:?}"));
+            Ok(())
+        })
     }))
+}
+
+async fn consume_all(consumers: Vec<Consumer>) -> Result<(), BoxError> {
+    let tasks = consumers
+        .into_iter()
+        .map(|consumer| spawn_local(consumer.consume()));
+    for result in try_join_all(tasks).await? {
+        result?;
+    }
+    Ok(())
+}
+
+async fn watch(judge: &Judge) {
+    loop {
+        sleep(Duration::from_millis(500)).await;
+        judge.look_for_hung();
+    }
 }
 
 fn runtime() -> Result<runtime::Runtime, std::io::Error> {
@@ -350,6 +350,11 @@ fn report(options: &Options, judge: &Judge, took: Duration) -> bool {
         judge.note(format!(
             "{attempts} connections, asked for were {}",
             options.connections
+        ));
+    }
+    if 2 * waits < attempts {
+        judge.note(format!(
+            "only {waits} waits could be measured: the machine is too busy"
         ));
     }
     for (cell, count) in judge.coverage.gaps(options.at_least) {
