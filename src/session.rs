@@ -39,6 +39,11 @@ const LATE: Duration = Duration::from_millis(100);
 /// that all of them are, must not stop the clock for good.
 const FRESH_STARTS: u8 = 8;
 
+/// A clock found overdue by more than this was waited for, by a thread that did not get to run. What
+/// has arrived meanwhile may not have come through yet, for the tasks that read it stood as well: so
+/// it gets as long again, once.
+const HELD_UP: Duration = Duration::from_millis(10);
+
 /// How an attempt ended, as far as the decision needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -199,6 +204,8 @@ pub(crate) struct Running {
     since: Duration,
     /// How often it was started again, with nothing having come.
     fresh_starts: u8,
+    /// It was given more time, for the thread had been held up.
+    was_held_up: bool,
 }
 
 impl Running {
@@ -206,6 +213,7 @@ impl Running {
         Self {
             since: now,
             fresh_starts: 0,
+            was_held_up: false,
         }
     }
 
@@ -217,9 +225,15 @@ impl Running {
     /// waited for it, he would have been woken in time.
     fn ran_out(&mut self, clock: Duration, now: Duration) -> bool {
         let deadline = self.deadline(clock);
-        if now > deadline.saturating_add(LATE) && self.fresh_starts < FRESH_STARTS {
+        let overdue = now.saturating_sub(deadline);
+        if overdue > LATE && self.fresh_starts < FRESH_STARTS {
             self.since = now;
             self.fresh_starts += 1;
+            return false;
+        }
+        if overdue > HELD_UP && overdue <= LATE && !self.was_held_up {
+            self.stood_still(overdue.saturating_add(HELD_UP));
+            self.was_held_up = true;
             return false;
         }
         now >= deadline
@@ -1145,6 +1159,31 @@ mod tests {
         let now = SECOND * 60;
         session.received_bytes(now);
         assert_eq!(session.expired(now), Some(Expired::Event(SECOND)));
+    }
+
+    #[test]
+    fn a_clock_that_ran_out_while_the_thread_was_held_up_gets_a_little_more_once() {
+        let clocks = Clocks {
+            idle: Some(SECOND),
+            ..Clocks::default()
+        };
+        let late = |millis| SECOND + Duration::from_millis(millis);
+        let mut session = with_clocks(clocks);
+        open(&mut session, Duration::ZERO);
+        assert_eq!(session.expired(late(30)), None);
+        assert_eq!(session.deadline(), Some(late(40)));
+        assert_eq!(session.expired(late(39)), None);
+        assert_eq!(session.expired(late(60)), Some(Expired::Idle(SECOND)));
+
+        session.received_bytes(late(60));
+        assert_eq!(
+            session.expired(SECOND + late(90)),
+            None,
+            "after new bytes, again"
+        );
+        let mut session = with_clocks(clocks);
+        open(&mut session, Duration::ZERO);
+        assert_eq!(session.expired(late(10)), Some(Expired::Idle(SECOND)));
     }
 
     #[test]

@@ -3,13 +3,19 @@
 mod client;
 mod support;
 
+use std::io::{self, Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use client::{
     DAY, Log, Woken, all_data, gaps, in_memory, kind, ms, next, next_data, next_words, poll_once,
     secs, sent_ids, standard, told,
 };
-use fetch_event_source::{Error, EventSource, EventStream, Finished, RetryPolicy, Signal, Signals};
+use fetch_event_source::{
+    Error, EventSource, EventStream, Finished, RetryPolicy, Signal, Signals, fetch_event_source,
+};
 use futures_util::{FutureExt, StreamExt};
 use support::{Exchange, MemoryServer, Reply, Script, Server, closed_port};
 use tokio::time::{Instant, sleep, timeout};
@@ -306,6 +312,40 @@ mod idle_timeout {
         assert!(error.is_incomplete());
         assert_eq!(began.elapsed(), secs(10));
         request.wait_closed().await;
+    }
+
+    /// Bytes that lie in the socket are no silence, though the thread that would have read them did
+    /// not get to run, and nor did reqwest's task. (Real time: it is about a thread that stands.)
+    #[tokio::test]
+    async fn what_arrived_while_the_thread_stood_is_no_silence() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let (go, told) = mpsc::channel();
+        let server = thread::spawn(move || serve_two_events(&listener, &told));
+        let source = fetch_event_source(url)
+            .idle_timeout(ms(150))
+            .retry(RetryPolicy::never());
+        let mut events = source.stream();
+        assert_eq!(next_data(&mut events).await, "a");
+        assert!(poll_once(&mut events, &Woken::new()).is_pending());
+        go.send(()).expect("a server");
+        server.join().expect("a server").expect("no failure");
+        thread::sleep(ms(200));
+        assert_eq!(next_data(&mut events).await, "b");
+    }
+
+    fn serve_two_events(listener: &TcpListener, go: &mpsc::Receiver<()>) -> io::Result<()> {
+        let (mut stream, _) = listener.accept()?;
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            request.push(byte[0]);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")?;
+        stream.write_all(b"data: a\n\n")?;
+        go.recv().map_err(io::Error::other)?;
+        stream.write_all(b"data: b\n\n")
     }
 
     async fn next_error(events: &mut EventStream) -> Error {

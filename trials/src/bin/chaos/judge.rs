@@ -19,6 +19,9 @@ use crate::request::Request;
 /// Clocks are read at different moments.
 const SLACK: Duration = Duration::from_millis(2);
 
+/// How often a thread looks whether it gets to run.
+const HEARTBEAT: Duration = Duration::from_millis(10);
+
 /// From this reconnection time on it can be seen from outside that the old connection was gone
 /// before the wait, and not only after it.
 const LONG_WAIT: Duration = Duration::from_millis(300);
@@ -53,7 +56,7 @@ pub(crate) struct Judge {
     /// Who waits for the end of the trial.
     pub(crate) stop: Notify,
     stopped: AtomicBool,
-    /// When the server's thread last found that it had not run when it wanted to.
+    /// When one of the two threads last found that it had not run when it wanted to.
     starved: Mutex<Option<Instant>>,
 }
 
@@ -182,13 +185,29 @@ impl Judge {
         }
     }
 
-    /// The machine is too busy: for some time, no times can be judged.
-    pub(crate) fn starved(&self) {
-        *lock(&self.starved) = Some(Instant::now());
+    /// Notes when this thread does not get to run: a clock of the client's may run out then with
+    /// nothing wrong, and what is measured means nothing.
+    pub(crate) async fn heartbeat(&self) {
+        loop {
+            let before = Instant::now();
+            tokio::time::sleep(HEARTBEAT).await;
+            if before.elapsed() > HEARTBEAT + self.clocks.idle / 4 {
+                *lock(&self.starved) = Some(Instant::now());
+            }
+        }
     }
 
-    fn was_starved_since(&self, time: Instant) -> bool {
-        lock(&self.starved).is_some_and(|starved| starved >= time)
+    /// Takes back what is certain of the last end only where neither thread was starved: the
+    /// client may have lost patience before it.
+    fn doubt_last(&self, state: &mut State) {
+        let Some(last) = &mut state.last else {
+            return;
+        };
+        let since = last.at.checked_sub(2 * self.clocks.idle).unwrap_or(last.at);
+        if lock(&self.starved).is_some_and(|starved| starved >= since) {
+            last.untimed = true;
+            last.read_whole = false;
+        }
     }
 
     /// It is over, done or not.
@@ -296,6 +315,7 @@ impl Judge {
         self.wait_for_end(consumer).await;
         let mut state = self.state(consumer);
         state.moved = Instant::now();
+        self.doubt_last(&mut state);
         let complaint = self.judge_times(&mut state, None, at);
         self.learn_reconnection_time(&mut state, None);
         let attempt = state.attempts;
@@ -326,6 +346,7 @@ impl Judge {
         }
         state.moved = Instant::now();
         state.requests += 1;
+        self.doubt_last(&mut state);
         let stop = self.stop_asked_for(request);
         let complaints = self.judge_request(&mut state, request, stop, at);
         if request.hop_of.is_none() {
@@ -481,7 +502,7 @@ impl Judge {
     /// Not earlier than the server said; and the connection before it was gone.
     fn judge_times(&self, state: &mut State, stop: Option<Stop>, at: Instant) -> Option<String> {
         let last = state.last.as_ref()?;
-        if last.incarnation != state.incarnation || self.was_starved_since(last.at) {
+        if last.incarnation != state.incarnation || last.untimed {
             return None;
         }
         let reconnection_time = at_least(state, last, stop);
@@ -493,9 +514,6 @@ impl Judge {
                      of a wait of {reconnection_time:?}"
                 ));
             }
-        }
-        if last.untimed {
-            return None;
         }
         let due = reconnection_time.max(last.retry_after) + last.clock;
         let waited = at.saturating_duration_since(last.at);

@@ -82,9 +82,6 @@ const BASE_DELAY: Duration = Duration::from_millis(4);
 /// How long after the deadline it is ended by force.
 const HARD_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How often the server looks whether it gets to run.
-const HEARTBEAT: Duration = Duration::from_millis(10);
-
 /// Some of what is planned is not carried out, for the consumer was dropped meanwhile.
 const RESERVE: f64 = 1.3;
 
@@ -268,16 +265,13 @@ fn serve(server: Server, protocols: Vec<Protocol>) -> Result<(), BoxError> {
         let serving = spawn_local(server.serve(protocols));
         let ended = async {
             while !judge.is_stopped() {
-                let before = Instant::now();
-                sleep(HEARTBEAT).await;
-                if before.elapsed() > 4 * HEARTBEAT {
-                    judge.starved();
-                }
+                sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::select! {
             served = serving => Ok(served??),
             () = ended => Ok(()),
+            () = judge.heartbeat() => Ok(()),
         }
     }))
 }
@@ -295,6 +289,7 @@ fn consume(
                 result = consume_all(consumers) => result,
                 () = judge.stop.notified() => Ok(()),
                 () = watch(judge) => Ok(()),
+                () = judge.heartbeat() => Ok(()),
             }
         };
         timeout(deadline, trial).await.unwrap_or_else(|_| {
