@@ -143,7 +143,12 @@ async fn exchange(
         server.leave(&exchange);
     }
     if server.next_needs_a_connection(&exchange) {
+        settle(&under.valve).await;
         under.order(Order::Close);
+    }
+    // Only now, for the client might have taken a connection again that is about to go.
+    if let Some(ended) = exchange.to_tell.take() {
+        server.judge.ended(consumer, Some(ended));
     }
     server.refuse(&exchange).await;
 }
@@ -314,8 +319,7 @@ impl Answer<'_> {
     fn end(&mut self, ended: Ended) {
         self.server.judge.coverage.count(self.exchange.cell);
         let untimed = self.exchange.was_slow(self.server.judge.clocks.idle);
-        let ended = Ended { untimed, ..ended };
-        self.server.judge.ended(self.exchange.consumer, Some(ended));
+        self.exchange.to_tell = Some(Ended { untimed, ..ended });
     }
 
     async fn send(&mut self, stream: &mut Stream, data: Bytes, sent: usize) -> Result<(), Left> {

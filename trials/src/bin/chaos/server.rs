@@ -106,11 +106,7 @@ impl Server {
     /// Before the answer: where the next attempt is to be refused, the port closes now.
     async fn prepare_refusal(&self, exchange: &mut Exchange) {
         let next = self.plan(exchange.consumer, exchange.begun.attempt + 1);
-        let goes_on = matches!(
-            exchange.cell.fault,
-            Fault::Redirect(Target::SamePort | Target::OtherPort)
-        );
-        if next.cell.fault != Fault::Refused || goes_on {
+        if next.cell.fault != Fault::Refused || exchange.goes_on() {
             return;
         }
         let unreached = self.judge.state(exchange.consumer).unreached;
@@ -142,7 +138,7 @@ impl Server {
         let next = self
             .plan(exchange.consumer, exchange.begun.attempt + 1)
             .cell;
-        matches!(next.phase, Phase::Connect | Phase::BeforeRequest)
+        !exchange.goes_on() && matches!(next.phase, Phase::Connect | Phase::BeforeRequest)
     }
 
     /// Where this exchange is redirected to.
@@ -227,6 +223,8 @@ pub(crate) struct Exchange {
     pub(crate) last_write: Instant,
     /// The port is closed until the consumer could not connect more often than so.
     refused_beyond: Option<u32>,
+    /// How it ended, where the judge is still to be told.
+    pub(crate) to_tell: Option<Ended>,
     /// The longest time for which the client saw nothing of us.
     silence: Duration,
     body: Option<Body>,
@@ -250,6 +248,7 @@ impl Exchange {
             plan,
             last_write: at,
             refused_beyond: None,
+            to_tell: None,
             silence: Duration::ZERO,
             body: None,
             sent: 0,
@@ -318,6 +317,12 @@ impl Exchange {
             untimed: false,
             left_at: None,
         }
+    }
+
+    /// The attempt is redirected, and goes on elsewhere.
+    fn goes_on(&self) -> bool {
+        let fault = self.cell.fault;
+        matches!(fault, Fault::Redirect(target) if target != Target::Nobody)
     }
 
     /// How much of the body went out.
