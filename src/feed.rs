@@ -10,9 +10,12 @@ use crate::parser::{EventTooLarge, Parser, Step};
 /// A parser, and the chunk it is at.
 pub(crate) struct Feed<B> {
     parser: Parser,
+    /// The chunk, until the parser has taken in all of it: what it came in may be a large buffer.
     chunk: Option<B>,
     /// How many bytes of the chunk were used.
     used: usize,
+    /// Nothing is left, neither in the chunk nor in the parser.
+    used_up: bool,
     /// The type and the ID seen last. They mostly repeat, and are then shared, not copied.
     event_type: EcoString,
     last_event_id: EcoString,
@@ -40,6 +43,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
             parser,
             chunk: None,
             used: 0,
+            used_up: true,
             event_type: EcoString::new(),
             last_event_id: EcoString::new(),
             id_commits: 0,
@@ -55,9 +59,10 @@ impl<B: AsRef<[u8]>> Feed<B> {
 
     /// Takes the next chunk. The one before must be used up: [`next`](Self::next) gave `None`.
     pub(crate) fn push(&mut self, chunk: B) {
-        debug_assert!(self.chunk.is_none(), "the last chunk was not used up");
+        debug_assert!(self.used_up, "the last chunk was not used up");
         self.chunk = Some(chunk);
         self.used = 0;
+        self.used_up = false;
     }
 
     /// The next item, `None` if another chunk is needed. Comments cost next to nothing if they are
@@ -66,9 +71,6 @@ impl<B: AsRef<[u8]>> Feed<B> {
     #[inline]
     pub(crate) fn next(&mut self, with_comments: bool) -> Result<Option<Item>, EventTooLarge> {
         let step = self.step(with_comments)?;
-        if step.is_none() {
-            self.chunk = None;
-        }
         Ok(step.map(|step| self.item(step)))
     }
 
@@ -77,12 +79,11 @@ impl<B: AsRef<[u8]>> Feed<B> {
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
     #[inline]
     pub(crate) fn event_at_hand(&mut self) -> Option<Event> {
-        if self.chunk.is_none() || self.found.is_some() {
+        if self.used_up || self.found.is_some() {
             return None;
         }
         match self.parse(false) {
             Ok(Some(Step::Event)) => return Some(self.event()),
-            Ok(None) => self.chunk = None,
             Ok(found) => self.found = found,
             Err(_) => {} // it comes again
         }
@@ -96,10 +97,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
             match self.parse(false)? {
                 Some(Step::Event) => return Ok(Some(self.event())),
                 Some(_) => {}
-                None => {
-                    self.chunk = None;
-                    return Ok(None);
-                }
+                None => return Ok(None),
             }
         }
     }
@@ -118,6 +116,11 @@ impl<B: AsRef<[u8]>> Feed<B> {
         let mut rest = chunk.get(self.used..).unwrap_or_default();
         let step = self.parser.step(&mut rest, with_comments);
         self.used = chunk.len() - rest.len();
+        if rest.is_empty() {
+            self.chunk = None;
+            self.used = 0;
+        }
+        self.used_up = matches!(step, Ok(None));
         step
     }
 
@@ -165,6 +168,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
     pub(crate) fn reset(&mut self, last_event_id: &str) {
         self.chunk = None;
         self.used = 0;
+        self.used_up = true;
         self.found = None;
         self.parser.reset();
         self.parser.set_last_event_id(last_event_id.to_owned());

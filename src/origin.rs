@@ -180,7 +180,10 @@ fn default_client() -> Result<Client, Error> {
     let client = Client::builder()
         .pool_max_idle_per_host(0)
         .connect_timeout(CONNECT_TIMEOUT)
-        .referer(false);
+        .referer(false)
+        // A server may use them unasked, with a window of up to a gigabyte.
+        .no_brotli()
+        .no_zstd();
     let client = keep_alive(client)
         .build()
         .map_err(|error| Error::Client(error.into()))?;
