@@ -43,11 +43,12 @@ impl Under {
         let _ = self.orders.send(order);
     }
 
-    fn close(&self, fault: Fault) {
+    async fn close(&self, fault: Fault) {
         if fault == Fault::Reset {
             self.valve.end_by_reset();
         }
         self.order(Order::Close);
+        self.orders.closed().await; // when it is gone
     }
 
     /// Cuts the connection within the next frame.
@@ -144,7 +145,7 @@ async fn exchange(
     }
     if server.next_needs_a_connection(&exchange) {
         settle(&under.valve).await;
-        under.order(Order::Close);
+        under.close(Fault::Fin).await;
     }
     // Only now, for the client might have taken a connection again that is about to go.
     if let Some(ended) = exchange.to_tell.take() {
@@ -311,7 +312,7 @@ impl Answer<'_> {
         let _ = stream.send_data(Bytes::new(), true);
         if breaks {
             settle(&self.under.valve).await;
-            self.under.close(fault);
+            self.under.close(fault).await;
         }
         Ok(())
     }
@@ -385,7 +386,7 @@ impl<'a> Broken<'a> {
         match fault {
             Fault::RstStream => stream.reset(),
             Fault::GoAway => under.order(Order::GoAway),
-            fault => under.close(fault),
+            fault => under.close(fault).await,
         }
         Ok(())
     }
@@ -400,7 +401,7 @@ impl<'a> Broken<'a> {
             settle(&under.valve).await;
         }
         // A write that ran into the cut has ended it already; one that vanished has not.
-        under.close(fault);
+        under.close(fault).await;
         Ok(())
     }
 
@@ -411,7 +412,7 @@ impl<'a> Broken<'a> {
             untimed: self.exchange.was_slow(self.server.judge.clocks.idle),
             ..self.exchange.end(self.exchange.last_write)
         };
-        self.server.judge.ended(self.exchange.consumer, Some(ended));
+        self.exchange.to_tell = Some(ended);
     }
 
     /// Nothing comes any more: it is for the client to give up.
@@ -424,16 +425,13 @@ impl<'a> Broken<'a> {
         }
         judge.coverage.count(self.exchange.cell);
         let untimed = self.exchange.was_slow(judge.clocks.idle);
-        judge.ended(
-            self.exchange.consumer,
-            Some(Ended {
-                untimed,
-                left_at: Some(Instant::now()),
-                clock: self.exchange.clock(judge.clocks.idle),
-                read_whole: !untimed && self.exchange.cell.phase != Phase::Framing,
-                ..self.exchange.end(self.exchange.last_write)
-            }),
-        );
+        self.exchange.to_tell = Some(Ended {
+            untimed,
+            left_at: Some(Instant::now()),
+            clock: self.exchange.clock(judge.clocks.idle),
+            read_whole: !untimed && self.exchange.cell.phase != Phase::Framing,
+            ..self.exchange.end(self.exchange.last_write)
+        });
         Ok(())
     }
 }
