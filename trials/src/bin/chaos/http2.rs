@@ -143,7 +143,8 @@ async fn exchange(
     if answer.give().await.is_err() {
         server.leave(&exchange);
     }
-    if server.next_needs_a_connection(&exchange) {
+    // One where all vanishes must not be taken again, also where the client left in the midst of it.
+    if under.valve.is_cut() || server.next_needs_a_connection(&exchange) {
         settle(&under.valve).await;
         under.close(Fault::Fin).await;
     }

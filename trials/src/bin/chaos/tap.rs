@@ -43,6 +43,10 @@ impl Valve {
         self.0.borrow_mut().resets = true;
     }
 
+    pub(crate) fn is_cut(&self) -> bool {
+        self.0.borrow().cut.is_some()
+    }
+
     /// How many bytes went through.
     pub(crate) fn written(&self) -> usize {
         self.0.borrow().written
