@@ -306,7 +306,8 @@ impl Answer<'_> {
         self.exchange.writes(self.server, sent);
         let breaks = matches!(fault, Fault::Fin | Fault::Reset);
         self.end(Ended {
-            read_whole: !breaks,
+            // A GOAWAY may cost streams of a connection that others have used and left.
+            read_whole: !breaks && fault != Fault::Drain,
             ..self.exchange.end(self.exchange.last_write)
         });
         // An error here: it left just now, as it might a moment later.
