@@ -321,7 +321,9 @@ impl Answer<'_> {
 
     fn end(&mut self, ended: Ended) {
         self.server.judge.coverage.count(self.exchange.cell);
-        let untimed = self.exchange.was_slow(self.server.judge.clocks.idle);
+        // After a GOAWAY, another stream of the connection may have ended it for the client before.
+        let untimed = self.exchange.cell.fault == Fault::Drain
+            || self.exchange.was_slow(self.server.judge.clocks.idle);
         self.exchange.to_tell = Some(Ended { untimed, ..ended });
     }
 
