@@ -1,5 +1,5 @@
 //! Events are out with the byte that completes them: section H of the connection scenarios, by their numbers.
-//! (99. to 101. and 104. are in `clocks.rs`, 102. in `back_pressure.rs`.)
+//! (99. to 101. and 104. are in `clocks.rs`, 102. in `flood.rs`.)
 
 mod client;
 mod support;
