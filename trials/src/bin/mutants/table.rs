@@ -27,10 +27,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         what: "an ID counts from its line on, not from the blank line",
         edits: &[edit(
             "src/parser/block.rs",
-            "Line::Id(value) => self.last_event_id.set(line.last(value.len()).of(text)),",
+            "Line::Id(value) => self.last_event_id.set(line.last(value.len())),",
             "Line::Id(value) => {
-                self.last_event_id.set(line.last(value.len()).of(text));
-                if self.last_event_id.commit() {
+                self.last_event_id.set(line.last(value.len()));
+                let is_changing = self.last_event_id.is_changing(text);
+                self.last_event_id.commit();
+                if is_changing {
                     return Some(Step::LastEventId);
                 }
             }",
@@ -42,13 +44,15 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[
             edit(
                 "src/parser/last_event_id.rs",
-                "pub(super) fn seed(&mut self) {\n        self.differs = false;",
-                "pub(super) fn seed(&mut self) {",
+                "        self.buffer = Value::default();\n        self.buffered = false;\n",
+                "",
             ),
             edit(
                 "src/feed.rs",
                 "self.parser.set_last_event_id(last_event_id.to_owned());",
-                "let _ = last_event_id;",
+                "if self.parser.last_event_id() != last_event_id {
+            self.parser.set_last_event_id(last_event_id.to_owned());
+        }",
             ),
         ],
     },
@@ -64,7 +68,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             edit(
                 "src/session.rs",
                 "pub(crate) struct Session {",
-                "pub(crate) struct Session {\n    late: Option<Arc<str>>,",
+                "pub(crate) struct Session {\n    late: Option<EcoString>,",
             ),
             edit(
                 "src/session.rs",
@@ -83,21 +87,30 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "id-when-parsed",
         what: "an ID counts when its event was parsed, not when it was handed over",
-        edits: &[edit(
-            "src/driver.rs",
-            "                Signal::Event(event)\n",
-            "                self.commit(event.shared_last_event_id().cloned().unwrap_or_default());
+        edits: &[
+            edit(
+                "src/driver.rs",
+                "                Signal::Event(event)\n",
+                "                self.commit(event.shared_last_event_id().clone());
                 Signal::Event(event)\n",
-        )],
+            ),
+            edit(
+                "src/driver.rs",
+                "            self.feed.event_at_hand()\n",
+                "            let event = self.feed.event_at_hand()?;
+            self.commit(event.shared_last_event_id().clone());
+            Some(event)\n",
+            ),
+        ],
     },
     Mutant {
         name: "id-before-the-hook",
         what: "an event counts as handed over before its hook is done",
         edits: &[edit(
             "src/hooks.rs",
-            "let flow = hooks.message.call(event).await;",
-            "driver.delivered(id.as_ref());
-                let flow = hooks.message.call(event).await;",
+            "let flow = attended(&mut driver, pin!(hooks.message.call(event))).await;",
+            "driver.delivered(&id);
+                let flow = attended(&mut driver, pin!(hooks.message.call(event))).await;",
         )],
     },
     Mutant {
@@ -171,11 +184,18 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "cr-at-the-end-forgotten",
         what: "an LF at the beginning of a chunk is a line end, whatever came before it",
-        edits: &[edit(
-            "src/parser/text.rs",
-            "self.after_cr = self.text.as_bytes()[last] == b'\\r';",
-            "self.after_cr = false;",
-        )],
+        edits: &[
+            edit(
+                "src/parser/text.rs",
+                "self.after_cr = self.text.as_bytes()[last] == b'\\r';",
+                "self.after_cr = false;",
+            ),
+            edit(
+                "src/parser/text.rs",
+                "self.after_cr = end == b'\\r';",
+                "self.after_cr = end == 0;",
+            ),
+        ],
     },
     Mutant {
         name: "lf-at-the-start-swallowed",
@@ -186,6 +206,51 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         self.used = 0;",
             "        self.used = usize::from(chunk.as_ref().first() == Some(&b'\\n'));
         self.chunk = Some(chunk);",
+        )],
+    },
+    Mutant {
+        name: "lf-after-cr-is-blank",
+        what: "a line end that follows another is a blank line, although it is the LF of a CRLF",
+        edits: &[edit(
+            "src/parser/text.rs",
+            "let is_blank = text.get(self.start.wrapping_sub(1)) == Some(&b'\\n');",
+            "let is_blank = text.get(self.start).is_some();",
+        )],
+    },
+    Mutant {
+        name: "lf-after-cr-ends-an-event",
+        what: "the LF of a CRLF is a blank line, after a data line that went past the text",
+        edits: &[edit(
+            "src/parser/mod.rs",
+            "Some((b'\\n', rest)) if *end == b'\\n' => {",
+            "Some((b'\\n', rest)) => {",
+        )],
+    },
+    Mutant {
+        name: "blank-line-lost",
+        what: "the blank line after a data line that went past the text ends no event",
+        edits: &[edit(
+            "src/parser/mod.rs",
+            "                self.block.dispatch_data();\n                Ok(Refill::Event)",
+            "                Ok(Refill::Lines)",
+        )],
+    },
+    Mutant {
+        name: "found-lost",
+        what: "what was found on the way to an event at hand, and is none, is lost",
+        edits: &[edit(
+            "src/feed.rs",
+            "Ok(found) => self.found = found,",
+            "Ok(_) => {}",
+        )],
+    },
+    Mutant {
+        name: "chunk-let-go-early",
+        what: "a chunk is let go when one byte of it is left",
+        edits: &[edit(
+            "src/feed.rs",
+            "if rest.is_empty() {",
+            "if rest.len() <= 1 {",
         )],
     },
     Mutant {
@@ -237,6 +302,14 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             ),
             edit(
                 "src/feed.rs",
+                "Ok(Some(Step::Event)) => return Some(self.event()),",
+                "Ok(Some(Step::Event)) => {
+                let event = self.event();
+                return self.held.replace(event);
+            }",
+            ),
+            edit(
+                "src/feed.rs",
                 "self.parser.reset();",
                 "self.held = None;
         self.parser.reset();",
@@ -248,9 +321,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         what: "a body that breaks off is taken for a whole one, and for the last",
         edits: &[edit(
             "src/driver.rs",
-            "Progress::End(end) => self.ended(end.map_err(Error::disconnected)),",
-            "Progress::End(Err(_)) => self.over(Ok(Finished::Ended)),
-            Progress::End(end) => self.ended(end.map_err(Error::disconnected)),",
+            "Progress::End(Err(error)) => self.ended(Err(Error::disconnected(error))),",
+            "Progress::End(Err(_)) => self.over(Ok(Finished::Ended)),",
         )],
     },
     Mutant {
