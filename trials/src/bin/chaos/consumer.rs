@@ -42,6 +42,8 @@ pub(crate) struct Kind {
     pub(crate) policy: Policy,
     /// Whether its client keeps connections for the next request: with HTTP/2 only.
     pub(crate) pools: bool,
+    /// Whether it has an idle clock.
+    pub(crate) notices_silence: bool,
 }
 
 pub(crate) struct Consumer {
@@ -128,10 +130,13 @@ impl Consumer {
     fn source(&self, request: RequestBuilder, id: Option<&str>, rng: &mut Rng) -> EventSource {
         let request = request.header("accept-encoding", "gzip");
         let clocks = self.judge.clocks;
-        started_from(request, id, rng)
+        let source = started_from(request, id, rng)
             .retry(self.policy(rng.u64(..)))
-            .idle_timeout(clocks.idle)
-            .response_timeout(clocks.idle)
+            .response_timeout(clocks.idle);
+        match self.kind.notices_silence {
+            true => source.idle_timeout(clocks.idle),
+            false => source,
+        }
     }
 
     fn policy(&self, seed: u64) -> RetryPolicy {

@@ -32,7 +32,7 @@ use tokio::time::{sleep, timeout};
 use consumer::{Consumer, Kind, Policy, Style};
 use judge::{Clocks, Judge, Rules, SharedJudge};
 use log::Log;
-use plan::{Itinerary, Protocol, deck};
+use plan::{Itinerary, Protocol, Traveller, deck};
 use server::{Ports, Server};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -121,7 +121,7 @@ fn trial(options: &Options) -> Result<bool, BoxError> {
     let consumers = consumers(options, &judge, &kinds, &ports);
     let itineraries: Vec<_> = (0..)
         .zip(&kinds)
-        .map(|(number, kind)| itinerary(options, number, kind.protocol))
+        .map(|(number, kind)| itinerary(options, number, *kind))
         .collect();
     announce(options, &judge, &itineraries);
 
@@ -189,7 +189,8 @@ fn announce(options: &Options, judge: &Judge, itineraries: &[Itinerary]) {
     );
 }
 
-/// Every style, in both protocols; the policies take turns, and so does the pooling of HTTP/2.
+/// Every style, in both protocols; the policies take turns, and so does the pooling of HTTP/2. A few
+/// have no idle clock, for without one the client takes a shorter way to its events.
 fn kinds(options: &Options) -> Vec<Kind> {
     let styles = [
         Style::Stream,
@@ -208,6 +209,7 @@ fn kinds(options: &Options) -> Vec<Kind> {
                     Policy::Standard
                 },
                 pools: protocol == Protocol::Http2 && nth % 2 == 0,
+                notices_silence: nth != 1 || !goes_without_clock(style, protocol),
             })
         })
     };
@@ -216,14 +218,29 @@ fn kinds(options: &Options) -> Vec<Kind> {
         .collect()
 }
 
+/// Of so few that what stalls still befalls the others often enough.
+fn goes_without_clock(style: Style, protocol: Protocol) -> bool {
+    match style {
+        Style::Stream => true,
+        Style::Callbacks => protocol == Protocol::Http1,
+        Style::Signals | Style::Restarted => false,
+    }
+}
+
 fn name(number: usize, kind: Kind) -> String {
     let pooled = if kind.pools { ", pooled" } else { "" };
+    let clock = if kind.notices_silence {
+        ""
+    } else {
+        ", no idle clock"
+    };
     let (style, protocol, policy) = (kind.style, kind.protocol, kind.policy);
-    format!("consumer {number} ({style:?}, {protocol:?}{pooled}, {policy:?})")
+    format!("consumer {number} ({style:?}, {protocol:?}{pooled}{clock}, {policy:?})")
 }
 
 /// As many rounds as it takes.
-fn itinerary(options: &Options, number: usize, protocol: Protocol) -> Itinerary {
+fn itinerary(options: &Options, number: usize, kind: Kind) -> Itinerary {
+    let protocol = kind.protocol;
     let of_a_kind = 4 * match protocol {
         Protocol::Http1 => options.http1,
         Protocol::Http2 => options.http2,
@@ -234,7 +251,11 @@ fn itinerary(options: &Options, number: usize, protocol: Protocol) -> Itinerary 
     let connections = options.connections.div_ceil(all.max(1));
     let rounds = rounds.max(connections.div_ceil(deck(protocol).len()));
     let seed = seed(options.seed, number as u64, 0);
-    Itinerary::new(seed, protocol, rounds, options.events)
+    let traveller = Traveller {
+        protocol,
+        notices_silence: kind.notices_silence,
+    };
+    Itinerary::new(seed, traveller, rounds, options.events)
 }
 
 /// A seed of its own for each.

@@ -241,10 +241,35 @@ fn body(transport: Transport) -> Vec<Cell> {
     cells
 }
 
+/// Whom the plans are for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traveller {
+    pub(crate) protocol: Protocol,
+    /// Whether it notices that nothing comes any more.
+    pub(crate) notices_silence: bool,
+}
+
+impl Traveller {
+    fn bodies(self) -> Vec<Cell> {
+        self.bearable(bodies(self.protocol))
+    }
+
+    fn deck(self) -> Vec<Cell> {
+        self.bearable(deck(self.protocol))
+    }
+
+    /// Without what would hold it up for ever. Before the head another clock runs.
+    fn bearable(self, mut cells: Vec<Cell>) -> Vec<Cell> {
+        let is_silence = |cell: &Cell| cell.fault == Fault::Stall && cell.phase > Phase::Head;
+        cells.retain(|cell| self.notices_silence || !is_silence(cell));
+        cells
+    }
+}
+
 /// The plans of one consumer.
 pub(crate) struct Itinerary {
     seed: u64,
-    protocol: Protocol,
+    traveller: Traveller,
     /// Until each card of the deck was played as often as it should.
     plans: Vec<Plan>,
     /// How many events a connection brings after that.
@@ -252,13 +277,13 @@ pub(crate) struct Itinerary {
 }
 
 impl Itinerary {
-    pub(crate) fn new(seed: u64, protocol: Protocol, rounds: usize, events: usize) -> Self {
+    pub(crate) fn new(seed: u64, traveller: Traveller, rounds: usize, events: usize) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let bodies = bodies(protocol);
+        let bodies = traveller.bodies();
         let mut weights = Vec::new();
         let mut plans = Vec::new();
         for _ in 0..rounds {
-            let mut cells = deck(protocol);
+            let mut cells = traveller.deck();
             rng.shuffle(&mut cells);
             for cell in cells {
                 weights.push(weight(&mut rng, cell));
@@ -277,7 +302,7 @@ impl Itinerary {
         let quota = 4 * events / plans.len().max(1) + 10;
         Self {
             seed,
-            protocol,
+            traveller,
             plans,
             quota,
         }
@@ -290,7 +315,7 @@ impl Itinerary {
         }
         let mut rng =
             Rng::with_seed(self.seed ^ (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let cells = bodies(self.protocol);
+        let cells = self.traveller.bodies();
         let cell = cells[rng.usize(..cells.len())];
         Plan {
             quota: self.quota,
