@@ -260,6 +260,7 @@ impl Driver {
         self.session.over();
         self.shared.finish();
         self.outbox.clear();
+        self.answer = None; // it may hold a response that nobody has read
         self.calls.abort = None;
         self.timer.disarm();
     }

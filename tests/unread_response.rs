@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use client::{http, over_tcp};
-use fetch_event_source::{Error, EventSource, RetryPolicy};
+use fetch_event_source::{Error, EventSource, Finished, RetryPolicy};
 use futures_util::StreamExt;
 use support::{Reply, Server};
 
@@ -26,6 +26,30 @@ async fn its_connection_is_gone_while_a_retry_is_waited_for() {
     assert!(page.is_closed_within(Duration::from_millis(300)).await);
     server.accept().await.ok_with("data: a\n\n").await;
     assert!(client.await.expect("the client runs"));
+}
+
+/// Closed by the one who was asked what to do: the answer is not followed any more.
+#[tokio::test]
+async fn its_connection_is_gone_where_the_source_is_closed_with_the_answer() {
+    let server = Server::start().await;
+    let source = over_tcp(&server);
+    let handle = source.handle();
+    let mut events = source
+        .decide(move |failure| {
+            handle.close();
+            failure.proceed()
+        })
+        .stream();
+    let client = tokio::spawn(async move {
+        assert!(events.next().await.is_none());
+        events
+    });
+    let page = server.accept().await;
+    page.send(format!("{HTML}\r\nhello")).await;
+    let events = client.await.expect("the client runs");
+    assert_eq!(events.finished(), Some(&Finished::Aborted));
+    assert!(page.is_closed_within(Duration::from_secs(5)).await);
+    drop(events); // kept until here, though it has ended
 }
 
 #[tokio::test]
