@@ -12,18 +12,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fetch_event_source::{
-    BoxError, Event, EventSource, Finished, Handle, RetryPolicy, Signal, reqwest,
+    BoxError, Event, EventSource, Finished, Handle, Parser, ReadyState, RetryPolicy, Signal,
+    reqwest,
 };
-use futures_util::{StreamExt, stream};
-use parsing::Random;
+use futures_util::{FutureExt, StreamExt, stream};
+use parsing::{Random, parse};
 
 /// How many events the server has in all.
 const LAST: usize = 40;
 
 /// Keeps the place in its log by the ID: what comes after it is sent, then the connection ends, cleanly or not, where
 /// it likes.
+///
+/// Where nobody breaks in, a request comes back to the very place that the body before it had reached.
 fn source(seed: u64) -> EventSource {
     let mut random = Random(seed);
+    let mut reached = String::new();
     let policy = RetryPolicy::persistent()
         .base_delay(Duration::ZERO)
         .max_delay(Duration::ZERO)
@@ -31,14 +35,15 @@ fn source(seed: u64) -> EventSource {
     EventSource::get("http://127.0.0.1:9/")
         .retry(policy)
         .fetch(move |request| {
-            let place = request.headers().get("last-event-id").map_or(0, |id| {
-                let id = id.to_str().unwrap();
-                id.split('-').next().unwrap().parse().unwrap()
-            });
+            let id = request.headers().get("last-event-id");
+            let id = id.map_or("", |id| id.to_str().unwrap());
+            assert!(breaks_in(seed) || id == reached, "{seed}: {id} {reached}");
+            let place = id.split('-').next().unwrap().parse().unwrap_or(0);
             let (body, status) = match place {
                 LAST => (Vec::new(), 204),
                 _ => (body(&mut random, place), 200),
             };
+            reached = parse(Parser::new().with_last_event_id(id), [&body[..]]).1;
             let chunks = chunks(&mut random, &body);
             async move {
                 Ok::<_, BoxError>(
@@ -85,7 +90,7 @@ fn body(random: &mut Random, place: usize) -> Vec<u8> {
 /// Short ones and those that are held by reference.
 fn id(number: usize) -> String {
     match number % 4 {
-        0 => format!("{number}-{}", "x".repeat(40)),
+        0 | 1 => format!("{number}-{}", "x".repeat(40)),
         _ => number.to_string(),
     }
 }
@@ -138,16 +143,19 @@ fn set_up(source: EventSource, way: usize) -> EventSource {
     }
 }
 
-/// After some events the consumer orders something.
-fn order(random: &mut Random, handle: &Handle) {
+/// Whether the consumer of this one breaks in.
+fn breaks_in(seed: u64) -> bool {
+    seed % 2 == 1
+}
+
+/// After some events the consumer orders something. Paused, it is to be asked whether anything comes.
+fn paused(seed: u64, random: &mut Random, handle: &Handle) -> bool {
     match random.below(20) {
-        0 => handle.reconnect(),
-        1 => {
-            handle.pause();
-            handle.resume();
-        }
+        0 if breaks_in(seed) => handle.reconnect(),
+        1 if breaks_in(seed) => handle.pause(),
         _ => {}
     }
+    handle.state() == ReadyState::Paused
 }
 
 async fn by_stream(seed: u64, way: usize) -> Vec<Event> {
@@ -158,7 +166,10 @@ async fn by_stream(seed: u64, way: usize) -> Vec<Event> {
         let event = event.unwrap();
         assert_eq!(events.handle().last_event_id(), event.last_event_id());
         given.push(event);
-        order(&mut random, &events.handle());
+        if paused(seed, &mut random, &events.handle()) {
+            assert!(events.next().now_or_never().is_none(), "paused");
+            events.handle().resume();
+        }
     }
     assert_eq!(events.finished(), Some(&Finished::NoContent));
     given
@@ -171,7 +182,12 @@ async fn by_signals(seed: u64, way: usize) -> Vec<Event> {
     while let Some(signal) = signals.next().await {
         if let Signal::Event(event) = signal.unwrap() {
             given.push(event);
-            order(&mut random, &signals.handle());
+            if paused(seed, &mut random, &signals.handle()) {
+                let next = signals.next().now_or_never().unwrap().unwrap().unwrap();
+                assert!(matches!(next, Signal::Disconnected), "{next:?}");
+                assert!(signals.next().now_or_never().is_none(), "paused");
+                signals.handle().resume();
+            }
         }
     }
     given
@@ -185,7 +201,9 @@ async fn by_callback(seed: u64, way: usize) -> Vec<Event> {
     let finished = source
         .on_message(async |event| {
             given.push(event);
-            order(&mut random, &handle);
+            if paused(seed, &mut random, &handle) {
+                handle.resume();
+            }
         })
         .run()
         .await;
