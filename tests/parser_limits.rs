@@ -103,6 +103,29 @@ fn long_lines_count_alike() {
     }
 }
 
+/// Set where it should not be, it holds from then on: for what is held already, too.
+#[test]
+fn a_limit_set_in_the_midst_of_a_line_holds() {
+    for name in ["data: ", "id: ", "x"] {
+        for held in [10, 600, 5000] {
+            let line = [name, &"x".repeat(held - name.len())].concat();
+            let mut parser = Parser::new();
+            assert_eq!(parser.next(&mut line.as_bytes()), Ok(None));
+            let exact = parser.max_event_size(held);
+            let mut over = exact.clone();
+            assert_eq!(over.next(&mut &b""[..]), Ok(None), "{name} {held}");
+            assert!(over.next(&mut &b"x"[..]).is_err(), "{name} {held}");
+            let mut higher = exact.max_event_size(held + 1);
+            assert_eq!(higher.next(&mut &b"x"[..]), Ok(None), "{name} {held}");
+            assert!(higher.next(&mut &b"x"[..]).is_err(), "{name} {held}");
+            let mut lower = Parser::new();
+            assert_eq!(lower.next(&mut line.as_bytes()), Ok(None));
+            let mut lower = lower.max_event_size(held - 1);
+            assert!(lower.next(&mut &b""[..]).is_err(), "{name} {held}");
+        }
+    }
+}
+
 #[test]
 fn endless_lines_stop() {
     for endless in [": ", "data: ", "ignored: ", "id: ", "x", "\u{feff}data:"] {

@@ -106,9 +106,9 @@ pub struct Parser {
 enum Mode {
     /// What comes goes through the text.
     Lines,
-    /// What comes is the value of a data line, which goes to the block until the data has this
-    /// length.
-    Data { max_len: usize },
+    /// What comes is the value of a data line, which goes to the block. So many bytes of the line,
+    /// its name, are held nowhere any more, but count.
+    Data { name: usize },
     /// The limit was exceeded.
     Poisoned,
 }
@@ -328,7 +328,7 @@ impl Parser {
     fn refill_window(&mut self, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
         match self.mode {
             Mode::Lines => self.refill_text(input),
-            Mode::Data { max_len } => self.refill_data(max_len, input),
+            Mode::Data { name } => self.refill_data(name, input),
             Mode::Poisoned => self.poison(),
         }
     }
@@ -347,8 +347,8 @@ impl Parser {
             self.text.drop_taken();
         }
         if unfinished == 0 && input.len() <= SMALL_CHUNK {
-            if let Some(max_len) = self.start_data(input) {
-                return self.refill_data(max_len, input);
+            if let Some(name) = self.start_data(input) {
+                return self.refill_data(name, input);
             }
         }
         if unfinished < LONG_LINE || !self.start_long_data() {
@@ -384,17 +384,15 @@ impl Parser {
         };
         let value = value.strip_prefix(' ').unwrap_or(value);
         let name = line.len() - value.len();
-        let room = self.room();
-        let data = self.block.data_mut();
-        let max_len = data.len() + (room - name);
-        data.push_str(value);
+        self.block.data_mut().push_str(value);
         self.text.drop_unfinished();
         self.spare = 0;
-        self.mode = Mode::Data { max_len };
+        self.mode = Mode::Data { name };
         true
     }
 
-    /// Begins with a data line of the input, if there is one and its name is whole.
+    /// Begins with a data line of the input, if there is one and its name is whole. Gives the length
+    /// of that.
     fn start_data(&mut self, input: &mut &[u8]) -> Option<usize> {
         let value = match **input {
             [b'd', b'a', b't', b'a', b':', b' ', ref value @ ..] => value,
@@ -404,15 +402,14 @@ impl Parser {
         if !self.text.is_between_characters() {
             return None;
         }
-        let room = self.room().checked_sub(input.len() - value.len())?;
-        let max_len = self.block.data_mut().len() + room;
+        let name = input.len() - value.len();
         *input = value;
         self.spare = 0;
-        self.mode = Mode::Data { max_len };
-        Some(max_len)
+        self.mode = Mode::Data { name };
+        Some(name)
     }
 
-    fn refill_data(&mut self, max_len: usize, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
+    fn refill_data(&mut self, name: usize, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
         let piece = &input[..input.len().min(PIECE)];
         let end = memchr2(b'\n', b'\r', piece);
         let value = take(input, end.unwrap_or(piece.len()));
@@ -423,7 +420,7 @@ impl Parser {
             self.text.end_line_into(data, *end);
             self.mode = Mode::Lines;
         }
-        if data.len() > max_len {
+        if name > self.room() {
             return self.poison();
         }
         let Some(end) = end else {
@@ -433,7 +430,7 @@ impl Parser {
                 Refill::Lines
             });
         };
-        data.push('\n');
+        self.block.data_mut().push('\n');
         match input.split_first() {
             Some((b'\n', rest)) if *end == b'\n' => {
                 *input = rest;
