@@ -7,6 +7,9 @@ use ecow::EcoString;
 use crate::event::Event;
 use crate::parser::{EventTooLarge, Parser, Step};
 
+/// A type longer than this is not kept for the events of the next chunk.
+const LONG_TYPE: usize = 1 << 10;
+
 /// A parser, and the chunk it is at.
 pub(crate) struct Feed<B> {
     parser: Parser,
@@ -121,6 +124,10 @@ impl<B: AsRef<[u8]>> Feed<B> {
             self.used = 0;
         }
         self.used_up = matches!(step, Ok(None));
+        // An idle stream should not keep it.
+        if self.used_up && self.event_type.len() > LONG_TYPE {
+            self.event_type = EcoString::new();
+        }
         step
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::KEPT;
 use super::field::Line;
 use super::last_event_id::LastEventId;
 use super::text::Span;
@@ -219,19 +220,29 @@ impl Block {
         std::mem::take(&mut self.data)
     }
 
-    /// How much memory the larger of the buffers has.
+    /// How much memory one of the buffers has that nothing is in.
     #[inline]
-    pub(super) fn capacity(&self) -> usize {
-        self.data.capacity().max(self.event_type.capacity())
+    pub(super) fn unused(&self) -> usize {
+        self.unused_data()
+            .max(self.event_type.unused())
+            .max(self.last_event_id.unused())
     }
 
-    /// Gives back the memory of empty buffers that have more than this.
-    pub(super) fn shrink(&mut self, kept: usize) {
-        if self.data.is_empty() && self.data.capacity() > kept {
+    #[inline]
+    fn unused_data(&self) -> usize {
+        if self.data.is_empty() {
+            self.data.capacity()
+        } else {
+            0
+        }
+    }
+
+    /// Gives that memory back, where it is more than is kept.
+    pub(super) fn shrink(&mut self) {
+        if self.unused_data() > KEPT {
             self.data = String::new();
         }
-        if self.event_type.capacity() > kept {
-            self.event_type.shrink();
-        }
+        self.event_type.shrink();
+        self.last_event_id.shrink();
     }
 }

@@ -80,6 +80,18 @@ impl LastEventId {
         self.buffer.keep(text);
     }
 
+    /// How much memory it has that nothing is in.
+    #[inline]
+    pub(super) fn unused(&self) -> usize {
+        self.string.unused().max(self.buffer.unused())
+    }
+
+    /// Gives that memory back, if it is more than is kept.
+    pub(super) fn shrink(&mut self) {
+        self.string.shrink();
+        self.buffer.shrink();
+    }
+
     /// A new connection: its buffer starts with the string, not empty. (Taken literally the
     /// standard would forget the ID with the first blank line of a stream without IDs; no browser
     /// does.)

@@ -478,7 +478,7 @@ impl Parser {
     /// Gives back what a large event has needed: most streams are idle most of the time.
     #[inline]
     fn shrink(&mut self) {
-        if self.text.capacity().max(self.block.capacity()) > KEPT {
+        if self.text.capacity().max(self.block.unused()) > KEPT {
             self.free_buffers();
         }
     }
@@ -489,7 +489,7 @@ impl Parser {
             self.block.keep(self.text.as_str());
             self.text.free();
         }
-        self.block.shrink(KEPT);
+        self.block.shrink();
     }
 }
 

@@ -1,7 +1,11 @@
 //! Decoded text, and the lines in it.
 
+use super::WINDOW;
 use super::line_ends::LineEnds;
 use super::utf8::Decoder;
+
+/// What a window takes, decoded: three bytes for each that is malformed.
+const MOST_OF_A_WINDOW: usize = 3 * WINDOW;
 
 /// A part of the text. It begins and ends next to an ASCII character, or where the text does.
 #[derive(Debug, Clone, Copy)]
@@ -132,9 +136,10 @@ impl Text {
         self.text.len() - self.lines.start
     }
 
-    /// Drops the line whose end is not there yet.
+    /// Drops the line whose end is not there yet, and what a longer one before it has needed.
     pub(super) fn drop_unfinished(&mut self) {
         self.text.truncate(self.lines.start);
+        self.text.shrink_to(MOST_OF_A_WINDOW);
         self.lines.ends.skip_to(self.lines.start);
     }
 

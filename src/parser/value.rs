@@ -1,5 +1,6 @@
 //! The value of a field, wherever it is.
 
+use super::KEPT;
 use super::text::Span;
 
 /// A value that stays in the text where it arrived, until the text goes.
@@ -44,6 +45,7 @@ impl Value {
         if self.span.is_none() {
             std::mem::swap(&mut self.kept, &mut other.kept);
         }
+        other.kept.clear();
     }
 
     /// Copies what is still in the text, which is about to go.
@@ -51,19 +53,25 @@ impl Value {
     pub(super) fn keep(&mut self, text: &str) {
         if let Some(span) = self.span.take() {
             self.kept.clear();
+            self.shrink();
             self.kept.push_str(span.of(text));
         }
     }
 
-    /// How much memory it has of its own.
+    /// How much memory it has that nothing is in.
     #[inline]
-    pub(super) fn capacity(&self) -> usize {
-        self.kept.capacity()
+    pub(super) fn unused(&self) -> usize {
+        if self.span.is_some() || self.kept.is_empty() {
+            self.kept.capacity()
+        } else {
+            0
+        }
     }
 
-    /// Gives back the memory, if nothing is in it.
+    /// Gives that memory back, if it is more than is kept.
+    #[inline]
     pub(super) fn shrink(&mut self) {
-        if self.kept.is_empty() {
+        if self.unused() > KEPT {
             self.kept = String::new();
         }
     }
