@@ -20,8 +20,12 @@ struct Model {
 }
 
 impl Model {
-    fn run(body: &[u8], limit: usize) -> (Vec<Given>, String) {
-        let mut model = Self::default();
+    fn run(body: &[u8], limit: usize, id: &str) -> (Vec<Given>, String) {
+        let mut model = Self {
+            id_buffer: id.to_owned(),
+            last_event_id: id.to_owned(),
+            ..Self::default()
+        };
         let text = decode(body);
         let mut rest = text.as_str();
         while let Some(end) = rest.find(['\r', '\n']) {
@@ -169,9 +173,10 @@ fn compare(rounds: u64, limit: impl Fn(&mut Random) -> usize) {
         let body = soup(&mut random);
         let limit = limit(&mut random);
         let parser = Parser::new().max_event_size(limit);
-        let expected = Model::run(&body, limit);
+        let expected = Model::run(&body, limit, "");
         let mut cuts = vec![random.cut(body.len()), random.cut(body.len())];
         cuts.push((0..body.len()).map(|i| i..i + 1).collect());
+        cuts.push(random.sizes(body.len()));
         cuts.push(std::iter::once(0..body.len()).collect());
         for cut in cuts {
             let given = parse(parser.clone(), cut.iter().map(|chunk| &body[chunk.clone()]));
@@ -198,4 +203,28 @@ fn same_as_the_model_with_small_limits() {
 #[test]
 fn same_as_the_model_with_larger_limits() {
     compare(3000, |random| 400 + random.below(3000));
+}
+
+/// One parser, several connections, each left anywhere: all that goes from one to the next is the ID.
+#[test]
+fn same_as_the_model_over_several_connections() {
+    for seed in 0..2000 {
+        let mut random = Random(seed);
+        let limit = random.pick(&[usize::MAX, 50, 2000]);
+        let mut parser = Parser::new().max_event_size(limit);
+        let mut id = String::new();
+        for connection in 0..4 {
+            let body = soup(&mut random);
+            let cut = random.sizes(body.len());
+            let expected = Model::run(&body, limit, &id);
+            id = expected.1;
+            let mut found = Vec::new();
+            for chunk in cut {
+                parsing::feed(&mut parser, &body[chunk], &mut found);
+            }
+            assert_eq!(found, expected.0, "seed {seed}, connection {connection}");
+            assert_eq!(parser.last_event_id(), id, "seed {seed}");
+            parser.reset();
+        }
+    }
 }

@@ -164,6 +164,19 @@ impl Random {
         from[self.below(from.len())]
     }
 
+    /// Chunks of all sizes that matter to the parser, mixed: some empty.
+    pub(crate) fn sizes(&mut self, len: usize) -> Cut {
+        let sizes = [
+            0, 1, 1, 2, 5, 7, 8, 9, 40, 511, 512, 1023, 1024, 1025, 4096, 5000,
+        ];
+        let mut points = vec![self.pick(&sizes)];
+        while points.last().is_some_and(|last| *last < len) {
+            points.push(points[points.len() - 1] + self.pick(&sizes));
+        }
+        points.pop();
+        cut_at(len, points)
+    }
+
     /// Up to eight cuts anywhere.
     pub(crate) fn cut(&mut self, len: usize) -> Cut {
         let mut points: Vec<_> = (0..self.below(9)).map(|_| self.below(len + 1)).collect();
