@@ -86,7 +86,7 @@ fn counted<T>(test: impl Future<Output = T>) -> (T, u64) {
         .unwrap();
     let mut result = None;
     let held = allocation_counter::measure(|| {
-        result = Some(runtime.block_on(async { tokio::time::timeout(secs(10), test).await }));
+        result = Some(runtime.block_on(async { tokio::time::timeout(secs(30), test).await }));
     });
     (result.unwrap().expect("an end in time"), held.bytes_max)
 }
