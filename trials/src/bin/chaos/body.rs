@@ -103,12 +103,13 @@ impl Body {
         ends
     }
 
-    /// The next place within a CRLF or a character.
+    /// The next place within a CRLF or a character, or one byte past a blank line.
     fn next_split(&self, from: usize, rng: &mut Rng) -> usize {
-        let character = rng.bool();
-        let splits = |at: &usize| match character {
-            true => self.bytes[*at] & 0xc0 == 0x80,
-            false => self.bytes[*at] == b'\n' && self.bytes[*at - 1] == b'\r',
+        let kind = rng.u8(..3);
+        let splits = |at: &usize| match kind {
+            0 => self.bytes[*at] & 0xc0 == 0x80,
+            1 => self.bytes[*at] == b'\n' && self.bytes[*at - 1] == b'\r',
+            _ => self.bytes[..*at - 1].ends_with(b"\n\n"),
         };
         let near = from..(from + 300).min(self.bytes.len());
         near.clone().find(splits).unwrap_or(from)
