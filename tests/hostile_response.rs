@@ -24,7 +24,7 @@ const KIB: u64 = 1 << 10;
 
 /// What a request and its response take at most, in bytes, whatever the server sends: most of it is
 /// hyper's buffer for the head.
-const MOST: u64 = 1024 * KIB;
+const MOST: u64 = 2048 * KIB;
 
 /// A server on a thread of its own, whose memory is not counted. It takes one connection for each
 /// answer, says the beginning and then the rest without end, until the client has gone.
@@ -68,6 +68,8 @@ fn say(mut client: TcpStream, beginning: &[u8], rest: &[u8]) -> io::Result<()> {
     let mut said = client.write_all(beginning);
     while said.is_ok() && !rest.is_empty() {
         said = client.write_all(&many);
+        // As fast as it can, it would keep a single poll of an unoptimised hyper busy for seconds.
+        std::thread::sleep(ms(1));
     }
     match said {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
