@@ -37,7 +37,7 @@ const LATE: Duration = Duration::from_millis(100);
 /// How often in a row a clock that nobody waited for starts again. It may take several polls until a
 /// connection is made, and each of them may be late; but a server that keeps the executor busy, so
 /// that all of them are, must not stop the clock for good.
-const FRESH_STARTS: u8 = 3;
+const FRESH_STARTS: u8 = 8;
 
 /// A clock found overdue by more than this was waited for, by a thread that did not get to run. What
 /// has arrived meanwhile may not have come through yet, for the tasks that read it stood as well: so

@@ -294,7 +294,7 @@ impl<H> EventSource<H> {
     /// gone may stay open for ever.
     ///
     /// It stands still while nobody polls: a slow consumer is not an idle server. Where it is found
-    /// overdue on a late poll, it starts again, at most three times in a row.
+    /// overdue on a late poll, it starts again, at most eight times in a row.
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.clocks.idle = timeout.into();
         self

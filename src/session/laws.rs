@@ -804,12 +804,12 @@ impl Watch {
         self.since = self.since.saturating_add(time);
     }
 
-    /// The clock, if it has run out. One that nobody watched starts again, three times; one
+    /// The clock, if it has run out. One that nobody watched starts again, eight times; one
     /// that was watched by a thread which did not get to run gets more time, once.
     fn look(&mut self, clock: Option<Duration>, now: Duration) -> Option<Duration> {
         let clock = clock?;
         let late = now.checked_sub(self.since.saturating_add(clock))?;
-        if late > UNWATCHED && self.starts < 4 {
+        if late > UNWATCHED && self.starts < 9 {
             self.since = now;
             self.starts += 1;
             return None;
