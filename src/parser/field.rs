@@ -85,9 +85,14 @@ fn field<'a>(rest: &'a [u8], known: impl FnOnce(&'a [u8]) -> Line<'a>) -> Line<'
     }
 }
 
+/// The value of a data line that has got as far as its colon, or what is there of it.
+pub(super) fn data_value(line: &[u8]) -> Option<&[u8]> {
+    line.strip_prefix(b"data:").map(without_space)
+}
+
 /// "If value starts with a U+0020 SPACE character, remove it from value."
 #[inline(always)]
-pub(super) fn without_space(value: &[u8]) -> &[u8] {
+fn without_space(value: &[u8]) -> &[u8] {
     value.strip_prefix(b" ").unwrap_or(value)
 }
 

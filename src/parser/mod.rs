@@ -36,6 +36,7 @@ pub(crate) use block::Step;
 pub(crate) use text::Span;
 
 use block::Block;
+use field::data_value;
 use last_event_id::LastEventId;
 use text::Text;
 
@@ -287,8 +288,7 @@ impl Parser {
             let Some(line) = lines.next(text.as_bytes(), after_cr) else {
                 break None;
             };
-            if self.near_limit && line.len() > self.max_event_size.saturating_sub(self.block.len())
-            {
+            if self.near_limit && line.len() > self.room() {
                 return self.poison();
             }
             let mut step = self.block.line(text, line);
@@ -379,12 +379,11 @@ impl Parser {
     /// Moves the unfinished line to the block's data, if that is where it belongs.
     fn start_long_data(&mut self) -> bool {
         let line = self.text.unfinished();
-        let Some(value) = line.strip_prefix("data:") else {
+        let Some(value) = data_value(line.as_bytes()) else {
             return false;
         };
-        let value = value.strip_prefix(' ').unwrap_or(value);
         let name = line.len() - value.len();
-        self.block.data_mut().push_str(value);
+        self.block.data_mut().push_str(&line[name..]);
         self.text.drop_unfinished();
         self.spare = 0;
         self.mode = Mode::Data { name };
@@ -394,15 +393,12 @@ impl Parser {
     /// Begins with a data line of the input, if there is one and its name is whole. Gives the length
     /// of that.
     fn start_data(&mut self, input: &mut &[u8]) -> Option<usize> {
-        let value = match **input {
-            [b'd', b'a', b't', b'a', b':', b' ', ref value @ ..] => value,
-            [b'd', b'a', b't', b'a', b':', ref value @ ..] if !value.is_empty() => value,
-            _ => return None,
-        };
-        if !self.text.is_between_characters() {
+        let value = data_value(input)?;
+        let name = input.len() - value.len();
+        // After the colon alone, a space may still come.
+        if input.len() == "data:".len() || !self.text.is_between_characters() {
             return None;
         }
-        let name = input.len() - value.len();
         *input = value;
         self.spare = 0;
         self.mode = Mode::Data { name };
