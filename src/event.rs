@@ -17,8 +17,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// An event, as the [standard] dispatches it.
 ///
-/// It owns its data, and does not hold on to the network buffer it came in. Its type and ID are
-/// shared with other events of the stream: to clone it copies the data alone.
+/// It owns its data, and does not hold on to the network buffer it came in. A type or ID of more than
+/// 15 bytes is shared with other events of the stream: only the data is allocated anew by a clone.
 ///
 /// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
