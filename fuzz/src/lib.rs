@@ -3,39 +3,12 @@
 pub mod body;
 pub mod model;
 
-use fetch_event_source::{Frame, Parser};
+#[path = "../../tests/support/given.rs"]
+mod given;
 
-/// A frame or an error, owned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Given {
-    Event {
-        event_type: String,
-        data: String,
-        id: String,
-    },
-    Comment(String),
-    Retry(u64),
-    LastEventId(String),
-    TooLarge,
-}
+use fetch_event_source::Parser;
 
-impl From<Frame<'_>> for Given {
-    fn from(frame: Frame<'_>) -> Self {
-        match frame {
-            Frame::Event(event) => Self::Event {
-                event_type: event.event_type.to_owned(),
-                data: event.data.to_owned(),
-                id: event.last_event_id.to_owned(),
-            },
-            Frame::Comment(text) => Self::Comment(text.to_owned()),
-            Frame::Retry(time) => {
-                Self::Retry(time.as_millis().try_into().expect("what fits into a u64"))
-            }
-            Frame::LastEventId(id) => Self::LastEventId(id.to_owned()),
-            other => panic!("a new kind of frame: {other:?}"),
-        }
-    }
-}
+pub use given::Given;
 
 /// All that the parser gives for a chunk. An error is the last, and is not repeated.
 pub fn feed(parser: &mut Parser, mut chunk: &[u8], given: &mut Vec<Given>) {

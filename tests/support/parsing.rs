@@ -5,43 +5,11 @@
 
 use std::ops::Range;
 
-use fetch_event_source::{EventRef, Frame, Parser};
+use fetch_event_source::Parser;
 
-/// A frame or an error, owned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Given {
-    Event {
-        event_type: String,
-        data: String,
-        id: String,
-    },
-    Comment(String),
-    Retry(u64),
-    LastEventId(String),
-    TooLarge,
-}
-
-impl From<EventRef<'_>> for Given {
-    fn from(event: EventRef<'_>) -> Self {
-        Self::Event {
-            event_type: event.event_type.to_owned(),
-            data: event.data.to_owned(),
-            id: event.last_event_id.to_owned(),
-        }
-    }
-}
-
-impl From<Frame<'_>> for Given {
-    fn from(frame: Frame<'_>) -> Self {
-        match frame {
-            Frame::Event(event) => event.into(),
-            Frame::Comment(text) => Self::Comment(text.to_owned()),
-            Frame::Retry(time) => Self::Retry(time.as_millis().try_into().unwrap()),
-            Frame::LastEventId(id) => Self::LastEventId(id.to_owned()),
-            other => panic!("a new kind of frame: {other:?}"),
-        }
-    }
-}
+#[path = "given.rs"]
+mod given;
+pub(crate) use self::given::Given;
 
 pub(crate) fn event(data: &str) -> Given {
     typed("message", data, "")
