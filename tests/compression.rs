@@ -11,7 +11,9 @@ mod client;
 mod compressed;
 mod support;
 
-use client::{all, http, ms, next_data, next_words, secs, sent_id, sent_ids, standard, told};
+use client::{
+    all, first_error, http, ms, next_data, next_words, secs, sent_id, sent_ids, standard, told,
+};
 use compressed::{ALL, Coding};
 use fetch_event_source::{Error, EventSource, Finished, RetryPolicy, reqwest};
 use futures_util::StreamExt;
@@ -116,12 +118,7 @@ async fn a_coding_that_the_client_does_not_decode_is_an_error() {
         let reply = Reply::raw(coding.head()).chunk(body).last_chunk().fin();
         let server = Server::script([reply]).await;
         let source = EventSource::new(client.get(server.url("/s")));
-        let error = source
-            .stream()
-            .next()
-            .await
-            .expect("an item")
-            .expect_err("final");
+        let error = first_error(source).await;
         assert!(matches!(error, Error::ContentEncoding(_)), "{error:?}");
         assert!(error.to_string().contains(coding.name()), "{error}");
         assert_eq!(server.requests().len(), 1);

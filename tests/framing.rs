@@ -27,6 +27,15 @@ fn sized(length: usize, body: &str) -> Reply {
     ))
 }
 
+/// By a client that keeps its connections.
+fn pooled(server: &Server) -> EventSource {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("a client");
+    EventSource::new(client.get(server.url("/s"))).retry(standard())
+}
+
 /// What follows a body with an event `a`, whose ID is 7 and whose reconnection time is 60 ms.
 fn after_a(what: &str) -> Vec<String> {
     let retry = format!("retry 1 in 60ms after {what}");
@@ -139,11 +148,7 @@ mod chunked {
     async fn a_connection_that_is_kept_may_be_used_again() {
         let reply = Reply::ok_chunked().chunk(EVENT).last_chunk().hold();
         let server = Server::script(Script::new([reply.clone(), reply])).await;
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("a client");
-        let source = EventSource::new(client.get(server.url("/s"))).retry(standard());
+        let source = pooled(&server);
         assert_eq!(all_data(source.stream()).await, ["a", "a"]);
 
         let requests = server.requests();
@@ -188,11 +193,7 @@ mod content_length {
     async fn a_connection_that_is_kept_may_be_used_again() {
         let reply = sized(EVENT.len(), EVENT).hold();
         let server = Server::script([reply.clone(), reply]).await;
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("a client");
-        let source = EventSource::new(client.get(server.url("/s"))).retry(standard());
+        let source = pooled(&server);
         assert_eq!(all_data(source.stream()).await, ["a", "a"]);
         assert_eq!(server.requests().len(), 3);
         assert_eq!(server.connections(), 1);
@@ -232,11 +233,7 @@ mod content_length {
             Reply::ok("data: genuine\n\n").fin(),
         ])
         .await;
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("a client");
-        let source = EventSource::new(client.get(server.url("/s"))).retry(standard());
+        let source = pooled(&server);
         assert_eq!(all_data(source.stream()).await, ["a", "genuine"]);
     }
 

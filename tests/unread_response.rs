@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use client::{http, over_tcp};
+use client::{first_error, http, over_tcp};
 use fetch_event_source::{Error, EventSource, Finished, RetryPolicy};
 use futures_util::StreamExt;
 use support::{Reply, Server};
@@ -89,12 +89,7 @@ async fn its_secrets_are_not_shown() {
     let server =
         Server::script([Reply::raw(format!("{HTML}Connection: close\r\n\r\n")).fin()]).await;
     let source = EventSource::new(http().get(server.url("/s?token=hunter3")));
-    let error = source
-        .stream()
-        .next()
-        .await
-        .expect("an item")
-        .expect_err("final");
+    let error = first_error(source).await;
     assert!(matches!(error, Error::ContentType(_)));
     for shown in [format!("{error:?}"), error.to_string()] {
         assert!(!shown.contains("hunter"), "{shown}");
@@ -109,12 +104,7 @@ async fn a_body_that_is_still_encoded_is_an_error() {
         Content-Encoding: compress\r\nConnection: close\r\n\r\n";
     let server = Server::script([Reply::raw(format!("{head}data: a\n\n")).fin()]).await;
     let source = over_tcp(&server).retry(RetryPolicy::persistent());
-    let error = source
-        .stream()
-        .next()
-        .await
-        .expect("an item")
-        .expect_err("final");
+    let error = first_error(source).await;
     assert!(matches!(error, Error::ContentEncoding(_)), "{error:?}");
     assert!(error.to_string().contains("compress"));
     assert!(error.into_response().is_some());

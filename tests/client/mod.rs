@@ -137,6 +137,12 @@ pub async fn next<T>(stream: &mut (impl Stream<Item = Result<T, Error>> + Unpin)
     item.expect("no error")
 }
 
+/// The error that comes first, and is final.
+pub async fn first_error(source: EventSource) -> Error {
+    let first = source.stream().next().await;
+    first.expect("an item").expect_err("final")
+}
+
 /// The data of the next event.
 pub async fn next_data(events: &mut EventStream) -> String {
     next(events).await.into_data()
