@@ -27,6 +27,8 @@
 //! - [`EventStream`], the events as a stream; [`Signals`], all that happens as a stream;
 //!   [`EventSource::run`], the callbacks. [`Handle`] steers each of them from elsewhere.
 //! - [`RetryPolicy`]: when to try again. [`Error`]: what can go wrong.
+//! - `Event::json` and `Event::typed`, or `JsonStreamExt` for a whole stream: events as JSON, by
+//!   their data or by their type (feature `json`).
 //! - [`events()`]: the events of one body, whoever fetched it. [`Parser`]: only bytes, no async.
 //!
 //! # What it is not
@@ -95,7 +97,7 @@
 //! | `client` | yes | the HTTP client; without it only [`Parser`], [`events()`] and [`RetryPolicy`] remain, without reqwest and tokio |
 //! | `default-tls`, `http2`, `charset`, `system-proxy` | yes | reqwest's defaults |
 //! | `rustls`, `rustls-no-provider`, `native-tls` | | another TLS, see reqwest |
-//! | `json` | | `Event::json`, and reqwest's `json` |
+//! | `json` | | events read as JSON: `Event::json`, `Event::typed`, `JsonStreamExt`; and reqwest's `json` |
 //! | `gzip`, `brotli`, `deflate`, `zstd` | | to be asked for: see [`EventSource`](EventSource#compression) |
 //! | `cookies`, `form`, `hickory-dns`, `multipart`, `query`, `socks`, `stream` | | see reqwest |
 //! | `eventsource-stream` | | conversions to and from that crate's `Event` |
@@ -111,6 +113,8 @@
 mod event;
 mod events;
 mod feed;
+#[cfg(feature = "json")]
+mod json;
 mod parser;
 mod retry;
 #[cfg_attr(not(feature = "client"), allow(dead_code))] // the shell is who uses it
@@ -145,6 +149,8 @@ mod timer;
 
 pub use event::Event;
 pub use events::{Events, EventsError, events};
+#[cfg(feature = "json")]
+pub use json::{JsonError, JsonStream, JsonStreamError, JsonStreamExt};
 pub use parser::{DEFAULT_MAX_EVENT_SIZE, EventRef, EventTooLarge, Frame, Parser};
 pub use retry::RetryPolicy;
 

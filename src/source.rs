@@ -226,7 +226,8 @@ impl EventSource {
         Self::of(Origin::factory(request))
     }
 
-    /// The events, as a stream.
+    /// The events, as a stream. What their JSON says, as a stream: `JsonStreamExt`, of the feature
+    /// `json`.
     pub fn stream(self) -> EventStream {
         let (driver, decide, _) = self.into_driver(Audience::Events);
         EventStream::new(driver, decide)

@@ -1,0 +1,177 @@
+//! An event as an enum: the type names the variant, the data is its content.
+//!
+//! It is what serde's external tagging makes of `{"price": {…}}`, but that the tag stands outside
+//! the JSON.
+
+use serde::Deserialize;
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, VariantAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+use serde_json::Error;
+use serde_path_to_error::{Path, Track};
+
+use super::JsonError;
+use crate::event::Event;
+
+pub(crate) fn by_type<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, JsonError> {
+    let mut has_variant = true;
+    T::deserialize(ByType::new(event, &mut has_variant, None)).map_err(|error| {
+        if !has_variant {
+            return JsonError::unknown_type(event, error);
+        }
+        JsonError::data(event, path_of_error::<T>(event), error)
+    })
+}
+
+/// To know the path costs with each value, so it is looked for when it is wanted.
+#[cold]
+fn path_of_error<'de, T: Deserialize<'de>>(event: &'de Event) -> Option<Path> {
+    let mut track = Track::new();
+    let again = T::deserialize(ByType::new(event, &mut true, Some(&mut track)));
+    again.is_err().then(|| track.path())
+}
+
+/// An event to be read by its type.
+struct ByType<'de, 't> {
+    event: &'de Event,
+    has_variant: &'t mut bool,
+    track: Option<&'t mut Track>,
+}
+
+impl<'de, 't> ByType<'de, 't> {
+    fn new(event: &'de Event, has_variant: &'t mut bool, track: Option<&'t mut Track>) -> Self {
+        Self {
+            event,
+            has_variant,
+            track,
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for ByType<'de, '_> {
+    type Error = Error;
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_enum(self)
+    }
+
+    /// A struct around an enum.
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+        Err(Error::custom(
+            "`typed` reads enums whose variants have the names of event types, without serde's \
+             `tag` and `untagged`: take `json` for anything else",
+        ))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl<'de, 't> EnumAccess<'de> for ByType<'de, 't> {
+    type Error = Error;
+    type Variant = Content<'de, 't>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(
+        self,
+        seed: V,
+    ) -> Result<(V::Value, Self::Variant), Error> {
+        let name = self.event.event_type();
+        *self.has_variant = false;
+        let variant = seed.deserialize(IntoDeserializer::<Error>::into_deserializer(name))?;
+        *self.has_variant = true;
+        let content = Content {
+            data: self.event.data(),
+            track: self.track,
+        };
+        Ok((variant, content))
+    }
+}
+
+/// The content of a variant: the data.
+struct Content<'de, 't> {
+    data: &'de str,
+    track: Option<&'t mut Track>,
+}
+
+impl<'de> Content<'de, '_> {
+    fn read<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
+        let mut json = serde_json::Deserializer::from_str(self.data);
+        let value = match self.track {
+            None => seed.deserialize(&mut json)?,
+            Some(track) => {
+                seed.deserialize(serde_path_to_error::Deserializer::new(&mut json, track))?
+            }
+        };
+        json.end()?;
+        Ok(value)
+    }
+}
+
+impl<'de> VariantAccess<'de> for Content<'de, '_> {
+    type Error = Error;
+
+    /// The type says it all: the data may be empty, `{}`, or no JSON.
+    fn unit_variant(self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
+        self.read(seed)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
+        self.read(Tuple { len, visitor })
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.read(Struct { fields, visitor })
+    }
+}
+
+/// What a visitor of a tuple asks of the JSON.
+struct Tuple<V> {
+    len: usize,
+    visitor: V,
+}
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Tuple<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<V::Value, D::Error> {
+        json.deserialize_tuple(self.len, self.visitor)
+    }
+}
+
+/// What a visitor of a struct asks of the JSON.
+struct Struct<V> {
+    fields: &'static [&'static str],
+    visitor: V,
+}
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Struct<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<V::Value, D::Error> {
+        json.deserialize_struct("", self.fields, self.visitor)
+    }
+}
