@@ -120,6 +120,35 @@ async fn four(response: reqwest::Response, chunk: &[u8]) -> Result<(), BoxError>
     Ok(())
 }
 
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Update {
+    Delta(Delta),
+    #[serde(other)]
+    Other,
+}
+
+async fn typed(response: reqwest::Response) -> Result<(), BoxError> {
+    use fetch_event_source::{JsonError, JsonStreamError, JsonStreamExt};
+
+    let event = fetch_event_source::Event::new("{}");
+    let _: Result<Delta, JsonError> = event.json();
+    let _: Result<Update, JsonError> = event.typed(); // the type names the variant
+    let mut deltas = fetch_event_source("x").stream().json::<Delta>();
+    deltas.get_ref().finished();
+    let mut updates = fetch_event_source::events(response.bytes_stream())
+        .typed::<Update>()
+        .until(|event| event.data() == "[DONE]");
+    match updates.next().await {
+        Some(Err(JsonStreamError::Event(error))) => {
+            let _: (&str, &str, &str) = (error.path(), error.event_type(), error.last_event_id());
+        }
+        Some(Err(JsonStreamError::Stream(_) | JsonStreamError::Incomplete)) => {}
+        _ => {}
+    }
+    Ok(())
+}
+
 fn policies() {
     let _ = RetryPolicy::default()
         .max_retries(3)

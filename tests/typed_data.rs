@@ -41,6 +41,12 @@ fn json_of_any_depth_is_an_error_and_no_overflow_of_the_stack() {
         #[serde(default)]
         next: Option<Box<Nested>>,
     }
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum ByType {
+        #[allow(dead_code)]
+        Message(Box<Nested>),
+    }
     let array = |depth: usize| Event::new("[".repeat(depth) + &"]".repeat(depth));
     let object = |depth: usize| Event::new(r#"{"next":"#.repeat(depth) + "{}" + &"}".repeat(depth));
     assert!(array(100).json::<serde_json::Value>().is_ok());
@@ -50,11 +56,14 @@ fn json_of_any_depth_is_an_error_and_no_overflow_of_the_stack() {
             array(depth).json::<serde_json::Value>().unwrap_err(),
             object(depth).json::<serde_json::Value>().unwrap_err(),
             object(depth).json::<Nested>().unwrap_err(),
+            object(depth).typed::<ByType>().unwrap_err(),
             Event::new("[".repeat(depth))
                 .json::<serde_json::Value>()
                 .unwrap_err(),
         ] {
-            assert!(error.to_string().contains("recursion limit"), "{error}");
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(cause.contains("recursion limit"), "{error}: {cause}");
+            assert!(error.to_string().len() < 300, "{error}");
         }
         // What a type passes over is passed over without recursion.
         let ignored = Event::new(format!(
