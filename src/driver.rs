@@ -27,6 +27,7 @@ use crate::session::{End, Expired, Outcome, Phase, Refusal, Session};
 use crate::signal::{Finished, Signal};
 use crate::source::Options;
 use crate::timer::Timer;
+use crate::trace::Trace;
 
 /// How many turns without anything for the consumer before the executor gets its chance: a server
 /// may send nothing but comments, as fast as it can.
@@ -95,6 +96,7 @@ pub(crate) struct Driver {
     feed: Feed<Bytes>,
     shared: Owned,
     timer: Timer,
+    trace: Trace,
     chance: fastrand::Rng,
     /// Method and URL of the request that went out last.
     method: Method,
@@ -135,8 +137,9 @@ impl Driver {
             calls,
             accepted_types,
             feed: Feed::new(Parser::new().max_event_size(max_event_size)),
+            timer: Timer::new(shared.clock()),
             shared,
-            timer: Timer::new(),
+            trace: Trace::new(),
             chance,
             method: Method::GET,
             asked_url: None,
@@ -249,15 +252,23 @@ impl Driver {
     #[inline]
     pub(crate) fn delivered(&mut self, id: &EcoString) {
         self.session.delivered();
+        self.shared.counters().delivered();
         let known = self.session.last_event_id().map_or("", EcoString::as_str);
         if !is_same(id, known) {
             self.commit(id.clone());
         }
     }
 
-    /// The caller ends it.
-    pub(crate) fn close(&mut self) {
+    /// The caller ends it, with this result.
+    pub(crate) fn end(&mut self, result: Result<Finished, Error>) -> Result<Finished, Error> {
+        self.trace.over(result.as_ref());
+        self.close();
+        result
+    }
+
+    fn close(&mut self) {
         self.session.over();
+        self.trace.close();
         self.shared.finish();
         self.outbox.clear();
         self.answer = None; // it may hold a response that nobody has read
@@ -313,6 +324,11 @@ impl Driver {
         if !orders.interrupted && !resumed {
             return;
         }
+        self.trace.steered(match (paused, orders.interrupted) {
+            (true, _) => "pause",
+            (false, true) => "reconnect",
+            (false, false) => "resume",
+        });
         let disconnected = self.session.is_open() || self.owes_disconnected();
         self.outbox.clear();
         self.session.interrupted(paused, self.timer.now());
@@ -333,8 +349,12 @@ impl Driver {
         if let Some(id) = self.invalid_id.take() {
             return self.over(Err(Error::InvalidLastEventId(id)));
         }
+        let number = self.session.next_attempt();
+        self.timer.now(); // its time begins
+        self.trace.begin(number);
+        let _entered = self.trace.enter();
         let attempt = Attempt {
-            number: self.session.next_attempt(),
+            number,
             last_event_id: self.session.last_event_id().cloned(),
             failure: self.failure.clone(),
         };
@@ -366,6 +386,8 @@ impl Driver {
             Err(refusal) => return self.over(Err(self.refusal(refusal))),
         }
         self.prepare(&mut request);
+        self.trace.requesting(&request);
+        self.shared.counters().sent();
         self.asked_url = Some(request.url().clone());
         let response: BoxFuture<_> = match &mut self.calls.fetch {
             Some(fetch) => fetch(request),
@@ -384,7 +406,7 @@ impl Driver {
             return;
         };
         if !request::set_last_event_id(request.headers_mut(), id) {
-            tracing::warn!("the last event ID cannot be carried by a header: sent without it");
+            self.trace.unsendable_id();
             self.outbox
                 .push_back(Step::Signal(Signal::UnsendableId(id.to_string())));
         }
@@ -396,6 +418,7 @@ impl Driver {
         let Some(link) = self.shared.take_link() else {
             return Poll::Pending;
         };
+        let _entered = self.trace.enter();
         let (link, progress) = link.poll(cx);
         if let Some(link) = link {
             self.shared.put_link(link);
@@ -417,8 +440,10 @@ impl Driver {
             Progress::Part => Poll::Ready(None),
             Progress::Refusal(response, body) => self.refused(&response, body),
             Progress::Chunk(chunk) => {
+                let now = self.timer.now();
+                self.shared.counters().received(chunk.len(), now);
                 if self.session.runs_clocks() {
-                    self.session.received_bytes(self.timer.now());
+                    self.session.received_bytes(now);
                 }
                 self.feed.push(chunk);
                 Poll::Ready(None)
@@ -440,6 +465,7 @@ impl Driver {
     }
 
     fn judge(&mut self, response: Box<Response>, cx: &mut Context<'_>) -> Turn {
+        self.trace.answered(response.status());
         match response::judge(response.status(), response.headers(), &self.accepted_types) {
             Kind::Stream => self.open(response, cx),
             Kind::NoContent => self.over(Ok(Finished::NoContent)),
@@ -471,7 +497,8 @@ impl Driver {
         self.failure = None;
         self.shared.put_link(Link::Open(response));
         self.shared.set_open(true);
-        tracing::debug!("open");
+        self.shared.counters().opened();
+        self.trace.open(head.status());
         Poll::Ready(Some(Step::Signal(Signal::Open(head))))
     }
 
@@ -558,6 +585,7 @@ impl Driver {
         if self.session.is_open() {
             self.outbox.push_back(Step::Signal(Signal::Disconnected));
         }
+        self.trace.ended(end.as_ref().copied());
         let kind = end.as_ref().map_or_else(Error::as_end, |()| End::Clean);
         let now = self.timer.now();
         self.session
@@ -598,7 +626,8 @@ impl Driver {
                 // The old connection is gone before the delay begins, an unread body included.
                 self.failure = error.map(|error| Arc::new(error.without_body()));
                 let error = self.failure.clone();
-                tracing::debug!(?delay, retries, "retrying");
+                self.shared.counters().retried();
+                self.trace.retrying(error.as_deref(), delay, retries);
                 self.outbox.push_back(Step::Signal(Signal::Retrying {
                     error,
                     delay,
@@ -627,8 +656,7 @@ impl Driver {
     }
 
     fn over(&mut self, result: Result<Finished, Error>) -> Turn {
-        tracing::debug!(finished = ?result.as_ref().ok(), "over");
-        self.close();
+        let result = self.end(result);
         Poll::Ready(Some(Step::Over(result)))
     }
 

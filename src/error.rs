@@ -354,6 +354,32 @@ impl Error {
         }
     }
 
+    /// The variant's name, for logs and metrics: a promise, see the crate's documentation.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::InvalidLastEventId(_) => "invalid_last_event_id",
+            Self::Client(_) => "client",
+            Self::Request(_) => "request",
+            Self::NoResponse(_) => "no_response",
+            Self::ResponseTimeout(_) => "response_timeout",
+            Self::Redirect(_) => "redirect",
+            Self::Certificate(_) => "certificate",
+            Self::Status(_) => "status",
+            Self::ContentType(_) => "content_type",
+            Self::ContentEncoding(_) => "content_encoding",
+            Self::Validate(_) => "validate",
+            Self::Disconnected(_) => "disconnected",
+            Self::IdleTimeout(_) => "idle_timeout",
+            Self::EventTimeout(_) => "event_timeout",
+            Self::Incomplete => "incomplete",
+            Self::EventTooLarge(_) => "event_too_large",
+            Self::Hook(_) => "hook",
+            Self::NotReplayed { .. } => "not_replayed",
+            Self::NotCloneable { .. } => "not_cloneable",
+        }
+    }
+
     /// What the decision needs to know of it.
     pub(crate) fn as_end(&self) -> End {
         match self {

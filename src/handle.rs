@@ -5,10 +5,13 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use ecow::EcoString;
 
 use crate::link::Link;
+use crate::stats::{Counters, Stats};
+use crate::timer::Clock;
 
 /// Steers a source from another task: a clone is a reference to the same source.
 ///
@@ -102,6 +105,29 @@ impl Handle {
             .unwrap_or_default()
             .to_owned()
     }
+
+    /// What has become of the source so far: requests, connections, retries, events, bytes, and since
+    /// when it stands where it does. At hand at any time, from any thread, also after its end.
+    ///
+    /// Counting costs a source two stores for each event and a look at the clock for each chunk. The
+    /// times are tokio's: where a test pauses them, call it from within its runtime.
+    ///
+    /// ```no_run
+    /// # async fn example() {
+    /// use fetch_event_source::fetch_event_source;
+    ///
+    /// let source = fetch_event_source("http://127.0.0.1:3000/sse");
+    /// let handle = source.handle();
+    /// tokio::spawn(source.on_message(async |event| println!("{}", event.data())).run());
+    ///
+    /// let stats = handle.stats();
+    /// println!("{} events over {} connections", stats.events, stats.connections);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
 }
 
 impl fmt::Debug for Handle {
@@ -140,6 +166,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// There are orders. Spares the lock on the way of every event.
     ordered: AtomicBool,
+    counters: Counters,
+    clock: Clock,
 }
 
 /// A handle is dropping a connection.
@@ -188,6 +216,8 @@ struct State {
     /// How many connections handles are dropping just now: the next one waits for it.
     leaving: usize,
     poller: Option<Waker>,
+    /// Since when the ready state is what it is.
+    since: Duration,
 }
 
 impl State {
@@ -229,7 +259,7 @@ impl Shared {
 
     fn wake<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
-        let out = change(&mut state);
+        let out = self.note_change(&mut state, change);
         self.ordered.store(true, Ordering::Release);
         let poller = state.poller.take();
         drop(state);
@@ -299,7 +329,9 @@ impl Shared {
 
     pub(crate) fn set_open(&self, open: bool) {
         let mut state = self.lock();
-        state.open = open && !state.interrupted;
+        self.note_change(&mut state, |state| {
+            state.open = open && !state.interrupted;
+        });
     }
 
     pub(crate) fn set_last_event_id(&self, id: EcoString) {
@@ -309,10 +341,36 @@ impl Shared {
     /// It is over: nothing is left of the connection.
     pub(crate) fn finish(&self) {
         let mut state = self.lock();
-        state.over = true;
+        self.note_change(&mut state, |state| state.over = true);
         let left = (state.poller.take(), state.link.take());
         drop(state);
         drop(left); // not under the lock
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What the one who polls measures time by.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    fn stats(&self) -> Stats {
+        let state = self.lock();
+        let (ready_state, since) = (state.ready_state(), state.since);
+        drop(state);
+        self.counters.stats(ready_state, since, self.clock.peek())
+    }
+
+    /// Whatever may change the ready state goes through here.
+    fn note_change<T>(&self, state: &mut State, change: impl FnOnce(&mut State) -> T) -> T {
+        let before = state.ready_state();
+        let out = change(state);
+        if state.ready_state() != before {
+            state.since = self.clock.peek();
+        }
+        out
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -216,8 +216,8 @@ where
         };
         match flow {
             Ok(ControlFlow::Continue(())) => {}
-            Ok(ControlFlow::Break(())) => return Ok(Finished::Stopped),
-            Err(error) => return Err(Error::Hook(error)),
+            Ok(ControlFlow::Break(())) => return driver.end(Ok(Finished::Stopped)),
+            Err(error) => return driver.end(Err(Error::Hook(error))),
         }
     }
 }

@@ -90,6 +90,32 @@
 //! - A block without data is no message, as in the standard; its ID and `retry` still count.
 //! - No automatic pause: there is no tab to hide. [`Handle::pause`] does it.
 //!
+//! # Seeing inside
+//!
+//! [`Handle::stats`] gives counts and ages, for metrics: [`Stats`].
+//!
+//! By [`tracing`](https://docs.rs/tracing), under the target `fetch_event_source`, a source tells what
+//! becomes of its attempts. Names, levels and fields are a promise: they change as the API does, though
+//! there may be more of them.
+//!
+//! | span | level | fields | entered |
+//! |---|---|---|---|
+//! | `attempt` | DEBUG | `attempt`: its number, from 1; when the request goes out `method`, `host`, `resumes`: whether it has a `Last-Event-ID`; when a response comes `status` | while [`from_fn`](EventSource::from_fn), [`fetch`](EventSource::fetch) and the HTTP client work for it, so that what they tell is found in it; hooks are not in it, and events are handed over outside |
+//!
+//! | event (its message) | level | fields | when |
+//! |---|---|---|---|
+//! | `requesting` | DEBUG | `attempt` | a request goes out |
+//! | `open` | DEBUG | `attempt`, `status` | the response was accepted |
+//! | `ended` | DEBUG | `attempt`, `reason`, `status` if there is one | an attempt ended by itself: it failed, or its stream ended |
+//! | `retrying` | DEBUG | `attempt`: the one that ended, `reason`, `status`, `delay_ms`, `retries`: in a row without progress, from 1 | the wait begins |
+//! | `steered` | DEBUG | `attempt`, `by`: `pause`, `resume`, `reconnect` | a [`Handle`]'s word is followed, with the next poll |
+//! | `over` | DEBUG | `attempt`, and `finished`: `ended`, `done`, `no_content`, `stopped`, `aborted` ([`Finished`]), or `reason` and `status` | once, unless the source is dropped before |
+//! | `the last event ID cannot be carried by a header: sent without it` | WARN | `attempt` | see [`Signal::UnsendableId`] |
+//!
+//! A `reason` is the name of the [`Error`] in snake case (`no_response`, `idle_timeout`, `status` …), or
+//! `clean_end`. There is nothing for each event or chunk, and no text of the server's: no ID, no type,
+//! no data; of the request nothing but its method and host.
+//!
 //! # Features
 //!
 //! | feature | default | |
@@ -143,9 +169,13 @@ mod signal;
 #[cfg(feature = "client")]
 mod source;
 #[cfg(feature = "client")]
+mod stats;
+#[cfg(feature = "client")]
 mod stream;
 #[cfg(feature = "client")]
 mod timer;
+#[cfg(feature = "client")]
+mod trace;
 
 pub use event::Event;
 pub use events::{Events, EventsError, events};
@@ -165,6 +195,7 @@ pub use {
     response::ResponseHead,
     signal::{Finished, Signal},
     source::{EventSource, RequestBuilderExt, fetch_event_source},
+    stats::Stats,
     stream::{EventStream, Signals},
 };
 

@@ -51,6 +51,10 @@ pub(crate) fn set_last_event_id(headers: &mut HeaderMap, id: &str) -> bool {
     }
 }
 
+pub(crate) fn has_last_event_id(headers: &HeaderMap) -> bool {
+    headers.contains_key(LAST_EVENT_ID)
+}
+
 /// Whether a header can carry it.
 pub(crate) fn is_sendable(id: &str) -> bool {
     HeaderValue::from_bytes(id.as_bytes()).is_ok()

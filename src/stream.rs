@@ -66,8 +66,8 @@ impl Signals {
             Some(Step::Signal(signal)) => Some(Some(Ok(signal))),
             Some(Step::Ask(ask)) => {
                 let error = self.decide(ask).err()?;
-                self.driver.close();
-                Some(Some(Err(Error::Hook(error))))
+                let failed = self.driver.end(Err(Error::Hook(error)));
+                Some(failed.err().map(Err))
             }
             Some(Step::Over(Err(error))) => Some(Some(Err(error))),
             Some(Step::Over(Ok(finished))) => {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -10,27 +11,50 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// As far as tokio's timers reach, or so.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
-/// Time since the first look, and a wake-up call. The timers are tokio's, so tests can pause them.
+/// Time since the first attempt. It starts no earlier, for a source may be made outside of the runtime
+/// whose time is to count. A clone is the same clock.
+#[derive(Clone, Default)]
+pub(crate) struct Clock(Arc<OnceLock<Instant>>);
+
+impl Clock {
+    /// Monotonic: a change of the system's clock does not matter.
+    pub(crate) fn now(&self) -> Duration {
+        let now = Instant::now();
+        now.duration_since(*self.0.get_or_init(|| now))
+    }
+
+    /// The same, but a clock that stands is not started.
+    pub(crate) fn peek(&self) -> Duration {
+        let started = self.0.get();
+        started.map_or(Duration::ZERO, |started| {
+            Instant::now().duration_since(*started)
+        })
+    }
+
+    fn started(&self) -> Instant {
+        *self.0.get_or_init(Instant::now)
+    }
+}
+
+/// A clock, and a wake-up call. The timers are tokio's, so tests can pause them.
 pub(crate) struct Timer {
-    started: Option<Instant>,
+    clock: Clock,
     sleep: Option<Pin<Box<Sleep>>>,
     /// What the sleep is set to.
     set_to: Duration,
 }
 
 impl Timer {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         Self {
-            started: None,
+            clock,
             sleep: None,
             set_to: Duration::ZERO,
         }
     }
 
-    /// Monotonic: a change of the system's clock does not matter.
-    pub(crate) fn now(&mut self) -> Duration {
-        let now = Instant::now();
-        now.duration_since(*self.started.get_or_insert(now))
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now()
     }
 
     /// What `Retry-After` dates are taken against, where the response has no `Date`.
@@ -62,8 +86,9 @@ impl Timer {
     }
 
     fn set(&mut self, deadline: Duration) {
-        let started = *self.started.get_or_insert_with(Instant::now);
-        let at = started
+        let at = self
+            .clock
+            .started()
             .checked_add(deadline)
             .unwrap_or_else(|| Instant::now() + FAR);
         self.set_to = deadline;

@@ -1,0 +1,193 @@
+//! What a source counts: written by the one who polls, read by whoever has a `Handle`.
+
+use std::time::Duration;
+
+use crate::handle::ReadyState;
+
+#[cfg(target_has_atomic = "64")]
+use self::atomic::Count;
+#[cfg(not(target_has_atomic = "64"))]
+use self::locked::Count;
+
+/// What has become of a source so far: made by [`Handle::stats`](crate::Handle::stats).
+///
+/// Counts are of the source's whole life, over all its connections; they never go down, and stay when
+/// it is closed. Each is exact by itself; read while the source is polled elsewhere, they need not all
+/// be of the same moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Requests that were sent, retries and reconnections included.
+    pub requests: u64,
+    /// Streams that opened: responses that were accepted.
+    pub connections: u64,
+    /// Retries that were decided on, after a failure or a clean end. What
+    /// [`Handle::reconnect`](crate::Handle::reconnect) and `resume` do is none.
+    pub retries: u64,
+    /// Events that the consumer was handed: returned by `poll_next`, or taken by an `on_message` that
+    /// came back without an error. The end marker of [`until`](crate::EventSource::until) is none.
+    pub events: u64,
+    /// Bytes of the streams read so far, as the HTTP client gives them: comments included, decoded
+    /// where it decodes. Bodies of refusals are not among them.
+    pub bytes: u64,
+    /// Where the source stands.
+    pub state: ReadyState,
+    /// For how long it has stood there. Time before the first attempt does not count.
+    pub time_in_state: Duration,
+    /// How long ago the last event that the consumer was handed had been read from its connection;
+    /// `None` before the first.
+    pub time_since_event: Option<Duration>,
+}
+
+/// The counters. There is one writer, so a count is a load and a store: no lock, and nothing that
+/// other processors have to agree upon.
+#[derive(Default)]
+pub(crate) struct Counters {
+    requests: Count,
+    connections: Count,
+    retries: Count,
+    events: Count,
+    bytes: Count,
+    /// When the last chunk came.
+    chunk_at: Count,
+    /// When the chunk came that had the last event in it: the clock is not read for each event. 0:
+    /// there was none.
+    event_at: Count,
+}
+
+impl Counters {
+    pub(crate) fn sent(&self) {
+        self.requests.add(1);
+    }
+
+    pub(crate) fn opened(&self) {
+        self.connections.add(1);
+    }
+
+    pub(crate) fn retried(&self) {
+        self.retries.add(1);
+    }
+
+    pub(crate) fn received(&self, bytes: usize, now: Duration) {
+        self.bytes.add(bytes as u64);
+        self.chunk_at.set(nanos(now).max(1));
+    }
+
+    #[inline]
+    pub(crate) fn delivered(&self) {
+        self.events.add(1);
+        self.event_at.set(self.chunk_at.get());
+    }
+
+    /// `since`: when this state began. Times are since the source's first attempt.
+    pub(crate) fn stats(&self, state: ReadyState, since: Duration, now: Duration) -> Stats {
+        let event_at = Some(self.event_at.get()).filter(|at| *at > 0);
+        Stats {
+            requests: self.requests.get(),
+            connections: self.connections.get(),
+            retries: self.retries.get(),
+            events: self.events.get(),
+            bytes: self.bytes.get(),
+            state,
+            time_in_state: now.saturating_sub(since),
+            time_since_event: event_at.map(|at| now.saturating_sub(Duration::from_nanos(at))),
+        }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) // in 584 years
+}
+
+#[cfg(target_has_atomic = "64")]
+mod atomic {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[derive(Default)]
+    pub(super) struct Count(AtomicU64);
+
+    impl Count {
+        #[inline]
+        pub(super) fn get(&self) -> u64 {
+            self.0.load(Ordering::Relaxed)
+        }
+
+        #[inline]
+        pub(super) fn set(&self, to: u64) {
+            self.0.store(to, Ordering::Relaxed);
+        }
+
+        #[inline]
+        pub(super) fn add(&self, more: u64) {
+            self.set(self.get().wrapping_add(more));
+        }
+    }
+}
+
+/// For processors without atomics of 64 bits.
+#[cfg(any(test, not(target_has_atomic = "64")))]
+mod locked {
+    use std::sync::{Mutex, PoisonError};
+
+    #[derive(Default)]
+    pub(super) struct Count(Mutex<u64>);
+
+    impl Count {
+        pub(super) fn get(&self) -> u64 {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(super) fn set(&self, to: u64) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = to;
+        }
+
+        pub(super) fn add(&self, more: u64) {
+            self.set(self.get().wrapping_add(more));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_counts_count() {
+        let atomic = Count::default();
+        let locked = locked::Count::default();
+        for more in [1, 0, 41, u64::from(u32::MAX), u64::MAX - 7] {
+            atomic.add(more);
+            locked.add(more);
+            assert_eq!(atomic.get(), locked.get());
+        }
+        assert_eq!(atomic.get(), u64::from(u32::MAX) + 34, "it wraps");
+        atomic.set(7);
+        locked.set(7);
+        assert_eq!((atomic.get(), locked.get()), (7, 7));
+    }
+
+    #[test]
+    fn an_event_is_as_old_as_its_chunk() {
+        let counters = Counters::default();
+        let stats = |now| counters.stats(ReadyState::Open, Duration::ZERO, now);
+        let second = Duration::from_secs(1);
+        counters.received(9, Duration::ZERO);
+        assert_eq!(stats(second).time_since_event, None, "not delivered yet");
+        counters.delivered();
+        let age = stats(second).time_since_event.expect("an event");
+        assert!(second - age <= Duration::from_nanos(1), "{age:?}");
+        counters.received(9, second * 2);
+        assert_eq!(
+            stats(second * 2).time_since_event,
+            Some(second * 2 - Duration::from_nanos(1)),
+            "a chunk is no event"
+        );
+        counters.delivered();
+        assert_eq!(stats(second * 5).time_since_event, Some(second * 3));
+        assert_eq!(
+            stats(second).time_since_event,
+            Some(Duration::ZERO),
+            "an early look"
+        );
+    }
+}
