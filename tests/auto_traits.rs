@@ -5,7 +5,7 @@ use std::{fmt::Debug, mem::size_of};
 use fetch_event_source::{
     Action, Attempt, BoxError, Error, Event, EventSource, EventStream, Failure, Finished, Handle,
     ReadyState, RefusedResponse, RequestBuilderExt, ResponseHead, RetryPolicy, Signal, Signals,
-    StreamEnd, fetch_event_source, reqwest,
+    Stats, StreamEnd, fetch_event_source, reqwest,
 };
 use futures_util::{Stream, stream::FusedStream};
 
@@ -59,6 +59,7 @@ fn data_is_data() {
     data::<Signal>();
     data::<Finished>();
     data::<ReadyState>();
+    data::<Stats>();
     data::<Attempt>();
     data::<Action>();
     send_sync::<Failure>();
