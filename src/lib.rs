@@ -29,6 +29,7 @@
 //! - [`RetryPolicy`]: when to try again. [`Error`]: what can go wrong.
 //! - `Event::json` and `Event::typed`, or `JsonStreamExt` for a whole stream: events as JSON, by
 //!   their data or by their type (feature `json`).
+//! - `testing::ScriptedServer`: your own subscribers, tested without a network (feature `testing`).
 //! - [`events()`]: the events of one body, whoever fetched it. [`Parser`]: only bytes, no async.
 //!
 //! # What it is not
@@ -126,6 +127,7 @@
 //! | `json` | | events read as JSON: `Event::json`, `Event::typed`, `JsonStreamExt`; and reqwest's `json` |
 //! | `gzip`, `brotli`, `deflate`, `zstd` | | to be asked for: see [`EventSource`](EventSource#compression) |
 //! | `cookies`, `form`, `hickory-dns`, `multipart`, `query`, `socks`, `stream` | | see reqwest |
+//! | `testing` | | `testing`: scripted answers without a network, for tests of your own subscribers |
 //! | `eventsource-stream` | | conversions to and from that crate's `Event` |
 //!
 //! The oldest Rust that it is made for is 1.85 (1.88 with `hickory-dns`, whose dependencies need
@@ -176,6 +178,10 @@ mod stream;
 mod timer;
 #[cfg(feature = "client")]
 mod trace;
+
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 
 pub use event::Event;
 pub use events::{Events, EventsError, events};

@@ -372,7 +372,8 @@ impl<H> EventSource<H> {
     }
 
     /// How requests are sent, in place of the request's own client: by a middleware, another
-    /// version of reqwest, another client, or from a recording. An error counts as no response.
+    /// version of reqwest, another client, or from a recording. An error counts as no response. For
+    /// tests there is a scripted one: `testing::ScriptedServer`, of the feature `testing`.
     ///
     /// It is shown as it is: where it wraps one of reqwest's, which print their URL, take that out
     /// by `without_url`. (From a `reqwest::Error` itself it is taken.)

@@ -1,0 +1,83 @@
+//! A body that comes in steps.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+
+use super::Connection;
+use crate::timer::Timer;
+
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Send(Bytes),
+    Wait(Duration),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    Clean,
+    Cut,
+    Hold,
+}
+
+pub(super) struct ScriptedBody {
+    steps: std::vec::IntoIter<Step>,
+    end: End,
+    /// `None`: it is over.
+    connection: Option<Connection>,
+    timer: Timer,
+    /// When the next step is taken, whenever it is read.
+    due: Duration,
+}
+
+impl ScriptedBody {
+    pub(super) fn new(
+        steps: Vec<Step>,
+        end: End,
+        connection: Connection,
+        timer: Timer,
+        due: Duration,
+    ) -> Self {
+        Self {
+            steps: steps.into_iter(),
+            end,
+            connection: Some(connection),
+            timer,
+            due,
+        }
+    }
+}
+
+impl Body for ScriptedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = &mut *self;
+        loop {
+            ready!(this.timer.poll(this.due, cx));
+            match this.steps.next() {
+                Some(Step::Send(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Some(Step::Wait(time)) => this.due = this.due.saturating_add(time),
+                None => break,
+            }
+        }
+        match this.end {
+            End::Hold => Poll::Pending,
+            End::Cut if this.connection.take().is_some() => {
+                Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())))
+            }
+            End::Clean | End::Cut => {
+                this.connection = None;
+                Poll::Ready(None)
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Scripted answers without a network, for tests of one's own subscribers.
+//!
+//! A [`ScriptedServer`] answers the requests of a source with the [`Reply`]s it was given, one after
+//! the other: events, raw bytes, waits, a body that is cut, a status, a connection that is refused.
+//! Then it tells what was [asked](ReceivedRequest), and when. It takes the place of the client by
+//! [`EventSource::fetch`](crate::EventSource::fetch): no socket, no task, no port, and any number of
+//! tests at once. Its time is tokio's, so that in a test whose clock is paused (tokio's feature
+//! `test-util`) an hour's wait takes no time.
+//!
+//! Turn the feature on for tests alone:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! fetch-event-source = { version = "0.13", features = ["testing"] }
+//! tokio = { version = "1", features = ["macros", "rt", "test-util"] }
+//! ```
+//!
+//! A whole test. The subscriber leaves the source to its caller, who says where it leads:
+//!
+//! ```
+//! use fetch_event_source::{Error, EventSource, Finished, RetryPolicy};
+//! use std::time::Duration;
+//!
+//! /// Follows the prices, until the server wants a new login.
+//! async fn follow(prices: EventSource, seen: &mut Vec<String>) -> Result<Finished, Error> {
+//!     prices
+//!         .retry(RetryPolicy::persistent().jitter(0.0))
+//!         .idle_timeout(Duration::from_secs(45))
+//!         .on_message(async |event| seen.push(event.into_data()))
+//!         .run()
+//!         .await
+//! }
+//!
+//! use fetch_event_source::Event;
+//! use fetch_event_source::testing::{Reply, ScriptedServer};
+//!
+//! #[tokio::test(start_paused = true)]
+//! # async fn shown() {}
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! async fn it_resumes_where_it_was_cut_and_gives_up_on_a_401() {
+//!     let price = |id: &str, price: &str| Event::new(price).with_last_event_id(id);
+//!     let server = ScriptedServer::new([
+//!         // A stream that breaks off in the midst of its second event.
+//!         Reply::ok().event(price("1", "9.50")).bytes("id: 2\nda").cut(),
+//!         Reply::refused(),
+//!         // One that falls silent after a minute of keep-alive comments.
+//!         Reply::ok()
+//!             .event(price("2", "9.60"))
+//!             .wait(Duration::from_secs(30))
+//!             .comment("keep-alive")
+//!             .wait(Duration::from_secs(30))
+//!             .event(price("3", "9.70"))
+//!             .hold(),
+//!         Reply::status(401).bytes("log in again"),
+//!     ]);
+//!
+//!     let mut seen = Vec::new();
+//!     let prices = EventSource::get("http://prices.test/sse").fetch(server.fetch());
+//!     let error = follow(prices, &mut seen).await.unwrap_err();
+//!
+//!     assert_eq!(seen, ["9.50", "9.60", "9.70"]);
+//!     assert_eq!(error.status().unwrap(), 401);
+//!     assert_eq!(error.body().unwrap(), "log in again");
+//!
+//!     let requests = server.requests();
+//!     let ids: Vec<_> = requests.iter().map(|request| request.last_event_id()).collect();
+//!     assert_eq!(ids, [None, Some("1"), Some("1"), Some("3")]);
+//!     // Cut: after 1 s; refused: after 2 s more; silent: 60 s, then 45 s of silence, then 1 s.
+//!     let times: Vec<_> = requests.iter().map(|request| request.at().as_secs()).collect();
+//!     assert_eq!(times, [0, 1, 3, 109]);
+//!     assert_eq!(server.open_connections(), 0);
+//! }
+//! # fn main() { it_resumes_where_it_was_cut_and_gives_up_on_a_401() }
+//! ```
+//!
+//! # What it does not show
+//!
+//! What a client does below `fetch`: redirects, cookies, proxies, TLS, decoding, connections that
+//! are shared. A redirect is the status that it is.
+
+mod body;
+mod received;
+mod reply;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::{Request, Response};
+
+pub use received::ReceivedRequest;
+pub use reply::Reply;
+
+use crate::error::BoxError;
+use crate::timer::Timer;
+
+/// The answer that [`ScriptedServer::fetch`] gives to a request, to come.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
+
+/// A server that is not there: it answers in the order in which the answers were written down. See
+/// the [module](self).
+///
+/// Several sources may use it at once: replies are given in the order in which requests come. A
+/// clone is the same server.
+#[derive(Clone)]
+pub struct ScriptedServer(Arc<Shared>);
+
+struct Shared {
+    script: Mutex<Script>,
+    log: Mutex<Vec<ReceivedRequest>>,
+    clock: Mutex<Timer>,
+}
+
+enum Script {
+    List {
+        length: usize,
+        replies: std::vec::IntoIter<Reply>,
+        then: Option<Reply>,
+    },
+    Function(Box<dyn FnMut(&ReceivedRequest) -> Reply + Send>),
+}
+
+impl ScriptedServer {
+    /// The first request gets the first reply, and so on. A request past the last one is a mistake:
+    /// [`fetch`](Self::fetch) panics, and says which request it was. For something else,
+    /// see [`then`](Self::then).
+    pub fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let replies = Vec::from_iter(replies);
+        Self::of(Script::List {
+            length: replies.len(),
+            replies: replies.into_iter(),
+            then: None,
+        })
+    }
+
+    /// Each request gets what this says to it: for answers that depend on what is asked.
+    ///
+    /// ```
+    /// use fetch_event_source::Event;
+    /// use fetch_event_source::testing::{Reply, ScriptedServer};
+    ///
+    /// let server = ScriptedServer::from_fn(|request| match request.header("authorization") {
+    ///     Some("Bearer fresh") => Reply::ok().event(Event::new("hello")),
+    ///     _ => Reply::status(401),
+    /// });
+    /// # drop(server);
+    /// ```
+    pub fn from_fn(reply: impl FnMut(&ReceivedRequest) -> Reply + Send + 'static) -> Self {
+        Self::of(Script::Function(Box::new(reply)))
+    }
+
+    fn of(script: Script) -> Self {
+        Self(Arc::new(Shared {
+            script: Mutex::new(script),
+            log: Mutex::default(),
+            clock: Mutex::new(Timer::new()),
+        }))
+    }
+
+    /// All requests past the script's end get this reply: [`Reply::pending`] keeps them waiting,
+    /// [`Reply::no_content`] sends a subscriber home. (A server [`from_fn`](Self::from_fn) never
+    /// comes to its end.)
+    #[must_use]
+    pub fn then(self, reply: Reply) -> Self {
+        if let Script::List { then, .. } = &mut *lock(&self.0.script) {
+            *then = Some(reply);
+        }
+        self
+    }
+
+    /// What a source is given as its [`fetch`](crate::EventSource::fetch), in place of a client.
+    ///
+    /// # Panics
+    ///
+    /// Called past the script's end, it panics. That ends the source, and where the test polls
+    /// it, the test; a task that polls it ends with the panic.
+    pub fn fetch(&self) -> impl Fn(Request) -> Answering + Clone + Send + Sync + 'static + use<> {
+        let server = self.clone();
+        move |request| {
+            let connection = server.accept(&request);
+            let reply = lock(&server.0.script).reply(&connection.request);
+            reply.play(connection)
+        }
+    }
+
+    /// The requests that came, in order.
+    #[must_use]
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        lock(&self.0.log).clone()
+    }
+
+    /// How many requests wait for their answer, or have a body that neither ended nor was dropped
+    /// by the client. A source has one at most, and none once it was closed or dropped.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        let requests = self.requests();
+        let open = requests.iter().filter(|request| request.is_open());
+        open.count()
+    }
+
+    fn accept(&self, request: &Request) -> Connection {
+        let at = self.0.now();
+        let mut log = lock(&self.0.log);
+        let request = ReceivedRequest::new(log.len() + 1, request, at);
+        log.push(request.clone());
+        Connection {
+            request,
+            server: Arc::clone(&self.0),
+        }
+    }
+}
+
+impl Script {
+    fn reply(&mut self, request: &ReceivedRequest) -> Reply {
+        let (length, next, then) = match self {
+            Self::Function(reply) => return reply(request),
+            Self::List {
+                length,
+                replies,
+                then,
+            } => (length, replies.next(), then),
+        };
+        next.or_else(|| then.clone()).unwrap_or_else(|| {
+            panic!(
+                "the script is over: {request:?} came after the last of {length} replies; add \
+                 one, or say by `then` what follows"
+            )
+        })
+    }
+}
+
+impl Shared {
+    /// Time since the first request.
+    fn now(&self) -> Duration {
+        lock(&self.clock).now()
+    }
+}
+
+impl fmt::Debug for ScriptedServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptedServer")
+            .field("requests", &self.requests())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request that is on its way, or whose response is. Dropped, it is closed.
+struct Connection {
+    request: ReceivedRequest,
+    server: Arc<Shared>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.request.close(self.server.now());
+    }
+}
+
+/// A panic past the script's end must not keep the test from looking at what came before.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,121 @@
+//! What was asked.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{Body, Method, Request, Url};
+
+use super::lock;
+
+/// A request as it came to a [`ScriptedServer`](super::ScriptedServer), as it would have been sent.
+#[derive(Clone)]
+pub struct ReceivedRequest(Arc<Parts>);
+
+struct Parts {
+    number: usize,
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Option<Bytes>,
+    at: Duration,
+    closed_at: Mutex<Option<Duration>>,
+}
+
+impl ReceivedRequest {
+    pub(super) fn new(number: usize, request: &Request, at: Duration) -> Self {
+        let body = request.body().and_then(Body::as_bytes);
+        Self(Arc::new(Parts {
+            number,
+            method: request.method().clone(),
+            url: request.url().clone(),
+            headers: request.headers().clone(),
+            body: body.map(Bytes::copy_from_slice),
+            at,
+            closed_at: Mutex::new(None),
+        }))
+    }
+
+    pub(super) fn close(&self, at: Duration) {
+        *lock(&self.0.closed_at) = Some(at);
+    }
+
+    /// Its number among those of this server, from 1.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.0.number
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.0.method
+    }
+
+    /// The URL.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.0.url
+    }
+
+    /// The headers, those included that this crate sets. What a client adds itself (`Host`,
+    /// `User-Agent`, its default headers) is not there.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    /// The (first) header of this name, if it is there and UTF-8.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let value = self.headers().get(name)?;
+        std::str::from_utf8(value.as_bytes()).ok()
+    }
+
+    /// `Last-Event-ID`: what the source asks to be resumed after.
+    #[must_use]
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.header("last-event-id")
+    }
+
+    /// The body; `None` if there is none, or if it is a stream.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.0.body.as_deref()
+    }
+
+    /// When it came: the time since the server's first request, by tokio's clock.
+    #[must_use]
+    pub fn at(&self) -> Duration {
+        self.0.at
+    }
+
+    /// When it was over: its body had ended or was cut, no response came, or the client dropped it.
+    /// By the same clock; `None`: it is open.
+    #[must_use]
+    pub fn closed_at(&self) -> Option<Duration> {
+        *lock(&self.0.closed_at)
+    }
+
+    /// Whether it waits for its answer, or for the rest of it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.closed_at().is_none()
+    }
+}
+
+/// In short: not all headers, and no body.
+impl fmt::Debug for ReceivedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceivedRequest")
+            .field("number", &self.number())
+            .field("method", self.method())
+            .field("url", &self.url().as_str())
+            .field("last_event_id", &self.last_event_id())
+            .field("at", &self.at())
+            .field("closed_at", &self.closed_at())
+            .finish_non_exhaustive()
+    }
+}
