@@ -149,6 +149,34 @@ async fn typed(response: reqwest::Response) -> Result<(), BoxError> {
     Ok(())
 }
 
+#[cfg(feature = "testing")]
+fn testing() {
+    use fetch_event_source::testing::{ReceivedRequest, Reply, ScriptedServer};
+
+    let server = ScriptedServer::new([
+        Reply::ok()
+            .after(Duration::from_secs(1)) // before the head
+            .reconnection_time(Duration::from_secs(1))
+            .event(fetch_event_source::Event::new("a"))
+            .events([])
+            .wait(Duration::from_secs(1))
+            .comment("keep-alive")
+            .bytes("data: a")
+            .cut(),
+        Reply::ok().hold(),
+        Reply::status(503).header("retry-after", "1"),
+        Reply::refused(),
+        Reply::failed(std::io::ErrorKind::TimedOut),
+        Reply::pending(),
+    ])
+    .then(Reply::no_content());
+    let _ = EventSource::get("x").fetch(server.fetch());
+    let requests: Vec<ReceivedRequest> = server.requests();
+    let _: Option<Duration> = requests[0].closed_at();
+    let _: Option<&[u8]> = requests[0].body();
+    let _ = ScriptedServer::from_fn(|request| Reply::status(401)).open_connections();
+}
+
 fn policies() {
     let _ = RetryPolicy::default()
         .max_retries(3)
