@@ -20,16 +20,16 @@ pub(crate) fn by_type<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, 
         if !has_variant {
             return JsonError::unknown_type(event, error);
         }
-        JsonError::data(event, path_of_error::<T>(event), error)
+        JsonError::data(event, &path_of_error::<T>(event), error)
     })
 }
 
 /// To know the path costs with each value, so it is looked for when it is wanted.
 #[cold]
-fn path_of_error<'de, T: Deserialize<'de>>(event: &'de Event) -> Option<Path> {
+fn path_of_error<'de, T: Deserialize<'de>>(event: &'de Event) -> Path {
     let mut track = Track::new();
-    let again = T::deserialize(ByType::new(event, &mut true, Some(&mut track)));
-    again.is_err().then(|| track.path())
+    let _ = T::deserialize(ByType::new(event, &mut true, Some(&mut track))); // fails as before
+    track.path()
 }
 
 /// An event to be read by its type.

@@ -55,28 +55,23 @@ struct Parts {
 }
 
 impl JsonError {
-    /// The data is at fault, at this path where it is known.
+    /// The data is at fault, at this path; an empty one where it is not known.
     #[cold]
-    pub(super) fn data(event: &Event, path: Option<Path>, source: serde_json::Error) -> Self {
-        Self::new(event, path.as_ref().map(in_words), false, source)
+    pub(super) fn data(event: &Event, path: &Path, source: serde_json::Error) -> Self {
+        Self::new(event, in_words(path), false, source)
     }
 
     /// There is nothing to read an event of this type as.
     #[cold]
     pub(super) fn unknown_type(event: &Event, source: serde_json::Error) -> Self {
-        Self::new(event, None, true, source)
+        Self::new(event, String::new(), true, source)
     }
 
-    fn new(
-        event: &Event,
-        path: Option<String>,
-        is_unknown_type: bool,
-        source: serde_json::Error,
-    ) -> Self {
+    fn new(event: &Event, path: String, is_unknown_type: bool, source: serde_json::Error) -> Self {
         Self(Box::new(Parts {
             event_type: event.event_type().into(),
             last_event_id: event.last_event_id().into(),
-            path: path.unwrap_or_default(),
+            path,
             is_unknown_type,
             source: in_a_line(source),
         }))
@@ -168,9 +163,6 @@ fn in_words(path: &Path) -> String {
 
 /// serde quotes the value that it did not expect, whatever its length, and a name as it is.
 fn in_a_line(error: serde_json::Error) -> serde_json::Error {
-    if !error.is_data() {
-        return error;
-    }
     let (line, column) = (error.line(), error.column());
     let words = error.to_string();
     if words.len() <= 2 * QUOTED && !words.contains(char::is_control) {

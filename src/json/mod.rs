@@ -18,7 +18,7 @@ pub(crate) fn data<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, Jso
         let mut json = serde_json::Deserializer::from_str(event.data());
         let mut track = Track::new();
         let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
-        let again = T::deserialize(tracked);
-        JsonError::data(event, again.is_err().then(|| track.path()), error)
+        let _ = T::deserialize(tracked); // fails as before, and the path is known
+        JsonError::data(event, &track.path(), error)
     })
 }
