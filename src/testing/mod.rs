@@ -86,7 +86,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use reqwest::{Request, Response};
 
@@ -94,7 +93,7 @@ pub use received::ReceivedRequest;
 pub use reply::Reply;
 
 use crate::error::BoxError;
-use crate::timer::Timer;
+use crate::timer::Clock;
 
 /// The answer that [`ScriptedServer::fetch`] gives to a request, to come.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
@@ -110,7 +109,8 @@ pub struct ScriptedServer(Arc<Shared>);
 struct Shared {
     script: Mutex<Script>,
     log: Mutex<Vec<ReceivedRequest>>,
-    clock: Mutex<Timer>,
+    /// Time since the first request.
+    clock: Clock,
 }
 
 enum Script {
@@ -155,7 +155,7 @@ impl ScriptedServer {
         Self(Arc::new(Shared {
             script: Mutex::new(script),
             log: Mutex::default(),
-            clock: Mutex::new(Timer::new()),
+            clock: Clock::default(),
         }))
     }
 
@@ -201,7 +201,7 @@ impl ScriptedServer {
     }
 
     fn accept(&self, request: &Request) -> Connection {
-        let at = self.0.now();
+        let at = self.0.clock.now();
         let mut log = lock(&self.0.log);
         let request = ReceivedRequest::new(log.len() + 1, request, at);
         log.push(request.clone());
@@ -231,13 +231,6 @@ impl Script {
     }
 }
 
-impl Shared {
-    /// Time since the first request.
-    fn now(&self) -> Duration {
-        lock(&self.clock).now()
-    }
-}
-
 impl fmt::Debug for ScriptedServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScriptedServer")
@@ -254,7 +247,7 @@ struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.request.close(self.server.now());
+        self.request.close(self.server.clock.now());
     }
 }
 

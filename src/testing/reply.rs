@@ -220,7 +220,7 @@ impl Reply {
 impl Reply {
     /// The time begins with the call.
     pub(super) fn play(self, connection: Connection) -> Answering {
-        let mut timer = Timer::new();
+        let mut timer = Timer::new(connection.server.clock.clone());
         let due = timer.now().saturating_add(self.after);
         Box::pin(async move {
             poll_fn(|cx| timer.poll(due, cx)).await;
