@@ -322,28 +322,3 @@ fn write_field(
     parts().try_for_each(|part| f.write_str(part))?;
     writeln!(f)
 }
-
-/// Its `retry`, which is not the event's but the stream's, is dropped.
-#[cfg(feature = "eventsource-stream")]
-#[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
-impl From<eventsource_stream::Event> for Event {
-    fn from(event: eventsource_stream::Event) -> Self {
-        Self::new(event.data)
-            .with_type(event.event)
-            .with_last_event_id(event.id)
-    }
-}
-
-/// Its `retry` is `None`.
-#[cfg(feature = "eventsource-stream")]
-#[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
-impl From<Event> for eventsource_stream::Event {
-    fn from(event: Event) -> Self {
-        Self {
-            event: event.event_type().to_owned(),
-            id: event.last_event_id().to_owned(),
-            data: event.into_data(),
-            retry: None,
-        }
-    }
-}

@@ -1,0 +1,64 @@
+//! To and from the types of eventsource-stream.
+
+use ::eventsource_stream as theirs;
+use nom::error::{Error as NomError, ErrorKind};
+
+use crate::event::Event;
+use crate::events::EventsError;
+use crate::parser::EventTooLarge;
+
+/// Its `retry`, which is not the event's but the stream's, is dropped.
+#[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
+impl From<theirs::Event> for Event {
+    fn from(event: theirs::Event) -> Self {
+        Self::new(event.data)
+            .with_type(event.event)
+            .with_last_event_id(event.id)
+    }
+}
+
+/// Its `retry` is `None`.
+#[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
+impl From<Event> for theirs::Event {
+    fn from(event: Event) -> Self {
+        Self {
+            event: event.event_type().to_owned(),
+            id: event.last_event_id().to_owned(),
+            data: event.into_data(),
+            retry: None,
+        }
+    }
+}
+
+/// So that [`events`](crate::events()) can stand where their stream is expected: the source's error
+/// is `Transport`. One that is too large is `Parser`, with the code `TooLarge`.
+#[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
+impl<E> From<EventsError<E>> for theirs::EventStreamError<E> {
+    fn from(error: EventsError<E>) -> Self {
+        match error {
+            EventsError::TooLarge(error) => too_large(&error),
+            EventsError::Source(error) => Self::Transport(error),
+        }
+    }
+}
+
+/// So that an [`EventStream`](crate::EventStream) can stand where their stream is expected: it is
+/// `Transport`, unless it is [`EventTooLarge`](crate::Error::EventTooLarge): that is `Parser`, with
+/// the code `TooLarge`.
+#[cfg(feature = "client")]
+#[cfg_attr(
+    docsrs,
+    doc(cfg(all(feature = "client", feature = "eventsource-stream")))
+)]
+impl From<crate::Error> for theirs::EventStreamError<crate::Error> {
+    fn from(error: crate::Error) -> Self {
+        match error {
+            crate::Error::EventTooLarge(error) => too_large(&error),
+            other => Self::Transport(other),
+        }
+    }
+}
+
+fn too_large<E>(error: &EventTooLarge) -> theirs::EventStreamError<E> {
+    theirs::EventStreamError::Parser(NomError::new(error.to_string(), ErrorKind::TooLarge))
+}
