@@ -163,6 +163,31 @@ pub struct RefusedResponse {
 }
 
 impl RefusedResponse {
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The beginning of the body: at most 64 KiB, and what arrived within 5 s.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// How long the server asked to wait before the next request (RFC 9110, section 10.2.3), as
+    /// seconds or as a date, counted from the response.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     fn beyond_bound(&self) -> String {
         self.retry_after
             .map(|delay| format!(", to be tried again after {} s", delay.as_secs()))
@@ -200,14 +225,18 @@ impl UnreadResponse {
         Self(Unread::Whole(response))
     }
 
-    fn status(&self) -> StatusCode {
+    /// The status: 200.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
         match &self.0 {
             Unread::Whole(response) => response.status(),
             Unread::Head(head) => head.0,
         }
     }
 
-    fn headers(&self) -> &HeaderMap {
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
         match &self.0 {
             Unread::Whole(response) => response.headers(),
             Unread::Head(head) => &head.1,

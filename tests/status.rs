@@ -278,6 +278,18 @@ async fn an_endless_body_of_a_refusal_is_dropped() {
     let failed = failed.await.unwrap();
     assert_eq!(failed.error().status().unwrap(), 404);
     assert_eq!(failed.error().body().unwrap().len(), 64 << 10);
+    let Error::Status(refused) = failed.error() else {
+        panic!("not refused");
+    };
+    assert_eq!(
+        (refused.status().as_u16(), refused.body().len()),
+        (404, 64 << 10)
+    );
+    assert_eq!(
+        refused.headers().get("content-type").unwrap(),
+        "text/event-stream"
+    );
+    assert_eq!(refused.retry_after(), None);
 }
 
 /// 19. A body that never ends and never fills the 64 KiB is read for five seconds.
