@@ -1,0 +1,50 @@
+//! An axum handler that passes a stream on loses nothing of it.
+
+mod support;
+
+use axum::Router;
+use axum::routing::get;
+use fetch_event_source::EventSource;
+use fetch_event_source_recipes::relay::relay;
+use futures_util::StreamExt;
+use support::Server;
+
+#[tokio::test]
+async fn what_comes_through_is_what_was_sent() {
+    let upstream = Server::start().await;
+    let relay = support::start(
+        Router::new()
+            .route("/", get(relay))
+            .with_state(upstream.url()),
+    )
+    .await;
+    // The relay stays connected upstream, over its ends, until there is a 204: then it ends, too,
+    // and the reader comes back for more, and gets nothing.
+    let mut events = EventSource::get(&relay).stream();
+    let mut ids = Vec::new();
+    while let Some(event) = events.next().await {
+        let event = event.expect("no error");
+        assert_eq!(
+            (event.event_type(), event.data()),
+            ("count", event.last_event_id())
+        );
+        ids.push(event.last_event_id().to_owned());
+    }
+    assert_eq!(ids, support::one_to_nine());
+    assert_eq!(upstream.sent_ids(), ["", "3", "6", "9"]);
+}
+
+#[tokio::test]
+async fn the_readers_last_event_id_goes_upstream() {
+    let upstream = Server::start().await;
+    let relay = support::start(
+        Router::new()
+            .route("/", get(relay))
+            .with_state(upstream.url()),
+    )
+    .await;
+    let mut events = EventSource::get(&relay).last_event_id("7").stream();
+    let event = events.next().await.expect("an event").expect("no error");
+    assert_eq!(event.last_event_id(), "8");
+    assert_eq!(upstream.sent_ids(), ["7"]);
+}

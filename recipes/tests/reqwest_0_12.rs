@@ -1,0 +1,87 @@
+//! A client of reqwest 0.12 sends what this library, which is built on 0.13, asks for.
+
+#![allow(clippy::unwrap_used)] // a client that cannot be built is a failed test
+
+mod support;
+
+use std::time::Duration;
+
+use fetch_event_source::reqwest::{Client, Method};
+use fetch_event_source::{RetryPolicy, Signal};
+use fetch_event_source_recipes::reqwest_0_12::through_reqwest_0_12;
+use futures_util::StreamExt;
+use support::{Refusing, Server};
+
+#[tokio::test]
+async fn it_goes_on_after_each_end() {
+    let server = Server::start().await;
+    // A total timeout, which would cut the streams.
+    let client = reqwest012::Client::builder()
+        .timeout(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    let source = through_reqwest_0_12(Client::new().get(server.url()), client);
+    assert_eq!(support::ids(source).await, support::one_to_nine());
+    assert_eq!(server.sent_ids(), ["", "3", "6", "9"]);
+}
+
+#[tokio::test]
+async fn a_body_goes_out_whole() {
+    let server = Server::start().await;
+    let request = Client::new()
+        .post(server.url())
+        .header("x-key", "k")
+        .body("question");
+    let source = through_reqwest_0_12(request, reqwest012::Client::new());
+    let ended = source
+        .retry(RetryPolicy::never())
+        .on_message(async |_| {})
+        .run()
+        .await;
+    ended.expect("an end");
+    let came = server.came(|came| (came.method.clone(), came.body.clone(), came.headers.clone()));
+    let [(method, body, headers)] = &came[..] else {
+        panic!("{came:?}")
+    };
+    assert_eq!((method, &body[..]), (&Method::POST, &b"question"[..]));
+    assert_eq!(headers["x-key"], "k");
+    assert_eq!(headers["content-length"], "8");
+    assert_eq!(headers["accept"], "text/event-stream");
+}
+
+#[tokio::test]
+async fn a_total_timeout_of_its_client_is_lifted() {
+    let routes = axum::Router::new().route("/", axum::routing::get(slow));
+    let origin = support::start(routes).await;
+    let client = reqwest012::Client::builder()
+        .timeout(Duration::from_millis(50))
+        .build()
+        .unwrap();
+    let source = through_reqwest_0_12(Client::new().get(origin), client);
+    let mut events = source.retry(RetryPolicy::never()).stream();
+    assert_eq!(events.next().await.unwrap().unwrap().data(), "late");
+}
+
+async fn slow() -> impl axum::response::IntoResponse {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    ([("content-type", "text/event-stream")], "data: late\n\n")
+}
+
+#[tokio::test]
+async fn where_a_redirect_led_is_known() {
+    let server = Server::start().await;
+    let request = Client::new().get(format!("{}/moved", server.origin));
+    let mut signals = through_reqwest_0_12(request, reqwest012::Client::new()).signals();
+    let Some(Ok(Signal::Open(head))) = signals.next().await else {
+        panic!("not open")
+    };
+    assert_eq!(head.url().as_str(), server.url());
+}
+
+#[tokio::test]
+async fn a_connection_that_was_never_made_is_seen() {
+    let port = Refusing::start();
+    let request = Client::new().post(port.url()).body("question");
+    let source = through_reqwest_0_12(request, reqwest012::Client::new());
+    support::is_sent_again_where_it_was_never_sent(source).await;
+}
