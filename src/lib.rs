@@ -31,6 +31,8 @@
 //!   their data or by their type (feature `json`).
 //! - `testing::ScriptedServer`: your own subscribers, tested without a network (feature `testing`).
 //! - [`events()`]: the events of one body, whoever fetched it. [`Parser`]: only bytes, no async.
+//! - [The guide](guide): moving here from other crates and from JavaScript, plugging in other HTTP
+//!   clients, LLM streams, delivery, timeouts, proxies, shutting down.
 //!
 //! # What it is not
 //!
@@ -128,7 +130,7 @@
 //! | `gzip`, `brotli`, `deflate`, `zstd` | | to be asked for: see [`EventSource`](EventSource#compression) |
 //! | `cookies`, `form`, `hickory-dns`, `multipart`, `query`, `socks`, `stream` | | see reqwest |
 //! | `testing` | | `testing`: scripted answers without a network, for tests of your own subscribers |
-//! | `eventsource-stream` | | conversions to and from that crate's `Event` |
+//! | `eventsource-stream` | | conversions to and from that crate's [events and errors](guide::from_eventsource_stream) |
 //!
 //! The oldest Rust that it is made for is 1.85 (1.88 with `hickory-dns`, whose dependencies need
 //! it). The minor version follows reqwest's (0.13 works
@@ -147,6 +149,14 @@ mod parser;
 mod retry;
 #[cfg_attr(not(feature = "client"), allow(dead_code))] // the shell is who uses it
 mod session;
+
+#[cfg(feature = "eventsource-stream")]
+mod eventsource_stream;
+
+// Pages of the documentation: nothing of it is built but there.
+#[cfg(all(any(doc, doctest), feature = "client"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+pub mod guide;
 
 #[cfg(feature = "client")]
 mod action;
