@@ -358,7 +358,7 @@ impl Driver {
             last_event_id: self.session.last_event_id().cloned(),
             failure: self.failure.clone(),
         };
-        match self.origin.next(attempt) {
+        match self.origin.next(attempt, self.calls.fetch.is_some()) {
             Ok(Next::Request(client, request)) => self.send(client, request),
             Ok(Next::Asked(future)) => {
                 self.shared.put_link(Link::Asking(future));

@@ -89,13 +89,18 @@ impl Origin {
         Self::Factory(Box::new(move |attempt| Box::pin(factory(attempt))))
     }
 
-    pub(crate) fn next(&mut self, attempt: Attempt) -> Result<Next, Error> {
+    /// With `fetch` the client of a bare URL sends nothing.
+    pub(crate) fn next(&mut self, attempt: Attempt, is_fetched: bool) -> Result<Next, Error> {
         match self {
             Self::Url(url) => {
                 let url: Url = url
                     .parse()
                     .map_err(|error| Error::InvalidRequest(Box::new(error)))?;
-                let (client, request) = default_client()?.get(url).build_split();
+                let client = match is_fetched {
+                    true => client_for_requests()?,
+                    false => default_client()?,
+                };
+                let (client, request) = client.get(url).build_split();
                 request
                     .map(|request| Next::Request(client, request))
                     .map_err(Error::invalid_request)
@@ -174,20 +179,42 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 /// reqwest would tell the whole URL, query included.
 fn default_client() -> Result<Client, Error> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
-    if let Some(client) = CLIENT.get() {
+    once(&CLIENT, || {
+        keep_alive(Client::builder())
+            .pool_max_idle_per_host(0)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .referer(false)
+            // A server may use them unasked, with a window of up to a gigabyte.
+            .no_brotli()
+            .no_zstd()
+    })
+}
+
+/// One that makes requests of bare URLs, which `fetch` sends. It does without root certificates: the
+/// machine may have none, for `fetch` brings its own, or needs none.
+fn client_for_requests() -> Result<Client, Error> {
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    once(&CLIENT, || {
+        let client = Client::builder().no_proxy();
+        #[cfg(any(
+            feature = "default-tls",
+            feature = "rustls",
+            feature = "rustls-no-provider",
+            feature = "native-tls"
+        ))]
+        let client = client.tls_certs_only([]);
+        client
+    })
+}
+
+fn once(cell: &OnceLock<Client>, client: impl FnOnce() -> ClientBuilder) -> Result<Client, Error> {
+    if let Some(client) = cell.get() {
         return Ok(client.clone());
     }
-    let client = Client::builder()
-        .pool_max_idle_per_host(0)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .referer(false)
-        // A server may use them unasked, with a window of up to a gigabyte.
-        .no_brotli()
-        .no_zstd();
-    let client = keep_alive(client)
+    let client = client()
         .build()
         .map_err(|error| Error::Client(error.into()))?;
-    Ok(CLIENT.get_or_init(|| client).clone())
+    Ok(cell.get_or_init(|| client).clone())
 }
 
 /// TCP's finds peers that are gone. That of HTTP/2 finds those, too, whose kernel still answers: a

@@ -144,6 +144,32 @@ mod fetch {
         assert!(sent.lock().unwrap().is_empty());
     }
 
+    /// Neither has the client that it takes the place of, on a machine without any.
+    #[test]
+    fn it_needs_no_root_certificates() {
+        const CHILD: &str = "fetch::a_bare_url_is_fetched";
+        let empty = std::env::temp_dir().join(format!("no-certificates-{}", std::process::id()));
+        std::fs::create_dir(&empty).expect("a folder");
+        let output = std::process::Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", CHILD])
+            .env("SSL_CERT_FILE", empty.join("none"))
+            .env("SSL_CERT_DIR", &empty)
+            .output();
+        std::fs::remove_dir(&empty).expect("an empty folder");
+        let output = output.expect("it runs");
+        let words = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{words}");
+        assert!(words.contains("1 passed"), "{words}");
+    }
+
+    #[tokio::test]
+    async fn a_bare_url_is_fetched() {
+        let (source, sent) = answering(EventSource::get("https://user:secret@h/"), []);
+        assert_eq!(outcome(source).await.result.unwrap(), Finished::NoContent);
+        let headers = sent.lock().unwrap()[0].headers().clone();
+        assert_eq!(headers["authorization"], "Basic dXNlcjpzZWNyZXQ=");
+    }
+
     /// Given up, it is dropped, and the connection with it, before anything else.
     #[tokio::test(start_paused = true)]
     async fn it_is_dropped_by_a_response_timeout() {
