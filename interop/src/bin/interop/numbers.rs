@@ -1,0 +1,204 @@
+//! Servers with a log of numbered events: Express, better-sse, sse-starlette. Each thing in between
+//! dies, and dies in the worst moment.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use fetch_event_source_interop::{Ask, Marker};
+use tokio::process::Command;
+
+use crate::client::{Who, last_id, subscription};
+use crate::lab::{Lab, Server};
+use crate::ledger::Event;
+use crate::row::{Expect, Outcome, Trial};
+use crate::suite::{Suite, Tool};
+use crate::tap::Tap;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    Express,
+    BetterSse,
+    Starlette,
+}
+
+pub(crate) fn suites() -> Vec<Suite> {
+    let all = [Numbers::Express, Numbers::BetterSse, Numbers::Starlette];
+    all.map(Numbers::suite).into()
+}
+
+impl Numbers {
+    fn suite(self) -> Suite {
+        let (name, needs) = match self {
+            Self::Express => ("Express", vec![Tool::Node]),
+            Self::BetterSse => ("better-sse", vec![Tool::Node]),
+            Self::Starlette => ("sse-starlette", vec![Tool::Node, Tool::Python]),
+        };
+        let stopped = |requests| Expect::end("Stopped", requests);
+        let mut trials = vec![
+            Trial::new(
+                "live events",
+                move |lab, who| live(lab, who, self),
+                stopped(1),
+            ),
+            Trial::new(
+                "client killed 3 times (SIGKILL)",
+                move |lab, who| client_dies(lab, who, self),
+                stopped(4),
+            ),
+            Trial::new(
+                "server killed 3 times (SIGKILL)",
+                move |lab, who| server_dies(lab, who, self),
+                stopped(4),
+            ),
+            Trial::new(
+                "connection cut 10 times, behind an `id:` line",
+                move |lab, who| connection_dies(lab, who, self),
+                stopped(11),
+            ),
+        ];
+        if self == Self::Express {
+            trials.extend([
+                Trial::new(
+                    "server replaced 3 times, in an orderly way",
+                    move |lab, who| server_is_replaced(lab, who, self),
+                    stopped(4),
+                ),
+                Trial::new(
+                    "connection goes dead without a word; `idle_timeout` 2 s",
+                    move |lab, who| connection_goes_dead(lab, who, self),
+                    stopped(2),
+                ),
+            ]);
+        }
+        Suite {
+            name,
+            needs,
+            trials,
+        }
+    }
+
+    pub(crate) fn command(self, lab: &Lab, port: u16) -> Command {
+        let mut command = match self {
+            Self::Express => lab.node("servers/express.js"),
+            Self::BetterSse => lab.node("servers/better-sse.js"),
+            Self::Starlette => {
+                let mut python = lab.python();
+                python.arg(lab.home.join("servers/starlette_numbers.py"));
+                python
+            }
+        };
+        command.arg(port.to_string());
+        command
+    }
+
+    pub(crate) async fn start(self, lab: &Lab) -> Result<Server> {
+        Server::start(lab, |port| Ok(self.command(lab, port))).await
+    }
+
+    async fn start_on(self, lab: &Lab, port: u16) -> Result<Server> {
+        Server::start_on(lab, port, |port| Ok(self.command(lab, port))).await
+    }
+
+    /// The first so many events.
+    pub(crate) fn due(self, events: usize) -> Vec<Event> {
+        let (event_type, id): (_, fn(usize) -> String) = match self {
+            Self::Express => ("message", |n| n.to_string()),
+            Self::BetterSse => ("tick", |n| format!("00000000-0000-4000-8000-{n:012}")),
+            Self::Starlette => ("tick", |n| n.to_string()),
+        };
+        (1..=events)
+            .map(|n| Event::numbered(n, Some(id(n)), event_type))
+            .collect()
+    }
+}
+
+/// Until the last of them came.
+pub(crate) fn up_to(due: &[Event], url: String) -> Ask {
+    let last = due.last().map(|last| Marker::Data(last.data.clone()));
+    Ask {
+        last,
+        ..subscription(url)
+    }
+}
+
+async fn live(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
+    let server = numbers.start(&lab).await?;
+    let tap = Tap::before(server.port).await?;
+    let due = numbers.due(200);
+    let client = lab.clients.start(who, &up_to(&due, tap.url("/sse")))?;
+    Outcome::of(client, &tap, &due).await
+}
+
+async fn client_dies(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
+    let server = numbers.start(&lab).await?;
+    let tap = Tap::before(server.port).await?;
+    let due = numbers.due(300);
+    let mut ask = up_to(&due, tap.url("/sse"));
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let mut client = lab.clients.start(who, &ask)?;
+        client.events(20).await?;
+        seen.extend(client.kill().await?);
+        ask.last_event_id = last_id(&seen);
+    }
+    let client = lab.clients.start(who, &ask)?;
+    Outcome::after(seen, client, &tap, &due).await
+}
+
+async fn server_dies(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
+    let mut server = numbers.start(&lab).await?;
+    let mut tap = Tap::before(server.port).await?;
+    let due = numbers.due(300);
+    let mut client = lab.clients.start(who, &up_to(&due, tap.url("/sse")))?;
+    for _ in 0..3 {
+        client.events(20).await?;
+        let port = server.port;
+        tap.refuse().await;
+        server.kill().await?;
+        client.retries().await?;
+        server = numbers.start_on(&lab, port).await?;
+        tap.accept()?;
+    }
+    Outcome::of(client, &tap, &due).await
+}
+
+async fn connection_dies(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
+    let server = numbers.start(&lab).await?;
+    let tap = Tap::before(server.port).await?;
+    tap.cut_behind("id:", 5, 10);
+    let due = numbers.due(80);
+    let client = lab.clients.start(who, &up_to(&due, tap.url("/sse")))?;
+    Outcome::of(client, &tap, &due).await
+}
+
+async fn server_is_replaced(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
+    let mut server = numbers.start(&lab).await?;
+    let mut tap = Tap::before(server.port).await?;
+    let due = numbers.due(300);
+    let mut client = lab.clients.start(who, &up_to(&due, tap.url("/sse")))?;
+    for _ in 0..3 {
+        client.events(20).await?;
+        let port = server.port;
+        tap.refuse().await;
+        server.end().await?;
+        client.retries().await?;
+        server = numbers.start_on(&lab, port).await?;
+        tap.accept()?;
+    }
+    Outcome::of(client, &tap, &due).await
+}
+
+async fn connection_goes_dead(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
+    let server = numbers.start(&lab).await?;
+    let tap = Tap::before(server.port).await?;
+    let due = numbers.due(60);
+    let mut ask = up_to(&due, tap.url("/sse"));
+    ask.idle_timeout_ms = Some(2000);
+    if who == Who::JavaScript {
+        ask.limit_ms = 6000; // it knows no such clock
+    }
+    let mut client = lab.clients.start(who, &ask)?;
+    client.events(20).await?;
+    tap.stall();
+    Outcome::of(client, &tap, &due).await
+}
