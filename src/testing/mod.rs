@@ -73,6 +73,33 @@
 //! # fn main() { it_resumes_where_it_was_cut_and_gives_up_on_a_401() }
 //! ```
 //!
+//! What must not happen shows in the requests, too. An answer that is paid for, and breaks off, is
+//! not asked for again:
+//!
+//! ```
+//! use fetch_event_source::testing::{Reply, ScriptedServer};
+//! use fetch_event_source::{Error, Event, EventSource, reqwest};
+//! use futures_util::StreamExt;
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! let server = ScriptedServer::new([Reply::ok().event(Event::new("Hel")).cut()]);
+//! let question = reqwest::Client::new().post("http://llm.test/chat").body("Why?");
+//! let answer = EventSource::new(question)
+//!     .until(|event| event.data() == "[DONE]")
+//!     .fetch(server.fetch())
+//!     .stream();
+//! let answer: Vec<_> = answer.collect().await;
+//!
+//! assert_eq!(answer[0].as_ref().unwrap().data(), "Hel");
+//! assert!(matches!(answer[1], Err(Error::Disconnected(_))));
+//! let [request] = &server.requests()[..] else {
+//!     panic!("it was asked again");
+//! };
+//! assert_eq!(request.body(), Some(&b"Why?"[..]));
+//! # }
+//! ```
+//!
 //! # What it does not show
 //!
 //! What a client does below `fetch`: redirects, cookies, proxies, TLS, decoding, connections that

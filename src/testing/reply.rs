@@ -101,7 +101,8 @@ impl Reply {
     }
 
     /// Never an answer. The test goes on when a clock runs out:
-    /// [`response_timeout`](crate::EventSource::response_timeout), or one of its own.
+    /// [`response_timeout`](crate::EventSource::response_timeout), or `tokio::time::timeout` around
+    /// it. Without any it hangs.
     pub fn pending() -> Self {
         Self::of(Answer::Nothing)
     }
@@ -190,7 +191,8 @@ impl Reply {
     }
 
     /// After the last step the body stays open and silent. The test goes on when the client
-    /// closes, or a clock runs out.
+    /// closes, or a clock runs out: [`idle_timeout`](crate::EventSource::idle_timeout), or
+    /// `tokio::time::timeout` around it. Without any it hangs.
     #[track_caller]
     pub fn hold(self) -> Self {
         self.ending(End::Hold)
