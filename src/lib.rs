@@ -45,17 +45,9 @@
 //! request ─► fetch ─► validate ─► read ─► end ─► decide ─► hook ─► wait ─┐
 //!    ▲                                                                   │
 //!    └──────────────── session: one phase at a time ◄────────────────────┘
-//!
-//!             ┌──────────────── the delay is over ────────────────┐
-//!             ▼                                                   │
-//!  Connecting ── 200, text/event-stream ──► Open ── it ends ──► (wait)
-//!   ▲   │                                    │                    │
-//!   │   └─────────── Handle::pause ──────────┼────────────────────┤
-//!   │                                        ▼                    │
-//!   └───── Handle::resume ──────────────── Paused                 │
-//!                                                                 ▼
-//!  from anywhere: close, drop, abort, Break ─────────────────► Closed
 //! ```
+//!
+#![doc = include_str!("states.svg")]
 //!
 //! There is one connection at a time; the old one is gone before the delay begins. It is all
 //! driven by polling: no task is spawned, and nothing is buffered but the unfinished event.
