@@ -6,6 +6,7 @@
 
 mod table;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
@@ -22,6 +23,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 struct Options {
     /// Only these; all, if there are none.
     names: Vec<String>,
+    /// Only look whether they can still be planted: builds and runs nothing.
+    #[arg(long)]
+    check: bool,
     /// What decides the log and the faults.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -50,7 +54,13 @@ enum Verdict {
 }
 
 fn main() -> ExitCode {
-    match trial(&Options::parse()) {
+    let options = Options::parse();
+    let result = if options.check {
+        check(&options)
+    } else {
+        trial(&options)
+    };
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -58,6 +68,31 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Whether each text that is to be replaced stands once in its file.
+fn check(options: &Options) -> Result<bool, BoxError> {
+    let root = root()?;
+    let mutants = chosen(&options.names)?;
+    let mut stale = 0;
+    for mutant in &mutants {
+        let mut files = HashMap::new();
+        for Edit { file, from, to } in mutant.edits {
+            let text = match files.remove(file) {
+                Some(text) => text,
+                None => fs::read_to_string(root.join(file))?,
+            };
+            match replaced(file, &text, from, to) {
+                Ok(text) => drop(files.insert(file, text)),
+                Err(error) => {
+                    println!("{}: {error}", mutant.name);
+                    stale += 1;
+                }
+            }
+        }
+    }
+    println!("{} mutants, {stale} stale", mutants.len());
+    Ok(stale == 0)
 }
 
 /// Whether the unbroken library passes, and all mutants are noticed.
@@ -112,6 +147,21 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Mutant>, BoxError> {
         .collect()
 }
 
+/// The tree that this was built from.
+fn root() -> Result<PathBuf, BoxError> {
+    Ok(Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()?)
+}
+
+/// The text with a piece of it replaced, which must be there once.
+fn replaced(file: &str, text: &str, from: &str, to: &str) -> Result<String, BoxError> {
+    match text.matches(from).count() {
+        1 => Ok(text.replacen(from, to, 1)),
+        times => Err(format!("{file} has {times} times: {from}").into()),
+    }
+}
+
 /// A copy of the tree, and the builds of it.
 struct Copy {
     original: PathBuf,
@@ -121,9 +171,7 @@ struct Copy {
 
 impl Copy {
     fn new() -> Result<Self, BoxError> {
-        let original = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("..")
-            .canonicalize()?;
+        let original = root()?;
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| original.join("target"), PathBuf::from);
         let place = target.join("mutants");
@@ -164,12 +212,8 @@ impl Copy {
     fn apply(&self, edits: &[Edit]) -> Result<(), BoxError> {
         for Edit { file, from, to } in edits {
             let path = self.tree.join(file);
-            let text = fs::read_to_string(&path)?;
-            let times = text.matches(from).count();
-            if times != 1 {
-                return Err(format!("{file} has {times} times: {from}").into());
-            }
-            write_if_new(&path, text.replacen(from, to, 1).as_bytes())?;
+            let text = replaced(file, &fs::read_to_string(&path)?, from, to)?;
+            write_if_new(&path, text.as_bytes())?;
         }
         Ok(())
     }
