@@ -1,0 +1,76 @@
+//! Metrics of subscriptions, for Prometheus: what `Handle::stats` gives, read when it is scraped.
+//! `cargo run --example metrics` brings a server along, scrapes itself once, and prints that;
+//! `cargo run --example metrics -- URL...` listens there until Ctrl-C.
+
+mod exporter;
+mod server;
+
+use axum::{Router, routing::get};
+use fetch_event_source::{BoxError, EventStream, RetryPolicy, fetch_event_source, reqwest};
+use futures_util::StreamExt;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::exporter::Subscriptions;
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let urls: Vec<_> = std::env::args().skip(1).collect();
+    if urls.is_empty() {
+        return demo().await;
+    }
+    let mut subscriptions = Subscriptions::default();
+    for url in urls {
+        let events = subscribe(&url);
+        subscriptions.add(url, events.handle());
+        tokio::spawn(consume(events, None));
+    }
+    let metrics = serve(subscriptions).await?;
+    println!("{metrics}, until Ctrl-C");
+    Ok(tokio::signal::ctrl_c().await?)
+}
+
+/// Two subscriptions to a server that breaks off half-way.
+async fn demo() -> Result<(), BoxError> {
+    let server = server::start().await?;
+    let mut subscriptions = Subscriptions::default();
+    let (sender, mut consumed) = mpsc::channel(1);
+    for name in ["prices", "alerts"] {
+        let events = subscribe(&format!("{server}/{name}"));
+        subscriptions.add(name.to_owned(), events.handle());
+        tokio::spawn(consume(events, Some(sender.clone())));
+    }
+    let metrics = serve(subscriptions).await?;
+    for _ in 0..2 * server::EVENTS {
+        consumed.recv().await.ok_or("the subscriptions ended")?;
+    }
+    print!("{}", reqwest::get(metrics).await?.text().await?);
+    Ok(())
+}
+
+fn subscribe(url: &str) -> EventStream {
+    fetch_event_source(url)
+        .retry(RetryPolicy::persistent())
+        .stream()
+}
+
+/// What an application does with its events would be here.
+async fn consume(mut events: EventStream, consumed: Option<mpsc::Sender<()>>) {
+    while let Some(event) = events.next().await {
+        match (event, &consumed) {
+            (Ok(_), Some(consumed)) => drop(consumed.send(()).await), // fails at the demo's end
+            (Ok(event), None) => println!("{} {}", event.event_type(), event.data().escape_debug()),
+            (Err(error), _) => eprintln!("{error}"),
+        }
+    }
+}
+
+/// Serves the metrics on a free port; gives their URL.
+async fn serve(subscriptions: Subscriptions) -> Result<String, BoxError> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/metrics", listener.local_addr()?);
+    let exporter = exporter::Exporter::new(subscriptions);
+    let routes = Router::new().route("/metrics", get(async move || exporter.scrape()));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Ok(url)
+}
