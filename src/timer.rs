@@ -86,11 +86,8 @@ impl Timer {
     }
 
     fn set(&mut self, deadline: Duration) {
-        let at = self
-            .clock
-            .started()
-            .checked_add(deadline)
-            .unwrap_or_else(|| Instant::now() + FAR);
+        // Older versions of tokio panic at what is beyond all time.
+        let at = self.clock.started() + deadline.min(self.now() + FAR);
         self.set_to = deadline;
         match &mut self.sleep {
             Some(sleep) => sleep.as_mut().reset(at),
