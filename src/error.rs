@@ -25,6 +25,21 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// `Display` says what happened and what to do about it; the cause is in
 /// [`source`](std::error::Error::source).
 ///
+/// ```
+/// use fetch_event_source::Error;
+///
+/// fn advice(error: &Error) -> String {
+///     match error {
+///         Error::Status(refused) if refused.status() == 401 => "log in again".to_owned(),
+///         Error::Status(refused) => String::from_utf8_lossy(refused.body()).into_owned(),
+///         Error::Incomplete => "only a part of the answer came".to_owned(),
+///         error if error.is_timeout() => "the server is slow".to_owned(),
+///         error => error.to_string(), // says what to do
+///     }
+/// }
+/// # assert_eq!(advice(&Error::Incomplete), "only a part of the answer came");
+/// ```
+///
 /// What it prints may go to a log: neither `Display` nor `Debug`, nor those of the causes, show a
 /// URL, a header's value but the beginning of `Content-Type` or `Content-Encoding`, or a body; and
 /// what is a server's text is escaped. (Errors of your own functions and hooks are printed as they

@@ -173,7 +173,19 @@ pub fn fetch_event_source(url: impl AsRef<str>) -> EventSource {
     EventSource::get(url)
 }
 
-/// `client.get(url).event_source()`.
+/// `client.get(url).event_source()`, at the end of a request that was built:
+///
+/// ```
+/// use fetch_event_source::RequestBuilderExt;
+///
+/// let client = reqwest::Client::new();
+/// let events = client
+///     .get("http://127.0.0.1:3000/sse")
+///     .bearer_auth("token")
+///     .event_source()
+///     .stream();
+/// # let _ = events;
+/// ```
 pub trait RequestBuilderExt {
     /// The source of this request's events: short for [`EventSource::new`].
     fn event_source(self) -> EventSource;
@@ -196,13 +208,29 @@ impl EventSource {
     /// Any request: method, headers, body and client are the caller's.
     ///
     /// It is cloned for each attempt. One whose body is a stream cannot be, so it is sent once; a
-    /// retry that is due then fails with [`Error::NotCloneable`].
+    /// retry that is due then fails with [`Error::NotCloneable`]. A request that cannot be built is
+    /// the first error that comes out.
+    ///
+    /// ```
+    /// use fetch_event_source::EventSource;
+    ///
+    /// let client = reqwest::Client::new();
+    /// let question = client
+    ///     .post("http://127.0.0.1:3000/chat")
+    ///     .header("content-type", "application/json")
+    ///     .body(r#"{"question": "Why?", "stream": true}"#);
+    /// let events = EventSource::new(question).stream();
+    /// # let _ = events;
+    /// ```
     pub fn new(request: RequestBuilder) -> Self {
         Self::of(Origin::request(request))
     }
 
     /// Asks for the request before each attempt: for a fresh token, another URL, or a body that
     /// cannot be cloned. An error is final: [`Error::Request`].
+    ///
+    /// It is asked while the source is polled, one attempt at a time; [`Attempt`] says what came
+    /// before. An order of [`Handle`]'s drops its future.
     ///
     /// ```no_run
     /// # async fn fresh_token() -> Result<String, fetch_event_source::BoxError> { todo!() }
@@ -233,7 +261,25 @@ impl EventSource {
         EventStream::new(driver, decide)
     }
 
-    /// The events and every change of state, as a stream.
+    /// The events and every change of state, as a stream: see [`Signal`](crate::Signal).
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), fetch_event_source::Error> {
+    /// use fetch_event_source::{Signal, fetch_event_source};
+    /// use futures_util::StreamExt;
+    ///
+    /// let mut signals = fetch_event_source("http://127.0.0.1:3000/sse").signals();
+    /// while let Some(signal) = signals.next().await {
+    ///     match signal? {
+    ///         Signal::Open(response) => println!("open: {}", response.status()),
+    ///         Signal::Event(event) => println!("{}", event.data()),
+    ///         Signal::Retrying { delay, retries, .. } => println!("retry {retries} in {delay:?}"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn signals(self) -> Signals {
         let (driver, decide, _) = self.into_driver(Audience::Everything);
         Signals::new(driver, decide)
@@ -328,6 +374,17 @@ impl<H> EventSource<H> {
 
     /// One more look at a good response, before it is open. An error is final:
     /// [`Error::Validate`]. It comes after the check of status and content type, not instead.
+    ///
+    /// ```
+    /// # use fetch_event_source::EventSource;
+    /// let events = EventSource::get("http://127.0.0.1:3000/sse")
+    ///     .validate(|response| match response.headers().get("x-api-version") {
+    ///         Some(version) if version == "2" => Ok(()),
+    ///         other => Err(format!("made for version 2, not {other:?}").into()),
+    ///     })
+    ///     .stream();
+    /// # let _ = events;
+    /// ```
     pub fn validate<F>(mut self, validate: F) -> Self
     where
         F: FnMut(&ResponseHead) -> Result<(), BoxError> + Send + 'static,
@@ -338,7 +395,15 @@ impl<H> EventSource<H> {
 
     /// The end marker: the event for which this is true is not delivered, and ends the source with
     /// [`Finished::Done`]. A stream that ends before it is [`Error::Incomplete`], so that a
-    /// truncated answer is told from a whole one.
+    /// truncated answer is told from a whole one. Default: none; a clean end is a good end.
+    ///
+    /// ```
+    /// # use fetch_event_source::EventSource;
+    /// let answer = EventSource::get("http://127.0.0.1:3000/answer")
+    ///     .until(|event| event.data() == "[DONE]")
+    ///     .stream();
+    /// # let _ = answer;
+    /// ```
     pub fn until<F>(mut self, is_end: F) -> Self
     where
         F: FnMut(&Event) -> bool + Send + 'static,
@@ -376,7 +441,24 @@ impl<H> EventSource<H> {
     /// tests there is a scripted one: `testing::ScriptedServer`, of the feature `testing`.
     ///
     /// It is shown as it is: where it wraps one of reqwest's, which print their URL, take that out
-    /// by `without_url`. (From a `reqwest::Error` itself it is taken.)
+    /// by `without_url`. (From a `reqwest::Error` itself it is taken.) One that is, or is caused by,
+    /// an [`io::Error`](std::io::Error) of the kind `ConnectionRefused` says that the server saw
+    /// nothing of the request, so that a POST may be sent again.
+    ///
+    /// The clocks run and [`Handle`] works as ever: they drop its future. The guide has recipes for
+    /// reqwest-middleware, reqwest 0.12, hyper and recorded responses. Through a second client:
+    ///
+    /// ```
+    /// # use fetch_event_source::EventSource;
+    /// let client = reqwest::Client::new();
+    /// let events = EventSource::get("http://127.0.0.1:3000/sse")
+    ///     .fetch(move |request| {
+    ///         let client = client.clone();
+    ///         async move { Ok(client.execute(request).await?) }
+    ///     })
+    ///     .stream();
+    /// # let _ = events;
+    /// ```
     pub fn fetch<F, Fut>(mut self, mut fetch: F) -> Self
     where
         F: FnMut(Request) -> Fut + Send + 'static,
@@ -389,7 +471,20 @@ impl<H> EventSource<H> {
     /// Ends the source when this future ends: with [`Finished::Aborted`], nothing is delivered
     /// after. It is looked at whenever the source is polled, while a hook runs too: the connection
     /// is closed at once, and it ends when the hook is through. (Nobody polls a stream whose reader
-    /// is busy: for that there is [`Handle::close`].)
+    /// is busy: for that there is [`Handle::close`].) Default: nothing ends it.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), fetch_event_source::Error> {
+    /// # use fetch_event_source::{Finished, fetch_event_source};
+    /// let finished = fetch_event_source("http://127.0.0.1:3000/sse")
+    ///     .abort_on(tokio::signal::ctrl_c())
+    ///     .on_message(async |event| println!("{}", event.data()))
+    ///     .run()
+    ///     .await?;
+    /// assert_eq!(finished, Finished::Aborted);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn abort_on<F>(mut self, abort: F) -> Self
     where
         F: Future + Send + 'static,
@@ -400,7 +495,8 @@ impl<H> EventSource<H> {
         self
     }
 
-    /// To steer it from elsewhere: close, pause, resume, reconnect.
+    /// To steer it from elsewhere: close, pause, resume, reconnect. To be taken before the source
+    /// becomes a stream or a future; streams have it, too.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.shared.handle()
@@ -465,6 +561,21 @@ impl<H> EventSource<H> {
 impl<O, M, E, C> EventSource<Hooks<O, M, E, C>> {
     /// Called each time a stream is open, before its first event. Status and content type were
     /// checked before. Returns `()`, a `ControlFlow`, or a `Result` of either: see [`IntoFlow`].
+    ///
+    /// An answer that comes from the start with each attempt is begun anew here:
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), fetch_event_source::Error> {
+    /// # use fetch_event_source::fetch_event_source;
+    /// let answer = std::cell::RefCell::new(String::new());
+    /// fetch_event_source("http://127.0.0.1:3000/answer")
+    ///     .on_open(async |_| answer.borrow_mut().clear())
+    ///     .on_message(async |event| answer.borrow_mut().push_str(event.data()))
+    ///     .run()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on_open<F, R>(self, on_open: F) -> EventSource<Hooks<Hook<F, R>, M, E, C>>
     where
         F: AsyncFnMut(&ResponseHead) -> R,
@@ -510,6 +621,26 @@ impl<O, M, E, C> EventSource<Hooks<O, M, E, C>> {
     /// Called with each failure, those included that the policy takes as final. Says what to do:
     /// an [`Action`](crate::Action) made from the failure, `()` for what the policy would do, or a
     /// `Result` of either: see [`IntoAction`]. Not called for what a hook returned.
+    ///
+    /// ```no_run
+    /// # async fn renew_session() {}
+    /// # async fn example() -> Result<(), fetch_event_source::Error> {
+    /// use fetch_event_source::{fetch_event_source, reqwest::StatusCode};
+    ///
+    /// fetch_event_source("http://127.0.0.1:3000/sse")
+    ///     .on_message(async |event| println!("{}", event.data()))
+    ///     .on_error(async |failure| match failure.error().status() {
+    ///         Some(StatusCode::UNAUTHORIZED) if failure.retries() == 0 => {
+    ///             renew_session().await;
+    ///             failure.retry()
+    ///         }
+    ///         _ => failure.proceed(),
+    ///     })
+    ///     .run()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on_error<F, R>(self, on_error: F) -> EventSource<Hooks<O, M, Hook<F, R>, C>>
     where
         F: AsyncFnMut(&Failure) -> R,
@@ -532,8 +663,23 @@ impl<O, M, E, C> EventSource<Hooks<O, M, E, C>> {
 
     /// Called when the server ended the stream cleanly; not for a 204, the end marker, or an
     /// abort. (Where [`until`](Self::until) is set, an end before the marker is a failure:
-    /// [`Error::Incomplete`], for [`on_error`](Self::on_error).) Says what to do: an [`Action`](crate::Action) made from the end, `()` for what the
-    /// policy would do, or a `Result` of either: see [`IntoAction`].
+    /// [`Error::Incomplete`], for [`on_error`](Self::on_error).) Says what to do: an
+    /// [`Action`](crate::Action) made from the end, `()` for what the policy would do, or a `Result`
+    /// of either: see [`IntoAction`].
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), fetch_event_source::Error> {
+    /// use fetch_event_source::fetch_event_source;
+    /// use std::time::Duration;
+    ///
+    /// fetch_event_source("http://127.0.0.1:3000/results") // in batches: one stream each
+    ///     .on_message(async |event| println!("{}", event.data()))
+    ///     .on_close(async |end| end.reconnect_after(Duration::from_secs(60)))
+    ///     .run()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on_close<F, R>(self, on_close: F) -> EventSource<Hooks<O, M, E, Hook<F, R>>>
     where
         F: AsyncFnMut(&StreamEnd) -> R,

@@ -28,6 +28,18 @@
 //! - [Proxies and buffering](proxies_and_buffering), and what the server's side must set
 //! - [Shutting down](shutting_down)
 //! - [Security](security)
+//!
+//! # Told elsewhere
+//!
+//! - Events as values of your own types: [`Event::json`], [`Event::typed`], [`JsonStreamExt`]
+//! - Tests of your own subscribers, without a network: [`testing`]
+//! - Counters, spans and log events: [seeing inside](crate#seeing-inside), [`Stats`]
+
+// What a feature has is not there to link to without it.
+#![cfg_attr(
+    not(all(feature = "json", feature = "testing")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 // So that the pages link by the names that a user has.
 #[allow(unused_imports)]
