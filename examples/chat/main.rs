@@ -1,0 +1,174 @@
+//! A language model's answer, typed out as it comes; with a token that is refreshed when refused.
+//! `cargo run --features json --example chat` asks its own server, which is full of trouble;
+//! `… --example chat -- URL MODEL QUESTION` one like OpenAI's, with `API_KEY` from the environment.
+
+mod server;
+#[path = "../support/mod.rs"]
+mod support;
+mod tokens;
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use fetch_event_source::reqwest::{Client, StatusCode};
+use fetch_event_source::{Action, BoxError, Error, EventSource, EventStream, Failure};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::support::{exit_code, printable, what_happened};
+use crate::tokens::Tokens;
+
+/// One event: what the model has said since the last.
+#[derive(Deserialize)]
+struct Chunk {
+    choices: Vec<Choice>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    delta: Delta,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    content: Option<String>,
+}
+
+/// Why it refused, if it says so.
+#[derive(Deserialize)]
+struct Refusal {
+    error: Reason,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    message: String,
+}
+
+struct Chat {
+    client: Client,
+    url: String,
+    model: String,
+    tokens: Tokens,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match &arguments[..] {
+        [] => demo().await,
+        [url, model, question] => {
+            let key = std::env::var("API_KEY").unwrap_or_default();
+            Chat::new(url, model, Tokens::fixed(key))
+                .ask(question)
+                .await
+        }
+        _ => Err("give nothing, or URL MODEL QUESTION".into()),
+    };
+    exit_code("chat", result)
+}
+
+/// A token that has expired, and an answer; a 429, and an answer; an answer that is cut.
+async fn demo() -> Result<(), BoxError> {
+    let url = server::start().await?;
+    let chat = Chat::new(&url, "demo", Tokens::refreshed());
+    chat.ask("How do I read a stream?").await?;
+    chat.ask("What if I ask too much?").await?;
+    match chat.ask("What if the line goes dead?").await {
+        Err(error) => match error.downcast_ref::<Error>() {
+            Some(error) if error.is_incomplete() => type_out(&format!(
+                "  [{}: this is not the whole answer]\n  [{error}]\n",
+                what_happened(error)
+            )),
+            _ => Err(error),
+        },
+        Ok(()) => Err("the server should have cut this answer".into()),
+    }
+}
+
+impl Chat {
+    fn new(url: &str, model: &str, tokens: Tokens) -> Self {
+        Self {
+            client: Client::new(),
+            url: url.to_owned(),
+            model: model.to_owned(),
+            tokens,
+        }
+    }
+
+    /// Asks, and types the answer out. `Ok`: it was whole.
+    async fn ask(&self, question: &str) -> Result<(), BoxError> {
+        type_out(&format!("> {question}\n"))?;
+        let can_refresh = self.tokens.can_refresh();
+        let chunks = self
+            .source(question)
+            .until(|event| event.data() == "[DONE]") // an end before it is an error
+            .decide(move |failure| when_refused(failure, can_refresh))
+            .stream();
+        let answered = read(chunks).await;
+        type_out("\n")?;
+        answered
+    }
+
+    /// Asked for the request before each attempt, as the token may be another then.
+    fn source(&self, question: &str) -> EventSource {
+        let body = json!({
+            "model": self.model,
+            "stream": true,
+            "messages": [{"role": "user", "content": question}],
+        });
+        let request = (self.client.clone(), self.url.clone(), self.tokens.clone());
+        EventSource::from_fn(move |attempt| {
+            let (client, url, tokens) = request.clone();
+            let request = client.post(url).json(&body);
+            async move { Ok(request.bearer_auth(tokens.fresh(&attempt).await?)) }
+        })
+    }
+}
+
+async fn read(mut chunks: EventStream) -> Result<(), BoxError> {
+    while let Some(event) = chunks.next().await {
+        let chunk: Chunk = event?.json()?;
+        for choice in chunk.choices {
+            type_out(&choice.delta.content.unwrap_or_default())?;
+        }
+    }
+    Ok(())
+}
+
+/// A POST that was refused for its token was not acted on: with a fresh one it may be sent again,
+/// once. What the policy says to all else is right: after a 429 it waits for as long as the server
+/// says, and an answer that is cut is not asked for, and paid, twice.
+fn when_refused(failure: &Failure, can_refresh: bool) -> Result<Action, BoxError> {
+    let error = failure.error();
+    let is_stale = can_refresh && failure.retries() == 0;
+    if let (Some(status), Some(body)) = (error.status(), error.body()) {
+        let again = match failure.next_delay() {
+            Some(delay) => format!(" (again in {:.1} s)", delay.as_secs_f64()),
+            None => String::new(),
+        };
+        type_out(&format!("  [{status}: {}{again}]\n", reason(body)))?;
+    }
+    Ok(match error.status() {
+        Some(StatusCode::UNAUTHORIZED) if is_stale => failure.retry_after(Duration::ZERO),
+        _ => failure.proceed(),
+    })
+}
+
+/// What the body of a refusal says: its message, if it is shaped like that, or all of it.
+fn reason(body: &[u8]) -> String {
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(refusal) => refusal.error.message,
+        Err(_) => String::from_utf8_lossy(body).trim_end().to_owned(),
+    }
+}
+
+/// Text of the server's, at once.
+fn type_out(text: &str) -> Result<(), BoxError> {
+    let mut out = stdout().lock();
+    out.write_all(printable(text).as_bytes())?;
+    out.flush()?;
+    Ok(())
+}

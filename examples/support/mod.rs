@@ -1,0 +1,147 @@
+//! What the examples share: a server of axum's, and how errors and a server's text are shown.
+
+#![allow(
+    dead_code,
+    reason = "each example compiles this module for itself, and uses a part of it"
+)]
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use fetch_event_source::{BoxError, Failure};
+use futures_util::stream;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+/// After so long without an event the server sends a comment.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Serves these routes on a free port of the loopback interface, until the program ends. Gives the
+/// URL, without a slash at its end.
+pub(crate) async fn serve(routes: Router) -> io::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Ok(url)
+}
+
+/// Where a server's events go.
+pub(crate) struct Sink(mpsc::Sender<io::Result<Event>>);
+
+impl Sink {
+    /// Fails when the client has gone.
+    pub(crate) async fn send(&self, event: Event) -> io::Result<()> {
+        let sent = self.0.send(Ok(event)).await;
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// Answers with the events that `write` sends: when it is through, the stream ends; with an error of
+/// its, the connection breaks off.
+pub(crate) fn respond<W, F>(write: W) -> Response
+where
+    W: FnOnce(Sink) -> F,
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel(1);
+    let written = write(Sink(sender.clone()));
+    tokio::spawn(async move {
+        if let Err(error) = written.await {
+            let _ = sender.send(Err(error)).await; // fails if the client has gone: all the same
+        }
+    });
+    let events = stream::unfold(receiver, async |mut receiver| {
+        Some((receiver.recv().await?, receiver))
+    });
+    Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive"))
+        .into_response()
+}
+
+/// What a server of `respond` returns to break the connection off.
+pub(crate) fn break_off<T>() -> io::Result<T> {
+    Err(io::ErrorKind::ConnectionReset.into())
+}
+
+/// The number that the client has as its last event ID; 0, if it has none.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> u64 {
+    let id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    id.and_then(|id| id.parse().ok()).unwrap_or(0)
+}
+
+/// What `main` returns: an error is told on standard error, but where nobody reads the output any
+/// more, as with `| head`, nothing is wrong.
+pub(crate) fn exit_code(program: &str, result: Result<(), BoxError>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    if is_broken_pipe(&*error) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{program}: {}", describe(&*error));
+    ExitCode::FAILURE
+}
+
+pub(crate) fn is_broken_pipe(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// A line to standard output. Unlike `println!` it does not panic where nobody reads any more.
+pub(crate) fn say(line: impl Display) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+/// What happened and what to do about it, and in brackets the first cause.
+pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
+    match std::iter::successors(error.source(), |&cause| cause.source()).last() {
+        Some(cause) => format!("{error} ({cause})"),
+        None => error.to_string(),
+    }
+}
+
+/// The same without what to do, which stands after a colon in the library's errors: for lines that
+/// come again and again.
+pub(crate) fn what_happened(error: &fetch_event_source::Error) -> String {
+    use fetch_event_source::Error::{NoResponse, NotReplayed};
+    let text = error.to_string();
+    let what = text.split_once(": ").map_or(&*text, |(what, _)| what);
+    match error {
+        NotReplayed {
+            source: Some(failure),
+            ..
+        } => what_happened(failure),
+        NoResponse(_) => what.to_owned() + &describe(error)[text.len()..],
+        _ => what.to_owned(),
+    }
+}
+
+/// A failure, and when it is tried again.
+pub(crate) fn tell(failure: &Failure) -> String {
+    let what = what_happened(failure.error());
+    match failure.next_delay() {
+        Some(delay) => format!("({what}; again in {:.1} s)", delay.as_secs_f64()),
+        None => format!("({what})"),
+    }
+}
+
+/// A server's text for a terminal: with its control characters escaped, for they could move the
+/// cursor, or worse. Line ends and tabs remain.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}
