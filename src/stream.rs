@@ -160,8 +160,12 @@ impl Stream for EventStream {
             let signals = &mut self.signals;
             match ready!(signals.driver.poll_step(cx)) {
                 Some(Step::Signal(Signal::Event(event))) => {
-                    signals.driver.delivered(event.shared_last_event_id());
-                    return Poll::Ready(Some(Ok(event)));
+                    // Put into its place first: the compiler moves nothing past what is counted.
+                    let item = Poll::Ready(Some(Ok(event)));
+                    if let Poll::Ready(Some(Ok(event))) = &item {
+                        signals.driver.delivered(event.shared_last_event_id());
+                    }
+                    return item;
                 }
                 step => match signals.pass_on(step) {
                     Some(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
