@@ -29,6 +29,10 @@ impl Failure {
     }
 
     /// How long the policy would wait before the next attempt; `None`: it would give up.
+    ///
+    /// Where [`from_fn`](crate::EventSource::from_fn) makes the requests, their method is not known
+    /// before it is asked, after the delay: one that may not be sent again is
+    /// [`Error::NotReplayed`] then, although there was a delay here.
     #[must_use]
     pub fn next_delay(&self) -> Option<Duration> {
         self.next_delay
