@@ -144,12 +144,17 @@ async fn read(mut chunks: EventStream) -> Result<(), BoxError> {
 fn when_refused(failure: &Failure, can_refresh: bool) -> Result<Action, BoxError> {
     let error = failure.error();
     let is_stale = can_refresh && failure.retries() == 0;
-    if let (Some(status), Some(body)) = (error.status(), error.body()) {
-        let again = match failure.next_delay() {
-            Some(delay) => format!(" (again in {:.1} s)", delay.as_secs_f64()),
-            None => String::new(),
-        };
-        type_out(&format!("  [{status}: {}{again}]\n", reason(body)))?;
+    let again = match failure.next_delay() {
+        Some(delay) => format!("; again in {:.1} s", delay.as_secs_f64()),
+        None => String::new(),
+    };
+    match (error.status(), error.body()) {
+        (Some(status), Some(body)) => {
+            type_out(&format!("  [{status}: {}{again}]\n", reason(body)))?;
+        }
+        // What breaks off in the middle is told at the end.
+        _ if error.is_incomplete() => {}
+        _ => type_out(&format!("  [{}{again}]\n", what_happened(error)))?,
     }
     Ok(match error.status() {
         Some(StatusCode::UNAUTHORIZED) if is_stale => failure.retry_after(Duration::ZERO),

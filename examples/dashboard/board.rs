@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use fetch_event_source::{BoxError, Event};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -15,13 +14,16 @@ const HISTORY: usize = 64;
 /// A server may name as many as it likes; so many are shown.
 const MOST: usize = 100;
 
-/// The events of this server, by their type.
+/// The events of this server: each type is a variant, and the data, as JSON, is what is in it.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Update {
     Price(Price),
     Sensor(Sensor),
     Alert(String),
-    /// Of a type that this program does not know yet: no error.
-    Unknown(String),
+    /// A type that this program does not know yet: no error.
+    #[serde(other)]
+    Unknown,
 }
 
 #[derive(Deserialize)]
@@ -37,19 +39,6 @@ pub(crate) struct Sensor {
     unit: String,
 }
 
-impl TryFrom<&Event> for Update {
-    type Error = BoxError;
-
-    fn try_from(event: &Event) -> Result<Self, BoxError> {
-        Ok(match event.event_type() {
-            "price" => Self::Price(event.json()?),
-            "sensor" => Self::Sensor(event.json()?),
-            "alert" => Self::Alert(printable(event.data())),
-            other => Self::Unknown(printable(other)),
-        })
-    }
-}
-
 /// For a line of text, where there is no terminal to draw on.
 impl fmt::Display for Update {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,8 +50,8 @@ impl fmt::Display for Update {
                 let (name, unit) = (printable(name), printable(unit));
                 write!(f, "sensor  {name:<8} {value:>8.1} {unit}")
             }
-            Self::Alert(text) => write!(f, "alert   {text}"),
-            Self::Unknown(event_type) => write!(f, "({event_type}?)"),
+            Self::Alert(text) => write!(f, "alert   {}", printable(text)),
+            Self::Unknown => write!(f, "unknown"),
         }
     }
 }
@@ -127,9 +116,9 @@ impl Board {
             Update::Sensor(it) => push(&mut self.sensors, &it.name, it.value, &it.unit),
             Update::Alert(text) => {
                 self.alerts.truncate(HISTORY - 1);
-                self.alerts.push_front(text);
+                self.alerts.push_front(printable(&text));
             }
-            Update::Unknown(_) => {}
+            Update::Unknown => {}
         }
     }
 

@@ -94,7 +94,7 @@ async fn show(
 fn apply(board: &mut Board, signal: Signal) -> Result<(), BoxError> {
     match signal {
         Signal::Open(_) => board.connection = Connection::Open,
-        Signal::Event(event) => board.take(Update::try_from(&event)?),
+        Signal::Event(event) => board.take(event.typed()?),
         Signal::Disconnected => board.connection = Connection::Connecting,
         Signal::Retrying { error, delay, .. } => {
             let reason = error.map_or("ended".to_owned(), |error| what_happened(&error));
@@ -149,7 +149,7 @@ async fn print(mut signals: Signals, limit: u64) -> Result<(), BoxError> {
             Some(signal) => match signal? {
                 Signal::Event(event) => {
                     events += 1;
-                    say(Update::try_from(&event)?)?;
+                    say(event.typed::<Update>()?)?;
                 }
                 Signal::Open(_) => say("(open)")?,
                 Signal::Disconnected => say("(disconnected)")?,

@@ -67,9 +67,8 @@ fn alert(count: u64) -> Event {
         "the market is nervous",
         "the tank was filled",
     ];
-    Event::default()
-        .event("alert")
-        .data(ALERTS[count as usize % ALERTS.len()])
+    let text = json!(ALERTS[count as usize % ALERTS.len()]);
+    Event::default().event("alert").data(text.to_string())
 }
 
 fn step(width: f64) -> f64 {
