@@ -65,6 +65,9 @@ const options = {
     if (how !== undefined) {
       return;
     }
+    if (is(ask.fails_at, message)) {
+      throw new Error('the handler fails');
+    }
     if (is(ask.until, message)) {
       stop('Done');
       return;

@@ -40,6 +40,8 @@ pub struct Ask {
     pub last: Option<Marker>,
     /// Where this event comes it is over; it is not taken.
     pub until: Option<Marker>,
+    /// At this event the handler fails, each time.
+    pub fails_at: Option<Marker>,
     /// The longest that it may take.
     pub limit_ms: u64,
     /// In PEM: a root to trust. (The JavaScript client is told by `NODE_EXTRA_CA_CERTS`.)

@@ -8,7 +8,7 @@ use fetch_event_source::{
     BoxError, Error, EventSource, Finished, Handle, RetryPolicy, Signal, Signals,
     fetch_event_source, reqwest,
 };
-use fetch_event_source_interop::{Ask, Seen, Trouble};
+use fetch_event_source_interop::{Ask, Marker, Seen, Trouble};
 use futures_util::StreamExt;
 use reqwest::{Certificate, Client};
 
@@ -32,7 +32,13 @@ async fn run(ask: &str) -> Result<(), BoxError> {
     let source = source(&ask)?;
     obey_stdin(source.handle());
     let limit = Duration::from_millis(ask.limit_ms);
-    let last = match tokio::time::timeout(limit, listen(source.signals(), &ask)).await {
+    let heard = async {
+        match &ask.fails_at {
+            Some(marker) => handle(source, marker).await,
+            None => listen(source.signals(), &ask).await,
+        }
+    };
+    let last = match tokio::time::timeout(limit, heard).await {
         Ok(last) => last?,
         Err(_) => finished("Limit"),
     };
@@ -65,6 +71,25 @@ async fn listen(mut signals: Signals, ask: &Ask) -> Result<Seen, BoxError> {
     Ok(match signals.finished() {
         Some(how) => finished(name(*how)),
         None => finished("nothing"),
+    })
+}
+
+/// The same by a hook, which fails at that event.
+async fn handle(source: EventSource, fails_at: &Marker) -> Result<Seen, BoxError> {
+    let handled = source.on_message(async |event| {
+        if fails_at.is(event.event_type(), event.data()) {
+            return Err("the handler fails".into());
+        }
+        match seen(&Signal::Event(event)) {
+            Some(seen) => say(&seen),
+            None => Ok(()),
+        }
+    });
+    Ok(match handled.run().await {
+        Ok(how) => finished(name(how)),
+        Err(error) => Seen::Error {
+            error: trouble(&error),
+        },
     })
 }
 

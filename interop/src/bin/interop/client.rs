@@ -45,6 +45,7 @@ pub(crate) fn subscription(url: String) -> Ask {
         response_timeout_ms: None,
         last: None,
         until: None,
+        fails_at: None,
         limit_ms: u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX),
         root_certificate: None,
     }

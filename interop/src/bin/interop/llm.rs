@@ -63,6 +63,13 @@ impl Llm {
                 Expect::end("Status 429, body at hand", 3),
             )),
         }
+        if self == Self::MockAiOpenAi {
+            trials.push(Trial::new(
+                "POST, the handler fails at `[DONE]`, which is no JSON",
+                handler_fails,
+                Expect::end("Hook", 1),
+            ));
+        }
         if self == Self::MockAiAnthropic {
             trials.push(Trial::new(
                 "an `error` event, then a clean end before `message_stop`",
@@ -319,6 +326,17 @@ async fn not_accepted(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let tap = Tap::before(server.port).await?;
     let mut ask = Llm::OpenAiMock.ask(&tap, "", &prompt());
     ask.accept_content_type = None;
+    ask.base_delay_ms = Some(100);
+    let client = lab.clients.start(who, &ask)?;
+    Ok(end_or_insist(client, &tap).await?.0)
+}
+
+async fn handler_fails(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
+    let llm = Llm::MockAiOpenAi;
+    let server = llm.start(&lab).await?;
+    let tap = Tap::before(server.port).await?;
+    let mut ask = llm.ask(&tap, "mock-text", &prompt());
+    ask.fails_at = ask.until.take();
     ask.base_delay_ms = Some(100);
     let client = lab.clients.start(who, &ask)?;
     Ok(end_or_insist(client, &tap).await?.0)

@@ -2,10 +2,13 @@
 //! dies, and dies in the worst moment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use fetch_event_source_interop::{Ask, Marker};
+use rustix::process::Signal;
 use tokio::process::Command;
+use tokio::time::sleep;
 
 use crate::client::{Who, last_id, subscription};
 use crate::lab::{Lab, Server};
@@ -67,6 +70,19 @@ impl Numbers {
                     "connection goes dead without a word; `idle_timeout` 2 s",
                     move |lab, who| connection_goes_dead(lab, who, self),
                     stopped(2),
+                ),
+                Trial::new(
+                    "server hangs for a while (SIGSTOP); `idle_timeout`, `response_timeout` 2 s",
+                    move |lab, who| server_hangs(lab, who, self),
+                    stopped(3),
+                ),
+                Trial::new(
+                    "the handler fails at the fifth event",
+                    move |lab, who| handler_fails(lab, who, self),
+                    Expect {
+                        missing: 16,
+                        ..Expect::end("Hook", 1)
+                    },
                 ),
             ]);
         }
@@ -200,5 +216,37 @@ async fn connection_goes_dead(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Resu
     let mut client = lab.clients.start(who, &ask)?;
     client.events(20).await?;
     tap.stall();
+    Outcome::of(client, &tap, &due).await
+}
+
+async fn server_hangs(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
+    let server = numbers.start(&lab).await?;
+    let tap = Tap::before(server.port).await?;
+    let due = numbers.due(60);
+    let mut ask = up_to(&due, tap.url("/sse"));
+    ask.idle_timeout_ms = Some(2000);
+    ask.response_timeout_ms = Some(2000);
+    let mut client = lab.clients.start(who, &ask)?;
+    client.events(20).await?;
+    server.signal(Signal::STOP)?;
+    match who {
+        Who::Ours => {
+            client.retries().await?;
+            client.retries().await?;
+        }
+        Who::JavaScript => sleep(Duration::from_secs(4)).await, // it waits, whatever comes
+    }
+    server.signal(Signal::CONT)?;
+    Outcome::of(client, &tap, &due).await
+}
+
+/// An error of the caller's own: for us the end, with nothing left behind.
+async fn handler_fails(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
+    let server = numbers.start(&lab).await?;
+    let tap = Tap::before(server.port).await?;
+    let due = numbers.due(20);
+    let mut ask = up_to(&due, tap.url("/sse"));
+    ask.fails_at = due.get(4).map(|fifth| Marker::Data(fifth.data.clone()));
+    let client = lab.clients.start(who, &ask)?;
     Outcome::of(client, &tap, &due).await
 }

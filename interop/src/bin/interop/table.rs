@@ -95,7 +95,8 @@ impl fmt::Display for Table {
             "| ours / the JavaScript client | events due | lost | twice | requests | left open |"
         )?;
         writeln!(f, "|---|--:|--:|--:|--:|--:|")?;
-        for section in &self.sections {
+        let tried = |section: &&Section| !section.rows.is_empty();
+        for section in self.sections.iter().filter(tried) {
             let ours = section.total(|row| row.ours.as_ref());
             let javascript = section.total(|row| row.javascript.as_ref());
             write!(f, "| {} | {} ", section.server, ours.due)?;
