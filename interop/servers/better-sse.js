@@ -1,6 +1,7 @@
 'use strict';
 
 // Numbered events by better-sse, with UUIDs for IDs as it has them: `node better-sse.js PORT`.
+// Not more than `?burst=` on one connection.
 
 const express = require('express');
 const { createSession } = require('better-sse');
@@ -16,7 +17,11 @@ app.get('/sse', async (req, res) => {
     serializer: (data) => data.split('\n').join('\ndata:'),
   });
   let n = Number(session.lastId.slice(prefix.length));
+  const last = n + Number(req.query.burst ?? Infinity);
   const timer = setInterval(() => {
+    if (n === last) {
+      return;
+    }
     n += 1;
     session.push(text(n), 'tick', prefix + String(n).padStart(12, '0'));
   }, 5);

@@ -2,6 +2,7 @@
 
 // Numbered events from Express, as its users write them: `node express.js PORT`.
 // Event n is the same in every process, so a client may read on after the server was killed.
+// `?every=` so many milliseconds, and not more than `?burst=` on one connection.
 // Ends gracefully, its streams too, when its stdin is closed.
 
 const express = require('express');
@@ -21,6 +22,7 @@ const router = express.Router();
 
 router.get('/', (req, res) => {
   let n = Number(req.get('Last-Event-ID') ?? '');
+  const last = n + Number(req.query.burst ?? Infinity);
 
   res.setHeader('Content-Type', 'text/event-stream');
   res.setHeader('Cache-Control', 'no-cache');
@@ -30,6 +32,9 @@ router.get('/', (req, res) => {
   streams.add(res);
 
   const timer = setInterval(() => {
+    if (n === last) {
+      return;
+    }
     n += 1;
     write(res, n);
     if (n % 10 === 0) {

@@ -1,4 +1,7 @@
-"""Numbered events by sse-starlette, on uvicorn: `python starlette_numbers.py PORT`."""
+"""Numbered events by sse-starlette, on uvicorn: `python starlette_numbers.py PORT`.
+
+Not more than `?burst=` on one connection.
+"""
 
 import asyncio
 import sys
@@ -11,8 +14,12 @@ from starlette.routing import Route
 CONTENTS = ["hello", "γειά σου", "こんにちは", "🚀 two\nlines"]
 
 
-async def numbers(n):
+async def numbers(n, burst):
+    last = n + burst
     while True:
+        if n == last:
+            await asyncio.sleep(0.005)
+            continue
         n += 1
         data = f"{n} {CONTENTS[n % len(CONTENTS)]}"
         yield ServerSentEvent(data, id=str(n), event="tick", retry=100)
@@ -21,7 +28,8 @@ async def numbers(n):
 
 async def sse(request):
     last = request.headers.get("last-event-id") or "0"
-    return EventSourceResponse(numbers(int(last)), ping=1)
+    burst = float(request.query_params.get("burst", "inf"))
+    return EventSourceResponse(numbers(int(last), burst), ping=1)
 
 
 app = Starlette(routes=[Route("/sse", sse)])

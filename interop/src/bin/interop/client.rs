@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -46,7 +47,7 @@ pub(crate) fn subscription(url: String) -> Ask {
         last: None,
         until: None,
         fails_at: None,
-        limit_ms: u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX),
+        limit_ms: 100_000, // a little less than a row may take
         root_certificate: None,
     }
 }
@@ -85,7 +86,9 @@ impl Clients {
             command.env("NODE_EXTRA_CA_CERTS", root);
         }
         command.arg(serde_json::to_string(ask)?);
-        let log = self.scratch.join(format!("client-{who}.log"));
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let log = self.scratch.join(format!("client-{number}-{who}.log"));
         Client::start(command, &log)
     }
 }
@@ -151,6 +154,9 @@ impl Client {
 
     /// Reads on until it is over; how it ended.
     pub(crate) async fn ends(&mut self) -> Result<Seen> {
+        if let Some(last @ (Seen::Finished { .. } | Seen::Error { .. })) = self.seen.last() {
+            return Ok(last.clone());
+        }
         loop {
             match self.next().await? {
                 Some(last @ (Seen::Finished { .. } | Seen::Error { .. })) => {
@@ -167,6 +173,16 @@ impl Client {
         let stdin = self.process.stdin().context("it has no stdin")?;
         stdin.write_all(b"stop\n").await?;
         self.ends().await
+    }
+
+    /// Gives it so much time to end, and then asks it to.
+    pub(crate) async fn ends_within(&mut self, patience: Duration) -> Result<()> {
+        if let Ok(end) = timeout(patience, self.ends()).await {
+            end?;
+        } else {
+            self.stop().await?;
+        }
+        Ok(())
     }
 
     /// SIGKILL; what it has said until then.

@@ -125,11 +125,10 @@ async fn limited(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let front = Front::start(&lab).await?;
     front.front.cut_behind("id:", 10, 1);
     let due = Numbers::Express.due(20);
-    let mut ask = front.ask(&due, "/limited");
+    let mut client = lab.clients.start(who, &front.ask(&due, "/limited"))?;
     if who == Who::JavaScript {
-        ask.limit_ms = 10_000;
+        client.ends_within(Duration::from_secs(10)).await?;
     }
-    let client = lab.clients.start(who, &ask)?;
     Outcome::of(client, &front.front, &due).await
 }
 
@@ -163,10 +162,10 @@ async fn dropped(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     ask.response_timeout_ms = Some(1000);
     ask.max_retries = Some(1);
     ask.base_delay_ms = Some(100);
+    let mut client = lab.clients.start(who, &ask)?;
     if who == Who::JavaScript {
-        ask.limit_ms = 5000; // it knows no such clock
+        client.ends_within(Duration::from_secs(4)).await?; // it knows no such clock
     }
-    let client = lab.clients.start(who, &ask)?;
     Outcome::of(client, &front.front, &[]).await
 }
 

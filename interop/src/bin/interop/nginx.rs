@@ -12,7 +12,7 @@ use tokio::process::Command;
 use crate::client::{Client, Who};
 use crate::lab::{Lab, Server, system};
 use crate::ledger::Event;
-use crate::numbers::{Numbers, up_to};
+use crate::numbers::{BURSTS, Numbers, READ, up_to, with_faults};
 use crate::row::{Expect, Outcome, Taps, Trial, end_or_insist};
 use crate::suite::{Suite, Tool};
 use crate::tap::Tap;
@@ -184,10 +184,10 @@ async fn untrusted(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
 
 async fn connection_dies(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let front = Front::start(&lab).await?;
-    let due = Numbers::Express.due(120);
-    let mut client = lab.clients.start(who, &front.ask(&due, "/sse"))?;
+    let due = Numbers::Express.due(with_faults(5));
+    let mut client = lab.clients.start(who, &front.ask(&due, BURSTS))?;
     for _ in 0..5 {
-        client.events(10).await?;
+        client.events(READ).await?;
         front.front.cut();
         client.retries().await?;
     }
@@ -196,9 +196,9 @@ async fn connection_dies(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
 
 async fn bad_gateway(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let mut front = Front::start(&lab).await?;
-    let due = Numbers::Express.due(60);
-    let mut client = lab.clients.start(who, &front.ask(&due, "/sse"))?;
-    client.events(20).await?;
+    let due = Numbers::Express.due(with_faults(1));
+    let mut client = lab.clients.start(who, &front.ask(&due, BURSTS))?;
+    client.events(READ).await?;
     front.back.refuse().await;
     front.back.cut();
     for _ in 0..3 {
@@ -211,9 +211,9 @@ async fn bad_gateway(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
 /// The worker that has the connection ends it a second later.
 async fn reloaded(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let front = Front::start(&lab).await?;
-    let due = Numbers::Express.due(400);
-    let mut client = lab.clients.start(who, &front.ask(&due, "/sse"))?;
-    client.events(20).await?;
+    let due = Numbers::Express.due(with_faults(1));
+    let mut client = lab.clients.start(who, &front.ask(&due, BURSTS))?;
+    client.events(READ).await?;
     front.nginx.signal(Signal::HUP)?;
     client.retries().await?;
     Outcome::of(client, front.taps(), &due).await

@@ -128,6 +128,19 @@ impl Numbers {
     }
 }
 
+/// A fault comes after so many events more…
+pub(crate) const READ: usize = 20;
+
+/// …and a connection brings so many at most: so that however late the fault is, the last event can
+/// only come when all faults are over.
+pub(crate) const BURSTS: &str = "/sse?burst=24";
+
+/// How many are due where so many faults are to come: more than all connections before can bring,
+/// and not more than the last one can.
+pub(crate) const fn with_faults(faults: usize) -> usize {
+    24 * faults + 4
+}
+
 /// Until the last of them came.
 pub(crate) fn up_to(due: &[Event], url: String) -> Ask {
     let last = due.last().map(|last| Marker::Data(last.data.clone()));
@@ -148,12 +161,12 @@ async fn live(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
 async fn client_dies(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
     let server = numbers.start(&lab).await?;
     let tap = Tap::before(server.port).await?;
-    let due = numbers.due(300);
-    let mut ask = up_to(&due, tap.url("/sse"));
+    let due = numbers.due(with_faults(3));
+    let mut ask = up_to(&due, tap.url(BURSTS));
     let mut seen = Vec::new();
     for _ in 0..3 {
         let mut client = lab.clients.start(who, &ask)?;
-        client.events(20).await?;
+        client.events(READ).await?;
         seen.extend(client.kill().await?);
         ask.last_event_id = last_id(&seen);
     }
@@ -164,10 +177,10 @@ async fn client_dies(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcom
 async fn server_dies(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
     let mut server = numbers.start(&lab).await?;
     let mut tap = Tap::before(server.port).await?;
-    let due = numbers.due(300);
-    let mut client = lab.clients.start(who, &up_to(&due, tap.url("/sse")))?;
+    let due = numbers.due(with_faults(3));
+    let mut client = lab.clients.start(who, &up_to(&due, tap.url(BURSTS)))?;
     for _ in 0..3 {
-        client.events(20).await?;
+        client.events(READ).await?;
         let port = server.port;
         tap.refuse().await;
         server.kill().await?;
@@ -190,10 +203,10 @@ async fn connection_dies(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Ou
 async fn server_is_replaced(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
     let mut server = numbers.start(&lab).await?;
     let mut tap = Tap::before(server.port).await?;
-    let due = numbers.due(300);
-    let mut client = lab.clients.start(who, &up_to(&due, tap.url("/sse")))?;
+    let due = numbers.due(with_faults(3));
+    let mut client = lab.clients.start(who, &up_to(&due, tap.url(BURSTS)))?;
     for _ in 0..3 {
-        client.events(20).await?;
+        client.events(READ).await?;
         let port = server.port;
         tap.refuse().await;
         server.end().await?;
@@ -207,27 +220,27 @@ async fn server_is_replaced(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result
 async fn connection_goes_dead(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
     let server = numbers.start(&lab).await?;
     let tap = Tap::before(server.port).await?;
-    let due = numbers.due(60);
-    let mut ask = up_to(&due, tap.url("/sse"));
+    let due = numbers.due(with_faults(1));
+    let mut ask = up_to(&due, tap.url(BURSTS));
     ask.idle_timeout_ms = Some(2000);
-    if who == Who::JavaScript {
-        ask.limit_ms = 6000; // it knows no such clock
-    }
     let mut client = lab.clients.start(who, &ask)?;
-    client.events(20).await?;
+    client.events(READ).await?;
     tap.stall();
+    if who == Who::JavaScript {
+        client.ends_within(Duration::from_secs(4)).await?; // it knows no such clock
+    }
     Outcome::of(client, &tap, &due).await
 }
 
 async fn server_hangs(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
     let server = numbers.start(&lab).await?;
     let tap = Tap::before(server.port).await?;
-    let due = numbers.due(60);
-    let mut ask = up_to(&due, tap.url("/sse"));
+    let due = numbers.due(200);
+    let mut ask = up_to(&due, tap.url("/sse?every=20"));
     ask.idle_timeout_ms = Some(2000);
     ask.response_timeout_ms = Some(2000);
     let mut client = lab.clients.start(who, &ask)?;
-    client.events(20).await?;
+    client.events(READ).await?;
     server.signal(Signal::STOP)?;
     match who {
         Who::Ours => {
