@@ -191,10 +191,6 @@ impl Driver {
             if self.steps_at_a_stretch == STEPS {
                 break;
             }
-            if let Some(event) = self.event_at_hand() {
-                self.steps_at_a_stretch += 1;
-                return Poll::Ready(Some(Step::Signal(Signal::Event(event))));
-            }
             // Handed on as it is: with every event, to move it costs.
             let turn = self.turn(cx);
             match &turn {
@@ -214,23 +210,43 @@ impl Driver {
         self.rest(cx)
     }
 
-    /// The next event of the chunk at hand, where a turn would do nothing but hand it over: what most
-    /// turns are. Everything else is left to them.
+    /// Whether there is an event in the chunk at hand, and a turn would do nothing but hand it over:
+    /// what most turns are. [`hand_over`](Self::hand_over) has it then. Everything else is left to
+    /// [`poll_step`](Self::poll_step).
     #[inline]
-    fn event_at_hand(&mut self) -> Option<Event> {
-        let nothing_else = self.session.is_open()
-            && !self.session.runs_clocks()
+    pub(crate) fn has_event_at_hand(&mut self) -> bool {
+        // While a clock runs, the stretch from one turn to the next is the consumer's: it stands
+        // still.
+        let is_timed = self.session.runs_clocks() && self.left_at.is_none();
+        self.session.is_open()
+            && !is_timed
             && self.calls.abort.is_none()
             && self.calls.until.is_none()
             && self.answer.is_none()
             && self.outbox.is_empty()
             && self.audience != Audience::Everything
-            && !self.shared.has_orders();
-        if nothing_else {
-            self.feed.event_at_hand()
-        } else {
-            None
+            && self.steps_at_a_stretch != STEPS
+            && !self.shared.has_orders()
+            && self.feed.has_event_at_hand()
+    }
+
+    /// Hands over the event that [`has_event_at_hand`](Self::has_event_at_hand) has found.
+    #[inline(always)]
+    pub(crate) fn hand_over(&mut self) -> Event {
+        self.steps_at_a_stretch += 1;
+        self.feed.event()
+    }
+
+    /// [`hand_over`](Self::hand_over), to a consumer who has it at once.
+    #[inline(always)]
+    pub(crate) fn deliver(&mut self) -> Event {
+        self.session.delivered();
+        self.shared.counters().delivered();
+        if !is_same(self.feed.last_event_id(), self.session.last_event_id()) {
+            let id = self.feed.last_event_id().clone();
+            self.commit(id);
         }
+        self.hand_over()
     }
 
     /// Others get their turn. The clocks are looked at though there was always something to read.
@@ -253,8 +269,7 @@ impl Driver {
     pub(crate) fn delivered(&mut self, id: &EcoString) {
         self.session.delivered();
         self.shared.counters().delivered();
-        let known = self.session.last_event_id().map_or("", EcoString::as_str);
-        if !is_same(id, known) {
+        if !is_same(id, self.session.last_event_id()) {
             self.commit(id.clone());
         }
     }
@@ -665,7 +680,7 @@ impl Driver {
         self.session.committed(id);
     }
 
-    /// A clock stands still while nobody polls.
+    /// A clock stands still while nobody polls, and while events at hand are handed over.
     fn note_departure(&mut self) {
         self.left_at = self.session.runs_clocks().then(|| self.timer.now());
     }
@@ -682,7 +697,8 @@ impl Driver {
 /// Whether it is the ID known, told by its address where it is shared: a long ID that stays is not
 /// compared with every event.
 #[inline]
-fn is_same(id: &EcoString, known: &str) -> bool {
+fn is_same(id: &EcoString, known: Option<&EcoString>) -> bool {
+    let known = known.map_or("", EcoString::as_str);
     if id.len() <= EcoString::INLINE_LIMIT {
         id.len() == known.len() && (known.is_empty() || id == known)
     } else {

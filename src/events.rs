@@ -113,9 +113,9 @@ where
             let Some(source) = &mut this.source else {
                 return Poll::Ready(None);
             };
-            match this.feed.next_event() {
-                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
-                Ok(None) => {}
+            match this.feed.find_event() {
+                Ok(true) => return Poll::Ready(Some(Ok(this.feed.event()))),
+                Ok(false) => {}
                 Err(error) => return this.end(Some(error.into())),
             }
             match ready!(source.as_mut().try_poll_next(cx)) {

@@ -77,30 +77,31 @@ impl<B: AsRef<[u8]>> Feed<B> {
         Ok(step.map(|step| self.item(step)))
     }
 
-    /// The next item, if it is an event. Another one waits for [`next`](Self::next), but for
-    /// comments, which are passed over.
+    /// Whether the next item is an event, to be had by [`event`](Self::event). Another one waits
+    /// for [`next`](Self::next), but for comments, which are passed over.
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
     #[inline]
-    pub(crate) fn event_at_hand(&mut self) -> Option<Event> {
+    pub(crate) fn has_event_at_hand(&mut self) -> bool {
         if self.used_up || self.found.is_some() {
-            return None;
+            return false;
         }
         match self.parse(false) {
-            Ok(Some(Step::Event)) => return Some(self.event()),
+            Ok(Some(Step::Event)) => return true,
             Ok(found) => self.found = found,
             Err(_) => {} // it comes again
         }
-        None
+        false
     }
 
-    /// The next event, whatever else there is before it.
+    /// Goes to the next event, to be had by [`event`](Self::event), whatever else there is before
+    /// it.
     #[inline]
-    pub(crate) fn next_event(&mut self) -> Result<Option<Event>, EventTooLarge> {
+    pub(crate) fn find_event(&mut self) -> Result<bool, EventTooLarge> {
         loop {
             match self.parse(false)? {
-                Some(Step::Event) => return Ok(Some(self.event())),
+                Some(Step::Event) => return Ok(true),
                 Some(_) => {}
-                None => return Ok(None),
+                None => return Ok(false),
             }
         }
     }
@@ -137,12 +138,14 @@ impl<B: AsRef<[u8]>> Feed<B> {
             Step::Event => Item::Event(self.event()),
             Step::Comment(text) => Item::Comment(self.parser.comment(text).to_owned()),
             Step::Retry(time) => Item::Retry(time),
-            Step::LastEventId => Item::LastEventId(self.shared_id()),
+            Step::LastEventId => Item::LastEventId(self.last_event_id().clone()),
         }
     }
 
+    /// The event that was found. To be called once, and where it is to lie: to move an event that
+    /// was only just written costs as much as to parse one.
     #[inline(always)]
-    fn event(&mut self) -> Event {
+    pub(crate) fn event(&mut self) -> Event {
         let event_type = match self.parser.other_type() {
             None => EcoString::new(),
             Some(other) => {
@@ -152,14 +155,14 @@ impl<B: AsRef<[u8]>> Feed<B> {
                 self.event_type.clone()
             }
         };
-        let last_event_id = self.shared_id();
+        let last_event_id = self.last_event_id().clone();
         Event::from_parts(self.parser.take_data(), event_type, last_event_id)
     }
 
     /// The ID. Looked at only when a block has set it: a server may give a long one, and then no
     /// other.
     #[inline(always)]
-    fn shared_id(&mut self) -> EcoString {
+    pub(crate) fn last_event_id(&mut self) -> &EcoString {
         let commits = self.parser.id_commits();
         if self.id_commits != commits {
             self.id_commits = commits;
@@ -167,7 +170,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
                 self.last_event_id = self.parser.last_event_id().into();
             }
         }
-        self.last_event_id.clone()
+        &self.last_event_id
     }
 
     /// Starts a new connection from this ID: the chunk and what is unfinished are dropped.

@@ -186,39 +186,69 @@ where
     C: OnClose,
 {
     loop {
-        let flow = match poll_fn(|cx| driver.poll_step(cx)).await {
-            Some(Step::Signal(Signal::Open(head))) => {
-                attended(&mut driver, pin!(hooks.open.call(&head))).await
+        let event = if driver.has_event_at_hand() {
+            driver.hand_over()
+        } else {
+            match poll_fn(|cx| driver.poll_step(cx)).await {
+                Some(Step::Signal(Signal::Event(event))) => event,
+                step => match attend_to(step, &mut driver, &mut decide, &mut hooks).await {
+                    None => continue,
+                    Some(result) => return result,
+                },
             }
-            Some(Step::Signal(Signal::Event(event))) => {
-                let id = event.shared_last_event_id().clone();
-                let flow = attended(&mut driver, pin!(hooks.message.call(event))).await;
-                if flow.is_ok() {
-                    // Only now: a hook that was cancelled, or failed, gets its event again.
-                    driver.delivered(&id);
-                }
-                flow
-            }
-            Some(Step::Ask(Ask::Failure(failure))) => {
-                let action = match &mut decide {
-                    Some(decide) if !E::IS_SET => decide(&failure),
-                    _ => attended(&mut driver, pin!(hooks.error.call(&failure))).await,
-                };
-                action.map(|action| resolve(&mut driver, Ask::Failure(failure), action))
-            }
-            Some(Step::Ask(Ask::End(end))) => {
-                let action = attended(&mut driver, pin!(hooks.close.call(&end))).await;
-                action.map(|action| resolve(&mut driver, Ask::End(end), action))
-            }
-            Some(Step::Over(result)) => return result,
-            Some(Step::Signal(_)) => continue,
-            None => return Ok(Finished::Aborted),
         };
-        match flow {
-            Ok(ControlFlow::Continue(())) => {}
-            Ok(ControlFlow::Break(())) => return driver.end(Ok(Finished::Stopped)),
-            Err(error) => return driver.end(Err(Error::Hook(error))),
+        let id = event.shared_last_event_id().clone();
+        let flow = attended(&mut driver, pin!(hooks.message.call(event))).await;
+        if flow.is_ok() {
+            // Only now: a hook that was cancelled, or failed, gets its event again.
+            driver.delivered(&id);
         }
+        if let Some(result) = ending(flow) {
+            return driver.end(result);
+        }
+    }
+}
+
+/// All that is no event. Gives the result if it is over.
+async fn attend_to<O, M, E, C>(
+    step: Option<Step>,
+    driver: &mut Driver,
+    decide: &mut Option<Decide>,
+    hooks: &mut Hooks<O, M, E, C>,
+) -> Option<Result<Finished, Error>>
+where
+    O: OnOpen,
+    E: OnError,
+    C: OnClose,
+{
+    let flow = match step {
+        Some(Step::Signal(Signal::Open(head))) => {
+            attended(driver, pin!(hooks.open.call(&head))).await
+        }
+        Some(Step::Ask(Ask::Failure(failure))) => {
+            let action = match decide {
+                Some(decide) if !E::IS_SET => decide(&failure),
+                _ => attended(driver, pin!(hooks.error.call(&failure))).await,
+            };
+            action.map(|action| resolve(driver, Ask::Failure(failure), action))
+        }
+        Some(Step::Ask(Ask::End(end))) => {
+            let action = attended(driver, pin!(hooks.close.call(&end))).await;
+            action.map(|action| resolve(driver, Ask::End(end), action))
+        }
+        Some(Step::Over(result)) => return Some(result),
+        Some(Step::Signal(_)) => return None,
+        None => return Some(Ok(Finished::Aborted)),
+    };
+    ending(flow).map(|result| driver.end(result))
+}
+
+/// What a hook's answer means for `run()`: its result, if it ends here.
+fn ending(flow: Result<ControlFlow<()>, BoxError>) -> Option<Result<Finished, Error>> {
+    match flow {
+        Ok(ControlFlow::Continue(())) => None,
+        Ok(ControlFlow::Break(())) => Some(Ok(Finished::Stopped)),
+        Err(error) => Some(Err(Error::Hook(error))),
     }
 }
 

@@ -150,12 +150,9 @@ impl EventStream {
     pub fn handle(&self) -> Handle {
         self.signals.handle()
     }
-}
 
-impl Stream for EventStream {
-    type Item = Result<Event, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    #[inline(never)]
+    fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         loop {
             let signals = &mut self.signals;
             match ready!(signals.driver.poll_step(cx)) {
@@ -175,6 +172,19 @@ impl Stream for EventStream {
                 },
             }
         }
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<Event, Error>;
+
+    #[inline]
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let driver = &mut self.signals.driver;
+        if driver.has_event_at_hand() {
+            return Poll::Ready(Some(Ok(driver.deliver())));
+        }
+        self.poll_turns(cx)
     }
 }
 
