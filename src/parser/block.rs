@@ -132,13 +132,22 @@ impl Block {
         self.data_span.is_some() || !self.data.is_empty()
     }
 
-    /// Ends the loan of the event dispatched last.
-    #[inline]
-    pub(super) fn end_dispatch(&mut self) {
-        if self.dispatched {
-            self.dispatched = false;
+    /// Ends the loan of the event dispatched last. Says whether there was one, so that the block is
+    /// empty.
+    #[inline(always)]
+    pub(super) fn end_dispatch(&mut self) -> bool {
+        let dispatched = std::mem::take(&mut self.dispatched);
+        if dispatched {
             self.clear();
         }
+        dispatched
+    }
+
+    /// An empty block gets this data line, then the blank line.
+    #[inline(always)]
+    pub(super) fn dispatch_only(&mut self, data: Span) {
+        self.data_span = Some(data);
+        self.dispatched = true;
     }
 
     /// "Set the data buffer and the event type buffer to the empty string." Not the ID's.

@@ -1,5 +1,7 @@
 //! Where lines end, 64 bytes at a look.
 
+use memchr::memchr2;
+
 /// How many bytes are looked at together: one for each bit of a word.
 const GROUP: usize = u64::BITS as usize;
 
@@ -24,6 +26,29 @@ impl LineEnds {
         let next = self.peek()?;
         self.pop();
         Some(next)
+    }
+
+    /// The index of the next line end, if it is an LF and the byte after it is another; and the state
+    /// behind both. Not changed, for the caller may go another way.
+    ///
+    /// Where the line is `far` longer than a group, it is faster to look for its end alone.
+    #[inline(always)]
+    pub(super) fn pair(&self, text: &[u8], far: bool) -> Option<(usize, Self)> {
+        if self.found == 0 && far {
+            let end = self.looked_at + memchr2(b'\n', b'\r', text.get(self.looked_at..)?)?;
+            let behind = Self {
+                found: 0,
+                looked_at: end + 2,
+            };
+            return (text.get(end..end + 2)? == b"\n\n").then_some((end, behind));
+        }
+        let mut ends = *self;
+        let end = ends.next(text)?;
+        if ends.peek() != Some(end + 1) || text.get(end) != Some(&b'\n') {
+            return None;
+        }
+        ends.pop();
+        Some((end, ends))
     }
 
     /// The index of the next of those found already.

@@ -264,7 +264,9 @@ impl Parser {
         input: &mut &[u8],
         with_comments: bool,
     ) -> Result<Option<Step>, EventTooLarge> {
-        self.block.end_dispatch();
+        if self.block.end_dispatch() && self.take_plain_event() {
+            return Ok(Some(Step::Event));
+        }
         loop {
             let step = self.take_lines(with_comments)?;
             if step.is_some() {
@@ -276,6 +278,20 @@ impl Parser {
                 Refill::Nothing => return Ok(None),
             }
         }
+    }
+
+    /// Takes an event of one data line and nothing else: most are. It does not ask what came before,
+    /// so the block must be empty.
+    #[inline(always)]
+    fn take_plain_event(&mut self) -> bool {
+        if self.near_limit {
+            return false;
+        }
+        let Some(data) = self.text.take_plain_event() else {
+            return false;
+        };
+        self.block.dispatch_only(data);
+        true
     }
 
     /// Takes lines from the text until there is something to tell.

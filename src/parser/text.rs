@@ -7,6 +7,9 @@ use super::utf8::Decoder;
 /// What a window takes, decoded: three bytes for each that is malformed.
 const MOST_OF_A_WINDOW: usize = 3 * WINDOW;
 
+/// The end of a line that is longer than this is not looked for together with others.
+const LONG: usize = 64;
+
 /// A part of the text. It begins and ends next to an ASCII character, or where the text does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
@@ -53,6 +56,9 @@ pub(super) struct Text {
     begun: bool,
     /// The text now gone ended with a CR.
     after_cr: bool,
+    /// The last plain event was long, so the next will be. (Not of `Lines`: to copy the padding after
+    /// it costs more than all the rest of a short event.)
+    long_events: bool,
 }
 
 impl Text {
@@ -77,6 +83,24 @@ impl Text {
     #[inline(always)]
     pub(super) fn is_after_cr(&self) -> bool {
         self.after_cr
+    }
+
+    /// Takes a data line and the blank one after it, where both can be told at a glance. Gives the
+    /// value.
+    #[inline(always)]
+    pub(super) fn take_plain_event(&mut self) -> Option<Span> {
+        const NAME: &[u8; 6] = b"data: ";
+        let text = self.text.as_bytes();
+        // What is compared may go on beyond the line's end: that is in no name.
+        if text.get(self.lines.start..)?.first_chunk() != Some(NAME) {
+            return None;
+        }
+        let start = self.lines.start + NAME.len();
+        let (end, ends) = self.lines.ends.pair(text, self.long_events)?;
+        self.long_events = end - start >= LONG;
+        self.lines.ends = ends;
+        self.lines.start = end + 2;
+        Some(Span { start, end })
     }
 
     /// Appends the bytes, decoded.
