@@ -97,6 +97,9 @@ impl<B: AsRef<[u8]>> Feed<B> {
     /// it.
     #[inline]
     pub(crate) fn find_event(&mut self) -> Result<bool, EventTooLarge> {
+        if self.used_up {
+            return Ok(false);
+        }
         loop {
             match self.parse(false)? {
                 Some(Step::Event) => return Ok(true),
@@ -109,6 +112,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
     #[inline]
     fn step(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
         match self.found.take() {
+            None if self.used_up => Ok(None),
             None => self.parse(with_comments),
             found => Ok(found),
         }
@@ -120,11 +124,17 @@ impl<B: AsRef<[u8]>> Feed<B> {
         let mut rest = chunk.get(self.used..).unwrap_or_default();
         let step = self.parser.step(&mut rest, with_comments);
         self.used = chunk.len() - rest.len();
-        if rest.is_empty() {
+        let is_read = rest.is_empty();
+        if is_read {
             self.chunk = None;
             self.used = 0;
         }
-        self.used_up = matches!(step, Ok(None));
+        self.used_up = match &step {
+            Ok(None) => true,
+            // Mostly a small chunk holds one event: it is not asked for another.
+            Ok(Some(_)) => is_read && self.parser.is_drained(),
+            Err(_) => false,
+        };
         // An idle stream should not keep it.
         if self.used_up && self.event_type.len() > LONG_TYPE {
             self.event_type = EcoString::new();

@@ -90,8 +90,18 @@ impl Block {
             return;
         }
         self.keep_data(text);
-        self.data.push_str(value.of(text));
-        self.data.push('\n');
+        self.append_data(text, value);
+    }
+
+    fn append_data(&mut self, text: &str, value: Span) {
+        // The line's own LF is the one to append, if that is its end: one copy for both.
+        match value.with_lf(text) {
+            Some(line) => self.data.push_str(line),
+            None => {
+                self.data.push_str(value.of(text));
+                self.data.push('\n');
+            }
+        }
     }
 
     /// "Dispatch the event", whose first step commits the ID, data or no data.
@@ -168,8 +178,7 @@ impl Block {
 
     fn keep_data(&mut self, text: &str) {
         if let Some(data) = self.data_span.take() {
-            self.data.push_str(data.of(text));
-            self.data.push('\n');
+            self.append_data(text, data);
         }
     }
 
@@ -227,6 +236,15 @@ impl Block {
         }
         self.data.pop();
         std::mem::take(&mut self.data)
+    }
+
+    /// How much memory the largest of the buffers has.
+    #[inline]
+    pub(super) fn capacity(&self) -> usize {
+        self.data
+            .capacity()
+            .max(self.event_type.capacity())
+            .max(self.last_event_id.capacity())
     }
 
     /// How much memory one of the buffers has that nothing is in.

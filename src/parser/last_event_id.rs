@@ -80,6 +80,11 @@ impl LastEventId {
         self.buffer.keep(text);
     }
 
+    #[inline]
+    pub(super) fn capacity(&self) -> usize {
+        self.string.capacity().max(self.buffer.capacity())
+    }
+
     /// How much memory it has that nothing is in.
     #[inline]
     pub(super) fn unused(&self) -> usize {

@@ -51,6 +51,12 @@ impl LineEnds {
         Some((end, ends))
     }
 
+    /// Every line end of the text was given.
+    #[inline]
+    pub(super) fn is_looked_through(&self, text: &str) -> bool {
+        self.found == 0 && self.looked_at == text.len()
+    }
+
     /// The index of the next of those found already.
     #[inline(always)]
     pub(super) fn peek(&self) -> Option<usize> {

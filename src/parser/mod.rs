@@ -254,6 +254,15 @@ impl Parser {
         text.of(self.text.as_str())
     }
 
+    /// With no more input, [`step`](Self::step) would find nothing, and give no memory back. An event
+    /// may still be lent.
+    #[inline]
+    pub(crate) fn is_drained(&self) -> bool {
+        !self.near_limit
+            && self.text.is_looked_through()
+            && self.text.capacity().max(self.block.capacity()) <= KEPT
+    }
+
     /// [`next`](Self::next), without the loan. Comments may be passed over.
     ///
     /// The hot loop, with all that belongs to every line. What a window costs is apart, in
@@ -280,18 +289,17 @@ impl Parser {
         }
     }
 
-    /// Takes an event of one data line and nothing else: most are. It does not ask what came before,
-    /// so the block must be empty.
+    /// Takes an event of one data line and nothing else: most are. The block must be empty.
     #[inline(always)]
     fn take_plain_event(&mut self) -> bool {
         if self.near_limit {
             return false;
         }
-        let Some(data) = self.text.take_plain_event() else {
-            return false;
-        };
-        self.block.dispatch_only(data);
-        true
+        let data = self.text.take_plain_line(b"data: ");
+        if let Some(data) = data {
+            self.block.dispatch_only(data);
+        }
+        data.is_some()
     }
 
     /// Takes lines from the text until there is something to tell.
@@ -355,6 +363,7 @@ impl Parser {
             return self.poison();
         }
         if input.is_empty() {
+            self.look_at_limit();
             self.shrink();
             return Ok(Refill::Nothing);
         }

@@ -37,6 +37,13 @@ impl Span {
         &text.as_bytes()[self.start..self.end]
     }
 
+    /// With the LF after it, if there is one.
+    #[inline]
+    pub(super) fn with_lf(self, text: &str) -> Option<&str> {
+        let line = text.get(self.start..self.end + 1)?;
+        line.ends_with('\n').then_some(line)
+    }
+
     #[inline]
     pub(super) fn of(self, text: &str) -> &str {
         text.get(self.start..self.end).unwrap_or_default()
@@ -56,9 +63,9 @@ pub(super) struct Text {
     begun: bool,
     /// The text now gone ended with a CR.
     after_cr: bool,
-    /// The last plain event was long, so the next will be. (Not of `Lines`: to copy the padding after
+    /// The last plain line was long, so the next will be. (Not of `Lines`: to copy the padding after
     /// it costs more than all the rest of a short event.)
-    long_events: bool,
+    long_lines: bool,
 }
 
 impl Text {
@@ -85,19 +92,18 @@ impl Text {
         self.after_cr
     }
 
-    /// Takes a data line and the blank one after it, where both can be told at a glance. Gives the
-    /// value.
+    /// Takes a line that begins like this, and the blank one after it, where both can be told at a
+    /// glance. Gives the rest of the line.
     #[inline(always)]
-    pub(super) fn take_plain_event(&mut self) -> Option<Span> {
-        const NAME: &[u8; 6] = b"data: ";
+    pub(super) fn take_plain_line<const N: usize>(&mut self, name: &[u8; N]) -> Option<Span> {
         let text = self.text.as_bytes();
         // What is compared may go on beyond the line's end: that is in no name.
-        if text.get(self.lines.start..)?.first_chunk() != Some(NAME) {
+        if text.get(self.lines.start..)?.first_chunk() != Some(name) {
             return None;
         }
-        let start = self.lines.start + NAME.len();
-        let (end, ends) = self.lines.ends.pair(text, self.long_events)?;
-        self.long_events = end - start >= LONG;
+        let start = self.lines.start + N;
+        let (end, ends) = self.lines.ends.pair(text, self.long_lines)?;
+        self.long_lines = end - start >= LONG;
         self.lines.ends = ends;
         self.lines.start = end + 2;
         Some(Span { start, end })
@@ -181,6 +187,12 @@ impl Text {
         }
         self.lines.ends.forget(self.lines.start);
         self.lines.start = 0;
+    }
+
+    /// There is no line whose end is there, as far as can be told at once.
+    #[inline]
+    pub(super) fn is_looked_through(&self) -> bool {
+        self.lines.ends.is_looked_through(&self.text)
     }
 
     pub(super) fn capacity(&self) -> usize {

@@ -13,6 +13,9 @@ use simdutf8::compat::Utf8Error;
 /// its neighbourhood alone.
 const NEIGHBOURHOOD: usize = 64;
 
+/// How much is looked at together between two such places.
+const PIECE: usize = 512;
+
 /// Decodes bytes that come in pieces: a character may be cut anywhere.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Decoder {
@@ -89,36 +92,48 @@ fn push_whole(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Goes from one malformed place to the next.
+/// Something is malformed, and more will be: what lies before each such place is looked at twice, so
+/// it should not be much.
 #[inline(never)]
-fn push_malformed(text: &mut String, mut bytes: &[u8], mut error: Utf8Error) {
-    loop {
-        let (sound, rest) = bytes.split_at(error.valid_up_to());
-        text.push_str(valid(sound).unwrap_or_default());
-        bytes = if sound.len() < NEIGHBOURHOOD {
-            push_neighbourhood(text, rest)
-        } else {
-            text.push(char::REPLACEMENT_CHARACTER);
-            &rest[error.error_len().unwrap_or(rest.len())..]
-        };
-        match simdutf8::compat::from_utf8(bytes) {
-            Ok(valid) => return text.push_str(valid),
-            Err(next) => error = next,
+fn push_malformed(text: &mut String, mut bytes: &[u8], error: Utf8Error) {
+    bytes = push_to_error(text, bytes, error);
+    while !bytes.is_empty() {
+        let (piece, rest) = bytes.split_at(whole(bytes, PIECE));
+        match simdutf8::compat::from_utf8(piece) {
+            Ok(valid) => {
+                text.push_str(valid);
+                bytes = rest;
+            }
+            Err(error) => {
+                let left = push_to_error(text, piece, error).len();
+                bytes = &bytes[piece.len() - left..];
+            }
         }
     }
 }
 
+/// Appends what is sound, and a replacement for what follows it. Gives the rest.
+fn push_to_error<'a>(text: &mut String, bytes: &'a [u8], error: Utf8Error) -> &'a [u8] {
+    let (sound, rest) = bytes.split_at(error.valid_up_to());
+    text.push_str(valid(sound).unwrap_or_default());
+    if sound.len() < NEIGHBOURHOOD {
+        return push_neighbourhood(text, rest);
+    }
+    text.push(char::REPLACEMENT_CHARACTER);
+    &rest[error.error_len().unwrap_or(rest.len())..]
+}
+
 /// Where malformed places are close together, a search for each costs more than a slower look at all.
 fn push_neighbourhood<'a>(text: &mut String, bytes: &'a [u8]) -> &'a [u8] {
-    let (bad, rest) = bytes.split_at(neighbourhood(bytes));
+    let (bad, rest) = bytes.split_at(whole(bytes, NEIGHBOURHOOD));
     push_replaced(text, bad);
     rest
 }
 
-/// How many of the bytes to look at together: the last of them is not continued after it.
-fn neighbourhood(bytes: &[u8]) -> usize {
-    match bytes.get(..NEIGHBOURHOOD) {
-        Some(near) => NEIGHBOURHOOD - incomplete_end(near),
+/// The first so many bytes, or one to three less: the last of them is not continued after it.
+fn whole(bytes: &[u8], most: usize) -> usize {
+    match bytes.get(..most) {
+        Some(near) => most - incomplete_end(near),
         None => bytes.len(),
     }
 }

@@ -58,6 +58,11 @@ impl Value {
         }
     }
 
+    #[inline]
+    pub(super) fn capacity(&self) -> usize {
+        self.kept.capacity()
+    }
+
     /// How much memory it has that nothing is in.
     #[inline]
     pub(super) fn unused(&self) -> usize {
