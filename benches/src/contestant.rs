@@ -40,6 +40,9 @@ pub enum Kind {
     Ours,
     /// Another crate, its fastest way: the ratios are to the fastest of them.
     Peer,
+    /// A peer that reads from a response of reqwest's, as `stream()` does: what its ratio is to. To
+    /// poll such a body costs what the others do not pay.
+    PeerOverBody,
     /// For the context: not what ratios are to.
     Context,
 }
@@ -65,8 +68,8 @@ enum Sees {
 }
 
 /// All, in the order of the tables.
-pub const ALL: [Contestant; 14] = {
-    use Kind::{Context, Floor, Ours, Peer};
+pub const ALL: [Contestant; 15] = {
+    use Kind::{Context, Floor, Ours, Peer, PeerOverBody};
     use Sees::{Bytes, Events, EventsAndData};
     [
         Contestant {
@@ -136,8 +139,14 @@ pub const ALL: [Contestant; 14] = {
             sees: Bytes,
         },
         Contestant {
+            name: "sse-core over reqwest body",
+            kind: PeerOverBody,
+            pass: sse_core_over_body,
+            sees: EventsAndData,
+        },
+        Contestant {
             name: "sse-stream over reqwest body",
-            kind: Context,
+            kind: PeerOverBody,
             pass: sse_stream_over_body,
             sees: EventsAndData,
         },
@@ -305,20 +314,40 @@ fn our_run(workload: &Workload) -> Result<Tally, Stalled> {
 
 fn sse_core(workload: &Workload) -> Result<Tally, Stalled> {
     let mut tally = Tally::default();
-    let limit = std::num::NonZeroUsize::new(LIMIT).unwrap_or(std::num::NonZeroUsize::MIN);
-    let mut decoder = sse_core::SseDecoder::with_limit(limit);
+    let mut decoder = sse_core_decoder();
     for mut input in workload.slices() {
-        while let Some(event) = decoder.next(&mut input) {
-            if let Ok(sse_core::SseEvent::Message(event)) = event {
-                tally.event(
-                    &event.event,
-                    &event.data,
-                    event.last_event_id.as_deref().unwrap_or(""),
-                );
-            }
-        }
+        decode(&mut decoder, &mut input, &mut tally);
     }
     Ok(tally)
+}
+
+fn sse_core_over_body(workload: &Workload) -> Result<Tally, Stalled> {
+    let mut tally = Tally::default();
+    let mut decoder = sse_core_decoder();
+    drive::drain(response(&workload.chunks).bytes_stream(), |chunk| {
+        if let Ok(mut chunk) = chunk {
+            decode(&mut decoder, &mut chunk, &mut tally);
+        }
+    })?;
+    Ok(tally)
+}
+
+fn sse_core_decoder() -> sse_core::SseDecoder {
+    let limit = std::num::NonZeroUsize::new(LIMIT).unwrap_or(std::num::NonZeroUsize::MIN);
+    sse_core::SseDecoder::with_limit(limit)
+}
+
+#[inline(always)]
+fn decode(decoder: &mut sse_core::SseDecoder, input: &mut impl bytes::Buf, tally: &mut Tally) {
+    while let Some(event) = decoder.next(input) {
+        if let Ok(sse_core::SseEvent::Message(event)) = event {
+            tally.event(
+                &event.event,
+                &event.data,
+                event.last_event_id.as_deref().unwrap_or(""),
+            );
+        }
+    }
 }
 
 fn sse_stream(workload: &Workload) -> Result<Tally, Stalled> {

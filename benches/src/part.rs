@@ -98,7 +98,7 @@ pub struct Row {
 pub struct Entry {
     /// Its name.
     pub name: String,
-    /// What it is there for: `floor`, `ours`, `peer` or `context`.
+    /// What it is there for: `floor`, `ours`, `peer`, `peer over a body` or `context`.
     pub kind: String,
     /// Nanoseconds a pass, in the middle.
     pub median_ns: Option<f64>,
@@ -126,11 +126,11 @@ impl Row {
         self.median_ns(name).map(|time| self.bytes as f64 / time)
     }
 
-    /// The fastest peer that did not fail.
+    /// The fastest of a kind that did not fail: of `peer`, or of `peer over a body`.
     #[must_use]
-    pub fn fastest_peer(&self) -> Option<&Entry> {
-        let peers = self.entries.iter().filter(|entry| entry.kind == "peer");
-        peers
+    pub fn fastest(&self, kind: &str) -> Option<&Entry> {
+        let entries = self.entries.iter().filter(|entry| entry.kind == kind);
+        entries
             .filter(|entry| entry.median_ns.is_some())
             .min_by(|a, b| {
                 a.median_ns
@@ -139,10 +139,10 @@ impl Row {
             })
     }
 
-    /// How many times as fast as the fastest peer.
+    /// How many times as fast as the fastest of a kind.
     #[must_use]
-    pub fn ratio(&self, name: &str) -> Option<f64> {
-        Some(self.fastest_peer()?.median_ns? / self.median_ns(name)?)
+    pub fn ratio(&self, name: &str, kind: &str) -> Option<f64> {
+        Some(self.fastest(kind)?.median_ns? / self.median_ns(name)?)
     }
 }
 
