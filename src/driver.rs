@@ -114,6 +114,8 @@ pub(crate) struct Driver {
     yielded: bool,
     /// When the consumer went away with an item, while a clock was running.
     left_at: Option<Duration>,
+    /// The last turn gave an event, and nothing but the next one can be due, if it is at hand.
+    events_follow: bool,
 }
 
 impl Driver {
@@ -149,6 +151,7 @@ impl Driver {
             steps_at_a_stretch: 0,
             yielded: false,
             left_at: None,
+            events_follow: false,
         }
     }
 
@@ -183,6 +186,7 @@ impl Driver {
 
     #[inline]
     fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+        self.events_follow = false;
         self.report_gap();
         for _ in 0..TURNS {
             if self.is_over() {
@@ -196,7 +200,7 @@ impl Driver {
             match &turn {
                 Poll::Ready(Some(step)) if self.audience.wants(step) => {
                     self.steps_at_a_stretch += 1;
-                    self.note_departure();
+                    self.note_departure(step);
                     return turn;
                 }
                 Poll::Ready(_) => {}
@@ -213,21 +217,22 @@ impl Driver {
     /// Whether there is an event in the chunk at hand, and a turn would do nothing but hand it over:
     /// what most turns are. [`hand_over`](Self::hand_over) has it then. Everything else is left to
     /// [`poll_step`](Self::poll_step).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_event_at_hand(&mut self) -> bool {
-        // While a clock runs, the stretch from one turn to the next is the consumer's: it stands
-        // still.
-        let is_timed = self.session.runs_clocks() && self.left_at.is_none();
+        self.events_follow
+            && self.steps_at_a_stretch != STEPS
+            && !self.shared.has_orders()
+            && self.feed.has_event_at_hand()
+    }
+
+    /// After an event: whether nothing but the next one can be due, if it is at hand.
+    fn do_events_follow(&self) -> bool {
         self.session.is_open()
-            && !is_timed
             && self.calls.abort.is_none()
             && self.calls.until.is_none()
             && self.answer.is_none()
             && self.outbox.is_empty()
             && self.audience != Audience::Everything
-            && self.steps_at_a_stretch != STEPS
-            && !self.shared.has_orders()
-            && self.feed.has_event_at_hand()
     }
 
     /// Hands over the event that [`has_event_at_hand`](Self::has_event_at_hand) has found.
@@ -240,13 +245,19 @@ impl Driver {
     /// [`hand_over`](Self::hand_over), to a consumer who has it at once.
     #[inline(always)]
     pub(crate) fn deliver(&mut self) -> Event {
-        self.session.delivered();
+        // Of the session's progress nothing is left to say: an event was delivered before.
         self.shared.counters().delivered();
+        if self.feed.has_new_id() {
+            self.commit_new_id();
+        }
+        self.hand_over()
+    }
+
+    fn commit_new_id(&mut self) {
         if !is_same(self.feed.last_event_id(), self.session.last_event_id()) {
             let id = self.feed.last_event_id().clone();
             self.commit(id);
         }
-        self.hand_over()
     }
 
     /// Others get their turn. The clocks are looked at though there was always something to read.
@@ -261,6 +272,7 @@ impl Driver {
     /// The answer to [`Step::Ask`]. It takes effect with the next step, after a look at whether
     /// the source was closed meanwhile.
     pub(crate) fn answer(&mut self, ask: Ask, action: Action) {
+        self.events_follow = false;
         self.answer = Some((ask, action));
     }
 
@@ -282,6 +294,7 @@ impl Driver {
     }
 
     fn close(&mut self) {
+        self.events_follow = false;
         self.session.over();
         self.trace.close();
         self.shared.finish();
@@ -681,7 +694,9 @@ impl Driver {
     }
 
     /// A clock stands still while nobody polls, and while events at hand are handed over.
-    fn note_departure(&mut self) {
+    fn note_departure(&mut self, step: &Step) {
+        self.events_follow =
+            matches!(step, Step::Signal(Signal::Event(_))) && self.do_events_follow();
         self.left_at = self.session.runs_clocks().then(|| self.timer.now());
     }
 

@@ -71,7 +71,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
     /// The next item, `None` if another chunk is needed. Comments cost next to nothing if they are
     /// not wanted.
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
-    #[inline]
+    #[inline(never)]
     pub(crate) fn next(&mut self, with_comments: bool) -> Result<Option<Item>, EventTooLarge> {
         let step = self.step(with_comments)?;
         Ok(step.map(|step| self.item(step)))
@@ -80,7 +80,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
     /// Whether the next item is an event, to be had by [`event`](Self::event). Another one waits
     /// for [`next`](Self::next), but for comments, which are passed over.
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_event_at_hand(&mut self) -> bool {
         if self.used_up || self.found.is_some() {
             return false;
@@ -118,7 +118,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn parse(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
         let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
         let mut rest = chunk.get(self.used..).unwrap_or_default();
@@ -167,6 +167,13 @@ impl<B: AsRef<[u8]>> Feed<B> {
         };
         let last_event_id = self.last_event_id().clone();
         Event::from_parts(self.parser.take_data(), event_type, last_event_id)
+    }
+
+    /// Whether a block has set the ID since the last event.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    #[inline(always)]
+    pub(crate) fn has_new_id(&self) -> bool {
+        self.id_commits != self.parser.id_commits()
     }
 
     /// The ID. Looked at only when a block has set it: a server may give a long one, and then no
