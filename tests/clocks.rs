@@ -409,6 +409,32 @@ mod event_timeout {
         assert_eq!(server.requests().len(), 1);
     }
 
+    /// Events of one chunk, each taken after a day: the clocks start again with the last of them, and
+    /// run in full.
+    #[tokio::test(start_paused = true)]
+    async fn they_stand_still_while_the_events_of_a_chunk_are_taken() {
+        for (is_idle, word) in [(true, "idle timeout"), (false, "event timeout")] {
+            let server = MemoryServer::start();
+            let source = in_memory(&server).retry(RetryPolicy::never());
+            let source = match is_idle {
+                true => source.idle_timeout(secs(10)),
+                false => source.event_timeout(secs(10)),
+            };
+            let (mut events, request) = after_an_event(&server, source).await;
+            request.send("data: b\n\ndata: c\n\ndata: d\n\n").await;
+            for due in ["b", "c", "d"] {
+                sleep(DAY).await;
+                assert_eq!(next_data(&mut events).await, due);
+            }
+            sleep(DAY).await;
+            assert!(timeout(ms(9_999), events.next()).await.is_err(), "{word}");
+            let error = timeout(ms(1), events.next()).await.expect("it ran out");
+            let error = error.expect("an item").expect_err("a timeout");
+            assert_eq!(kind(&error), word);
+            assert_eq!(server.requests().len(), 1);
+        }
+    }
+
     /// Whichever comes first.
     #[tokio::test(start_paused = true)]
     async fn both_clocks_run_side_by_side() {
