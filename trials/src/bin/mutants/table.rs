@@ -59,7 +59,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "id-alone-ignored",
         what: "a block that has an ID and no data does not count",
-        edits: &[edit("src/driver.rs", "self.commit(id);", "drop(id);")],
+        edits: &[edit(
+            "src/driver.rs",
+            "this is a step of its own.
+                self.commit(id);",
+            "this is a step of its own.
+                drop(id);",
+        )],
     },
     Mutant {
         name: "id-one-late",
@@ -96,10 +102,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             ),
             edit(
                 "src/driver.rs",
-                "            self.feed.event_at_hand()\n",
-                "            let event = self.feed.event_at_hand()?;
-            self.commit(event.shared_last_event_id().clone());
-            Some(event)\n",
+                "            && self.feed.has_event_at_hand()\n",
+                "            && self.feed.has_event_at_hand()
+            && {
+                let id = self.feed.last_event_id().clone();
+                self.commit(id);
+                true
+            }\n",
             ),
         ],
     },
@@ -249,8 +258,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         what: "a chunk is let go when one byte of it is left",
         edits: &[edit(
             "src/feed.rs",
-            "if rest.is_empty() {",
-            "if rest.len() <= 1 {",
+            "let is_read = rest.is_empty();",
+            "let is_read = rest.len() <= 1;",
         )],
     },
     Mutant {
@@ -302,10 +311,10 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             ),
             edit(
                 "src/feed.rs",
-                "Ok(Some(Step::Event)) => return Some(self.event()),",
+                "Ok(Some(Step::Event)) => return true,",
                 "Ok(Some(Step::Event)) => {
-                let event = self.event();
-                return self.held.replace(event);
+                self.found = Some(Step::Event);
+                return false;
             }",
             ),
             edit(
