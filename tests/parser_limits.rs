@@ -28,6 +28,14 @@ fn a_line_counts_with_its_name() {
     assert_needs(7, b"data: a\r\n\r\n", &[event("a")]);
 }
 
+/// The second comes whole, behind an event that was within the limit.
+#[test]
+fn an_event_after_another_has_no_larger_limit() {
+    let both = [event("a"), event("bbbbbbbb")];
+    assert_needs(14, b"data: a\n\ndata: bbbbbbbb\n\n", &both);
+    assert_needs(14, b"data: a\r\n\r\ndata: bbbbbbbb\r\n\r\n", &both);
+}
+
 #[test]
 fn an_ignored_line_counts() {
     assert_needs(11, b"ignored: me\n\n", &[]);
