@@ -5,10 +5,11 @@ use std::time::Duration;
 use ecow::EcoString;
 
 use crate::event::Event;
-use crate::parser::{EventTooLarge, Parser, Step};
+use crate::parser::{EventTooLarge, KEPT, Parser, Step};
 
-/// A type longer than this is not kept for the events of the next chunk.
-const LONG_TYPE: usize = 1 << 10;
+/// A type longer than this is not kept for the events of the next chunk. No longer one comes from a
+/// parser that is drained, so none is stored after the chunk is known to be used up.
+const LONG_TYPE: usize = KEPT;
 
 /// A parser, and the chunk it is at.
 pub(crate) struct Feed<B> {
@@ -24,8 +25,7 @@ pub(crate) struct Feed<B> {
     last_event_id: EcoString,
     /// At which count of its commits the ID was copied.
     id_commits: u64,
-    /// What the parser has found and [`next`](Self::next) has not given yet: never an event, and
-    /// nothing that lies in the parser's text.
+    /// What the parser has found and [`next`](Self::next) has not given yet.
     found: Option<Step>,
 }
 
@@ -57,6 +57,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
     /// Lends the parser to a function that sets it up.
     pub(crate) fn configure(&mut self, set_up: impl FnOnce(Parser) -> Parser) {
         self.parser = set_up(std::mem::take(&mut self.parser));
+        self.used_up = false; // what is unfinished may be too large from now on
         self.copy_id();
     }
 
@@ -93,6 +94,13 @@ impl<B: AsRef<[u8]>> Feed<B> {
         false
     }
 
+    /// The event that was found is left to [`next`](Self::next).
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    #[cold]
+    pub(crate) fn leave_event(&mut self) {
+        self.found = Some(Step::Event);
+    }
+
     /// Goes to the next event, to be had by [`event`](Self::event), whatever else there is before
     /// it.
     #[inline]
@@ -107,6 +115,12 @@ impl<B: AsRef<[u8]>> Feed<B> {
                 None => return Ok(false),
             }
         }
+    }
+
+    /// Whether there may be something to find without another chunk.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    pub(crate) fn is_at_work(&self) -> bool {
+        !self.used_up || self.found.is_some()
     }
 
     #[inline]

@@ -181,7 +181,7 @@ impl Stream for EventStream {
     #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let driver = &mut self.signals.driver;
-        if driver.has_event_at_hand() {
+        if driver.or_close(Driver::has_event_at_hand) {
             return Poll::Ready(Some(Ok(driver.deliver())));
         }
         self.poll_turns(cx)

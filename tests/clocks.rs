@@ -6,6 +6,7 @@ mod support;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -432,6 +433,36 @@ mod event_timeout {
             let error = error.expect("an item").expect_err("a timeout");
             assert_eq!(kind(&error), word);
             assert_eq!(server.requests().len(), 1);
+        }
+    }
+
+    /// A long chunk is read with pauses, so that others get their turn. What is at hand is no silence,
+    /// however long their turns are.
+    #[tokio::test(start_paused = true)]
+    async fn they_stand_still_while_others_have_their_turn_amid_a_chunk() {
+        let chunks = [
+            ("events", "data: x\n\n".repeat(5_000)),
+            ("retry lines", "retry: 1\n".repeat(5_000) + "data: x\n\n"),
+        ];
+        for (what, chunk) in chunks {
+            let server = MemoryServer::start();
+            let source = in_memory(&server)
+                .idle_timeout(secs(1))
+                .event_timeout(secs(1))
+                .retry(RetryPolicy::never());
+            let (mut events, request) = after_an_event(&server, source).await;
+            let due = chunk.matches("data").count();
+            request.send(&chunk).await;
+            let mut taken = 0;
+            while taken < due {
+                match poll_once(&mut events, &Woken::new()) {
+                    Poll::Ready(Some(Ok(_))) => taken += 1,
+                    Poll::Ready(end) => panic!("{what}: {end:?} after {taken}"),
+                    Poll::Pending => sleep(ms(60)).await,
+                }
+            }
+            let end = timeout(secs(1), events.next()).await;
+            assert!(matches!(end, Ok(Some(Err(_)))), "{what}: silence at last");
         }
     }
 

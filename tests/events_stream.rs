@@ -124,6 +124,22 @@ async fn last_event_id_and_limit_may_be_set_in_any_order() {
     }
 }
 
+/// A limit that is lowered amid a chunk holds for what of it was read already.
+#[tokio::test]
+async fn a_lower_limit_holds_for_what_is_unfinished() {
+    for was_polled in [false, true] {
+        let waiting = body(["data: a\n\ndata: 0123456789"]).chain(stream::pending());
+        let mut events = events(waiting);
+        assert_eq!(events.next().await.unwrap().unwrap().data(), "a");
+        if was_polled {
+            assert!(poll!(events.next()).is_pending());
+        }
+        let mut events = events.max_event_size(5);
+        let error = events.next().now_or_never().flatten().unwrap();
+        assert!(matches!(error, Err(EventsError::TooLarge(_))), "{error:?}");
+    }
+}
+
 #[tokio::test]
 async fn types_and_ids() {
     let mut events = events(body([

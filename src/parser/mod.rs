@@ -59,7 +59,7 @@ const PIECE: usize = 16 << 10;
 const MORSEL: usize = 8;
 
 /// Between events a buffer keeps this much memory for the next.
-const KEPT: usize = 1 << 10;
+pub(crate) const KEPT: usize = 1 << 10;
 
 /// Turns the bytes of an event stream into [`Frame`]s.
 ///

@@ -102,7 +102,10 @@ impl Text {
             return None;
         }
         let start = self.lines.start + N;
-        let (end, ends) = self.lines.ends.pair(text, self.long_lines)?;
+        let Some((end, ends)) = self.lines.ends.pair(text, self.long_lines) else {
+            self.long_lines = false;
+            return None;
+        };
         self.long_lines = end - start >= LONG;
         self.lines.ends = ends;
         self.lines.start = end + 2;
