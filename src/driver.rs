@@ -21,6 +21,7 @@ use crate::handle::{Handle, Intent, Orders, Owned};
 use crate::link::{BoxFuture, Link, Progress};
 use crate::origin::{Attempt, Next, Origin};
 use crate::parser::Parser;
+use crate::published_id::PublishedId;
 use crate::request;
 use crate::response::{self, Kind, ResponseHead};
 use crate::session::{End, Expired, Outcome, Phase, Refusal, Session};
@@ -264,7 +265,19 @@ impl Driver {
         self.hand_over()
     }
 
+    #[inline(always)]
     fn commit_new_id(&mut self) {
+        let id = self.feed.new_id();
+        if id.len() <= PublishedId::SHORT {
+            self.shared.last_event_id().set_short(id);
+            self.session.committed(id.into());
+        } else {
+            self.commit_new_long_id();
+        }
+    }
+
+    #[inline(never)]
+    fn commit_new_long_id(&mut self) {
         if !is_same(self.feed.last_event_id(), self.session.last_event_id()) {
             let id = self.feed.last_event_id().clone();
             self.commit(id);
@@ -704,7 +717,7 @@ impl Driver {
     }
 
     fn commit(&mut self, id: EcoString) {
-        self.shared.set_last_event_id(id.clone());
+        self.shared.last_event_id().set(&id);
         self.session.committed(id);
     }
 

@@ -23,8 +23,9 @@ pub(crate) struct Feed<B> {
     /// The type and the ID seen last. They mostly repeat, and are then shared, not copied.
     event_type: EcoString,
     last_event_id: EcoString,
-    /// At which count of its commits the ID was copied.
+    /// At which count of its commits the ID was copied, and at which it was asked for by an event.
     id_commits: u64,
+    event_commits: u64,
     /// What the parser has found and [`next`](Self::next) has not given yet.
     found: Option<Step>,
 }
@@ -50,6 +51,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
             event_type: EcoString::new(),
             last_event_id: EcoString::new(),
             id_commits: 0,
+            event_commits: 0,
             found: None,
         }
     }
@@ -179,19 +181,39 @@ impl<B: AsRef<[u8]>> Feed<B> {
                 self.event_type.clone()
             }
         };
-        let last_event_id = self.last_event_id().clone();
+        let last_event_id = self.event_id();
         Event::from_parts(self.parser.take_data(), event_type, last_event_id)
     }
 
-    /// Whether a block has set the ID since the last event.
-    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    /// The ID of the event that was found. A short one that is new is not kept for others, where no long
+    /// one is: mostly the next event has its own.
     #[inline(always)]
-    pub(crate) fn has_new_id(&self) -> bool {
-        self.id_commits != self.parser.id_commits()
+    fn event_id(&mut self) -> EcoString {
+        if self.has_new_id() {
+            self.event_commits = self.parser.id_commits();
+            let id = self.parser.last_event_id();
+            if id.len().max(self.last_event_id.len()) <= EcoString::INLINE_LIMIT {
+                return id.into();
+            }
+        }
+        self.last_event_id().clone()
     }
 
-    /// The ID. Looked at only when a block has set it: a server may give a long one, and then no
-    /// other.
+    /// Whether a block has set the ID since the last event.
+    #[inline(always)]
+    pub(crate) fn has_new_id(&self) -> bool {
+        self.event_commits != self.parser.id_commits()
+    }
+
+    /// The ID, as text that nobody has copied yet.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    #[inline(always)]
+    pub(crate) fn new_id(&self) -> &str {
+        self.parser.last_event_id()
+    }
+
+    /// The ID, shared where it is long. Looked at only when a block has set it: a server may give a
+    /// long one, and then no other.
     #[inline(always)]
     pub(crate) fn last_event_id(&mut self) -> &EcoString {
         let commits = self.parser.id_commits();
@@ -218,6 +240,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
 
     fn copy_id(&mut self) {
         self.id_commits = self.parser.id_commits();
+        self.event_commits = self.id_commits;
         self.last_event_id = self.parser.last_event_id().into();
     }
 }

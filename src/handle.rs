@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use ecow::EcoString;
-
 use crate::link::Link;
+use crate::published_id::PublishedId;
 use crate::stats::{Counters, Stats};
 use crate::timer::Clock;
 
@@ -98,12 +97,7 @@ impl Handle {
     /// [`last_event_id`](crate::EventSource::last_event_id).
     #[must_use]
     pub fn last_event_id(&self) -> String {
-        self.shared
-            .lock()
-            .last_event_id
-            .as_deref()
-            .unwrap_or_default()
-            .to_owned()
+        self.shared.last_event_id.get()
     }
 
     /// What has become of the source so far: requests, connections, retries, events, bytes, and since
@@ -167,6 +161,7 @@ pub(crate) struct Shared {
     /// There are orders. Spares the lock on the way of every event.
     ordered: AtomicBool,
     counters: Counters,
+    last_event_id: PublishedId,
     clock: Clock,
 }
 
@@ -211,7 +206,6 @@ struct State {
     interrupted: bool,
     open: bool,
     over: bool,
-    last_event_id: Option<EcoString>,
     link: Option<Link>,
     /// How many connections handles are dropping just now: the next one waits for it.
     leaving: usize,
@@ -334,8 +328,9 @@ impl Shared {
         });
     }
 
-    pub(crate) fn set_last_event_id(&self, id: EcoString) {
-        self.lock().last_event_id = Some(id);
+    /// To be written by the one who polls alone.
+    pub(crate) fn last_event_id(&self) -> &PublishedId {
+        &self.last_event_id
     }
 
     /// It is over: nothing is left of the connection.

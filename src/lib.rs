@@ -165,6 +165,8 @@ mod link;
 #[cfg(feature = "client")]
 mod origin;
 #[cfg(feature = "client")]
+mod published_id;
+#[cfg(feature = "client")]
 mod request;
 #[cfg(feature = "client")]
 mod response;

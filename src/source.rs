@@ -315,7 +315,7 @@ impl<H> EventSource<H> {
     /// none. An ID that no header can carry is the first error: [`Error::InvalidLastEventId`].
     pub fn last_event_id(mut self, id: impl Into<String>) -> Self {
         let id = id.into();
-        self.shared.set_last_event_id(id.as_str().into());
+        self.shared.last_event_id().set(&id.as_str().into());
         self.options.last_event_id = Some(id);
         self
     }
