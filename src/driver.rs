@@ -536,8 +536,8 @@ impl Driver {
         }
     }
 
-    fn open(&mut self, response: Box<Response>, cx: &mut Context<'_>) -> Turn {
-        let head = ResponseHead::of(&response);
+    fn open(&mut self, mut response: Box<Response>, cx: &mut Context<'_>) -> Turn {
+        let head = ResponseHead::of(&mut response);
         if let Some(validate) = &mut self.calls.validate {
             if let Err(error) = validate(&head) {
                 return self.ended(Err(Error::Validate(error)));

@@ -29,11 +29,13 @@ struct Parts {
 }
 
 impl ResponseHead {
-    pub(crate) fn of(response: &Response) -> Self {
+    /// Takes the headers out of the response: while the body is read nobody needs them, and their
+    /// values hold on to the buffer that the connection has read them to.
+    pub(crate) fn of(response: &mut Response) -> Self {
         Self(Box::new(Parts {
             status: response.status(),
             version: response.version(),
-            headers: response.headers().clone(),
+            headers: std::mem::take(response.headers_mut()),
             url: response.url().clone(),
             remote_addr: response.remote_addr(),
         }))

@@ -7,8 +7,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use fetch_event_source::{Error, EventSource, Finished, RetryPolicy};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use reqwest::{Request, Response};
 
 use outcome::{builder, get, outcome, post};
@@ -171,6 +172,45 @@ mod fetch {
     }
 
     /// Given up, it is dropped, and the connection with it, before anything else.
+    /// A piece of what a connection has read, which lets go of the whole when it is dropped.
+    struct Piece {
+        _buffer: Arc<()>,
+    }
+
+    impl AsRef<[u8]> for Piece {
+        fn as_ref(&self) -> &[u8] {
+            b"a value"
+        }
+    }
+
+    /// Their values would keep the buffer that they were read to, as long as the stream is open.
+    #[tokio::test(start_paused = true)]
+    async fn an_open_stream_does_not_hold_on_to_the_headers() {
+        let buffer = Arc::new(());
+        let piece = Arc::downgrade(&buffer);
+        let given = Mutex::new(Some(Piece { _buffer: buffer }));
+        let source = EventSource::get("http://h/").fetch(move |_| {
+            let piece = given.lock().unwrap().take().unwrap();
+            let chunks = stream::iter([Ok::<_, BoxError>("data: a\n\n")]).chain(stream::pending());
+            async {
+                let value = http::HeaderValue::from_maybe_shared(Bytes::from_owner(piece))?;
+                let response = http::Response::builder()
+                    .header("content-type", "text/event-stream")
+                    .header("x", value)
+                    .body(reqwest::Body::wrap_stream(chunks))?;
+                Ok(response.into())
+            }
+        });
+        let mut events = source
+            .validate(|head| match head.headers()["x"] == "a value" {
+                true => Ok(()),
+                false => Err("not there".into()),
+            })
+            .stream();
+        assert_eq!(events.next().await.unwrap().unwrap().data(), "a");
+        assert_eq!(piece.strong_count(), 0);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn it_is_dropped_by_a_response_timeout() {
         let server = MemoryServer::script([Reply::empty()]);
