@@ -326,6 +326,7 @@ impl Driver {
         self.session.over();
         self.trace.close();
         self.shared.finish();
+        self.drop_input();
         self.outbox.clear();
         self.answer = None; // it may hold a response that nobody has read
         self.calls.abort = None;
@@ -387,11 +388,19 @@ impl Driver {
         });
         let disconnected = self.session.is_open() || self.owes_disconnected();
         self.outbox.clear();
+        self.drop_input();
         self.session.interrupted(paused, self.timer.now());
         self.failure = None;
         if disconnected {
             self.outbox.push_back(Step::Signal(Signal::Disconnected));
         }
+    }
+
+    /// What was read and not handed over goes with its connection; the next goes on from the ID that was
+    /// committed.
+    fn drop_input(&mut self) {
+        let id = self.session.last_event_id();
+        self.feed.reset(id.map_or("", EcoString::as_str));
     }
 
     /// The connection ended by itself, and that was not told yet.
@@ -480,6 +489,7 @@ impl Driver {
             self.shared.put_link(link);
         }
         let Poll::Ready(progress) = progress else {
+            self.feed.idle();
             return self.poll_clock(cx);
         };
         if self.shared.is_interrupted() {
@@ -548,8 +558,7 @@ impl Driver {
             }
         }
         self.session.opened(self.timer.now());
-        self.feed
-            .reset(self.session.last_event_id().map_or("", EcoString::as_str));
+        self.drop_input();
         self.failure = None;
         self.shared.put_link(Link::Open(response));
         self.shared.set_open(true);
@@ -637,6 +646,7 @@ impl Driver {
     /// Every end of an attempt. The connection is gone before anything else happens.
     fn ended(&mut self, end: Result<(), Error>) -> Turn {
         drop(self.shared.take_link());
+        self.drop_input();
         self.shared.set_open(false);
         if self.session.is_open() {
             self.outbox.push_back(Step::Signal(Signal::Disconnected));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::stream::{FusedStream, Stream, TryStream};
 
@@ -118,10 +118,16 @@ where
                 Ok(false) => {}
                 Err(error) => return this.end(Some(error.into())),
             }
-            match ready!(source.as_mut().try_poll_next(cx)) {
-                Some(Ok(chunk)) => this.feed.push(chunk),
-                Some(Err(error)) => return this.end(Some(EventsError::Source(error))),
-                None => return this.end(None),
+            match source.as_mut().try_poll_next(cx) {
+                Poll::Ready(Some(Ok(chunk))) => this.feed.push(chunk),
+                Poll::Ready(Some(Err(error))) => {
+                    return this.end(Some(EventsError::Source(error)));
+                }
+                Poll::Ready(None) => return this.end(None),
+                Poll::Pending => {
+                    this.feed.idle();
+                    return Poll::Pending;
+                }
             }
         }
         cx.waker().wake_by_ref();

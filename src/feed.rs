@@ -7,8 +7,7 @@ use ecow::EcoString;
 use crate::event::Event;
 use crate::parser::{EventTooLarge, KEPT, Parser, Step};
 
-/// A type longer than this is not kept for the events of the next chunk. No longer one comes from a
-/// parser that is drained, so none is stored after the chunk is known to be used up.
+/// A type longer than this is not kept where no more events are at hand.
 const LONG_TYPE: usize = KEPT;
 
 /// A parser, and the chunk it is at.
@@ -71,6 +70,17 @@ impl<B: AsRef<[u8]>> Feed<B> {
         self.used_up = false;
     }
 
+    /// There is no chunk to come for now: gives back what only many events together are worth.
+    pub(crate) fn idle(&mut self) {
+        if self.is_at_work() {
+            return;
+        }
+        self.parser.idle();
+        if self.event_type.len() > LONG_TYPE {
+            self.event_type = EcoString::new();
+        }
+    }
+
     /// The next item, `None` if another chunk is needed. Comments cost next to nothing if they are
     /// not wanted.
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
@@ -120,7 +130,6 @@ impl<B: AsRef<[u8]>> Feed<B> {
     }
 
     /// Whether there may be something to find without another chunk.
-    #[cfg_attr(not(feature = "client"), allow(dead_code))]
     pub(crate) fn is_at_work(&self) -> bool {
         !self.used_up || self.found.is_some()
     }
@@ -151,10 +160,6 @@ impl<B: AsRef<[u8]>> Feed<B> {
             Ok(Some(_)) => is_read && self.parser.is_drained(),
             Err(_) => false,
         };
-        // An idle stream should not keep it.
-        if self.used_up && self.event_type.len() > LONG_TYPE {
-            self.event_type = EcoString::new();
-        }
         step
     }
 

@@ -279,6 +279,29 @@ fn a_stream_that_is_idle_keeps_nothing_of_what_was_long() {
     }
 }
 
+/// Once it has had chunks like these, borrowed events cost no allocation at all, wherever chunks end.
+#[test]
+fn a_parser_that_has_had_its_first_chunks_allocates_nothing() {
+    let body: String = (0..10_000)
+        .map(|n| format!("id: {n}\nevent: update\ndata: {{\"n\":{n}}}\n\ndata: ä\ndata\n\n"))
+        .collect();
+    for size in [100, 1000, 4096, 16 << 10, 16_411] {
+        let mut parser = Parser::new();
+        let mut count = |bytes: &[u8]| {
+            let mut events = 0;
+            for mut chunk in bytes.chunks(size) {
+                while let Some(frame) = parser.next(&mut chunk).unwrap() {
+                    events += u32::from(matches!(frame, Frame::Event(_)));
+                }
+            }
+            events
+        };
+        count(body.as_bytes());
+        let (events, held) = counted(|| count(body.as_bytes()));
+        assert_eq!((events, held.count_total), (20_000, 0), "by {size}");
+    }
+}
+
 /// An ID is held by the parser (as it is and as it will be), by the source, and by what is in the
 /// consumer's hands: whatever a server does with it, a stream takes no more than so many limits.
 #[test]

@@ -40,9 +40,12 @@ use field::data_value;
 use last_event_id::LastEventId;
 use text::Text;
 
-/// How many bytes of a chunk are decoded together. More would not be faster, and the window is
-/// what an idle stream keeps.
+/// How many bytes of a chunk are decoded together. More would not be faster.
 const WINDOW: usize = 4 << 10;
+
+/// Between chunks the text keeps this much memory: what a window of well-formed text needs, and a line
+/// begun before it.
+const KEPT_WINDOW: usize = 2 * WINDOW;
 
 /// A data line that has become this long without an end need not go through the text.
 const LONG_LINE: usize = 512;
@@ -58,7 +61,8 @@ const PIECE: usize = 16 << 10;
 /// a look at a window with each.
 const MORSEL: usize = 8;
 
-/// Between events a buffer keeps this much memory for the next.
+/// Between events a buffer keeps this much memory for the next; where nothing more comes for long, the
+/// text does too.
 pub(crate) const KEPT: usize = 1 << 10;
 
 /// Turns the bytes of an event stream into [`Frame`]s.
@@ -260,7 +264,8 @@ impl Parser {
     pub(crate) fn is_drained(&self) -> bool {
         !self.near_limit
             && self.text.is_looked_through()
-            && self.text.capacity().max(self.block.capacity()) <= KEPT
+            && self.text.capacity() <= KEPT_WINDOW
+            && self.block.capacity() <= KEPT
     }
 
     /// [`next`](Self::next), without the loan. Comments may be passed over.
@@ -496,17 +501,26 @@ impl Parser {
         self.distrust();
     }
 
-    /// Gives back what a large event has needed: most streams are idle most of the time.
+    /// Gives back what a large event has needed.
     #[inline]
     fn shrink(&mut self) {
-        if self.text.capacity().max(self.block.unused()) > KEPT {
+        if self.text.capacity() > KEPT_WINDOW || self.block.unused() > KEPT {
+            self.free_buffers();
+        }
+    }
+
+    /// Gives back the window too, where no more input is at hand: most streams are idle most of the
+    /// time.
+    #[inline]
+    pub(crate) fn idle(&mut self) {
+        if self.text.capacity() > KEPT {
             self.free_buffers();
         }
     }
 
     #[cold]
     fn free_buffers(&mut self) {
-        if self.text.capacity() > KEPT && self.text.unfinished().is_empty() {
+        if self.text.unfinished().is_empty() {
             self.block.keep(self.text.as_str());
             self.text.free();
         }
