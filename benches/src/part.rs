@@ -10,7 +10,7 @@ use crate::goal::{self, Goal};
 use crate::machine::Machine;
 
 /// The programs, in the order of the report.
-pub const NAMES: [&str; 5] = ["compare", "e2e", "linear", "memory", "latency"];
+pub const NAMES: [&str; 6] = ["compare", "e2e", "linear", "memory", "latency", "compile"];
 
 /// A part of the results.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -76,7 +76,8 @@ fn title(part: &str) -> &'static str {
         "e2e" => "End to end, over the loopback",
         "linear" => "Linear, whatever a server sends",
         "memory" => "Memory",
-        _ => "Latency",
+        "latency" => "Latency",
+        _ => "Compile time",
     }
 }
 
