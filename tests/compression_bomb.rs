@@ -1,5 +1,5 @@
-//! A body that explodes as it is decoded takes no more memory than the decoder's window and one event: 90. of the
-//! connection scenarios.
+//! A body that explodes as it is decoded takes no more memory than the decoder's window and one event: 90. of
+//! `tests/scenarios.md`.
 //!
 //! Alone in its file, and one test, for the memory of the whole process is counted.
 #![cfg(all(

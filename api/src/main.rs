@@ -1,7 +1,7 @@
 //! Prints the public API that a JSON file of rustdoc's describes, one item a line. See `api/check`.
 //!
 //! Left out is what follows from the rest: blanket implementations, and auto traits, which
-//! `tests/auto_traits.rs` holds.
+//! `tests/source/auto_traits.rs` holds.
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@
     tests/vectors/random.py PATH_OF_REFERENCE.PY > tests/vectors/random.json
 
 Half of the draws are bytes of any value, half are pieces of fields, so that there are events among
-them. tests/random_bytes.rs makes the same bytes.
+them. tests/parser/random_bytes.rs makes the same bytes.
 """
 import hashlib
 import importlib.util

@@ -34,16 +34,6 @@ struct Options {
     events: usize,
 }
 
-/// What a workspace needs to build chaos.
-const PARTS: [&str; 6] = [
-    "Cargo.toml",
-    "Cargo.lock",
-    "README.md",
-    "src",
-    "benches",
-    "trials",
-];
-
 const CHAOS: [&str; 4] = ["--package", "fetch-event-source-trials", "--bin", "chaos"];
 
 /// What chaos makes of a build.
@@ -92,6 +82,7 @@ fn check(options: &Options) -> Result<bool, BoxError> {
         }
     }
     println!("{} mutants, {stale} stale", mutants.len());
+    Copy::new()?.is_a_workspace()?;
     Ok(stale == 0)
 }
 
@@ -181,23 +172,55 @@ impl Copy {
             target: place.join("target"),
         };
         fs::create_dir_all(&copy.tree)?;
-        for part in PARTS {
-            copy.refresh(Path::new(part))?;
+        for file in copy.files()? {
+            copy.refresh(Path::new(&file))?;
         }
         Ok(copy)
     }
 
-    /// Brings a part up to date. What is the same is left alone, for the sake of the builds.
-    fn refresh(&self, part: &Path) -> Result<(), BoxError> {
-        let (from, to) = (self.original.join(part), self.tree.join(part));
-        if from.is_dir() {
-            fs::create_dir_all(&to)?;
-            for entry in fs::read_dir(&from)? {
-                self.refresh(&part.join(entry?.file_name()))?;
-            }
-            return Ok(());
+    /// All that is or would be in the repository: a workspace cannot do without any of its members.
+    fn files(&self) -> Result<Vec<String>, BoxError> {
+        let output = Command::new("git")
+            .args([
+                "ls-files",
+                "-z",
+                "--cached",
+                "--others",
+                "--exclude-standard",
+            ])
+            .current_dir(&self.original)
+            .output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into());
+        }
+        let names = String::from_utf8(output.stdout)?;
+        let names = names.split('\0').filter(|name| !name.is_empty());
+        Ok(names
+            .filter(|name| self.original.join(name).is_file()) // not what was deleted
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Brings a file up to date. What is the same is left alone, for the sake of the builds.
+    fn refresh(&self, file: &Path) -> Result<(), BoxError> {
+        let (from, to) = (self.original.join(file), self.tree.join(file));
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
         }
         write_if_new(&to, &fs::read(from)?)
+    }
+
+    /// Fails where Cargo cannot read the copy.
+    fn is_a_workspace(&self) -> Result<(), BoxError> {
+        let output = Command::new("cargo")
+            .args(["metadata", "--no-deps", "--locked", "--format-version", "1"])
+            .current_dir(&self.tree)
+            .output()?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into())
+        }
     }
 
     /// Applies the mutant, builds, runs, and takes the mutant back.

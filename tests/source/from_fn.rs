@@ -1,0 +1,372 @@
+//! A request made anew for each attempt.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fetch_event_source::{Attempt, Error, EventSource, Finished, RetryPolicy, Signal};
+use futures_util::StreamExt;
+use tokio::time::{Instant, sleep};
+
+use crate::outcome::{builder, outcome};
+use crate::support::{BoxError, MemoryServer, OK_CHUNKED, Reply, Server};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the function was told, and when.
+#[derive(Debug, Clone, PartialEq)]
+struct Asked {
+    number: u64,
+    last_event_id: String,
+    failure: Option<String>,
+    at: Instant,
+}
+
+type Record = Arc<Mutex<Vec<Asked>>>;
+
+impl Asked {
+    fn by(attempt: &Attempt) -> Self {
+        Self {
+            number: attempt.number(),
+            last_event_id: attempt.last_event_id().to_owned(),
+            failure: attempt.failure().map(|error| match error.status() {
+                Some(status) => status.as_u16().to_string(),
+                None => format!("{error:?}")
+                    .chars()
+                    .take_while(|c| c.is_alphabetic())
+                    .collect(),
+            }),
+            at: Instant::now(),
+        }
+    }
+}
+
+/// A source that keeps a record of what it was told, and sends a GET each time.
+fn recorded(server: &MemoryServer) -> (EventSource, Record) {
+    let record = Record::default();
+    let (asked, url) = (Arc::clone(&record), server.url("/s"));
+    let source = EventSource::from_fn(move |attempt| {
+        asked.lock().expect("no panic").push(Asked::by(&attempt));
+        let request = builder().get(format!("{url}?attempt={}", attempt.number()));
+        async move { Ok(request) }
+    });
+    (source.fetch(server.fetch()), record)
+}
+
+fn told(record: &Record) -> Vec<(u64, String, Option<String>)> {
+    let record = record.lock().expect("no panic");
+    record
+        .iter()
+        .map(|asked| {
+            (
+                asked.number,
+                asked.last_event_id.clone(),
+                asked.failure.clone(),
+            )
+        })
+        .collect()
+}
+
+/// Numbers run from 1 and are never reset; the ID is that of what was delivered; the failure is
+/// that of the attempt before, and none after a clean end.
+#[tokio::test(start_paused = true)]
+async fn it_is_asked_before_each_attempt_and_told_what_was_before() {
+    let server = MemoryServer::script([
+        Reply::status(503, ""),
+        Reply::ok("id: 7\ndata: a\n\nid: 8\ndata: b\n").fin(),
+        Reply::empty().fin(),
+        Reply::ok_chunked().chunk("id: 9\n\n").fin(),
+        Reply::ok("id\ndata: c\n\n").wait(60_000),
+    ]);
+    let (source, record) = recorded(&server);
+    let policy = RetryPolicy::persistent();
+    let outcome = outcome(source.idle_timeout(5 * SECOND).retry(policy)).await;
+
+    assert_eq!(outcome.data(), ["a", "c"]);
+    let expected = [
+        (1, "", None),
+        (2, "", Some("503")),
+        (3, "7", None),
+        (4, "7", Some("NoResponse")),
+        (5, "9", Some("Disconnected")),
+        (6, "", Some("IdleTimeout")),
+    ];
+    let expected =
+        expected.map(|(number, id, failure)| (number, id.to_owned(), failure.map(str::to_owned)));
+    assert_eq!(told(&record), expected);
+    let targets: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| request.target().to_owned())
+        .collect();
+    assert_eq!(
+        targets,
+        (1..=6)
+            .map(|n| format!("/s?attempt={n}"))
+            .collect::<Vec<_>>()
+    );
+}
+
+/// Not before the first poll, and not before the delay is over: a token must be fresh.
+#[tokio::test(start_paused = true)]
+async fn it_is_asked_when_the_request_is_due() {
+    let server = MemoryServer::script([Reply::status(503, "")]);
+    let (source, record) = recorded(&server);
+    let stream = source.retry(RetryPolicy::default().jitter(0.0)).stream();
+    sleep(100 * SECOND).await;
+    assert!(record.lock().unwrap().is_empty());
+
+    let started = Instant::now();
+    stream.for_each(async |_| {}).await;
+    let record = record.lock().unwrap();
+    assert_eq!(record[0].at, started);
+    assert!(record[1].at >= started + SECOND);
+    assert_eq!(record[1].at, server.requests()[1].arrived_at());
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_of_no_failure_after_a_handles_word() {
+    let server = MemoryServer::script([
+        Reply::status(503, ""),
+        Reply::ok("data: a\n\n"),
+        Reply::status(503, ""),
+    ]);
+    let (source, record) = recorded(&server);
+    let mut signals = source.retry(RetryPolicy::persistent()).signals();
+    let handle = signals.handle();
+    while let Some(signal) = signals.next().await {
+        match signal.unwrap() {
+            Signal::Event(_) => handle.reconnect(),
+            Signal::Retrying { retries, .. } if server.requests().len() == 3 => {
+                assert_eq!(retries, 1);
+                handle.reconnect();
+            }
+            _ => {}
+        }
+    }
+    let failures: Vec<_> = told(&record)
+        .into_iter()
+        .map(|(_, _, failure)| failure)
+        .collect();
+    assert_eq!(failures, [None, Some("503".to_owned()), None, None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_of_the_seeded_id() {
+    let server = MemoryServer::script([]);
+    let (source, record) = recorded(&server);
+    outcome(source.last_event_id("41")).await;
+    assert_eq!(told(&record), [(1, "41".to_owned(), None)]);
+    assert_eq!(server.requests()[0].header_values("last-event-id"), [b"41"]);
+}
+
+/// The header is set for the caller, in place of what he set.
+#[tokio::test(start_paused = true)]
+async fn the_header_is_ours_once_an_id_is_known() {
+    let server = MemoryServer::script([Reply::ok("id: 7\ndata: a\n\n").fin()]);
+    let url = server.url("/s");
+    let source = EventSource::from_fn(move |_| {
+        let request = builder()
+            .get(&url)
+            .header("Last-Event-ID", "mine")
+            .header("Accept", "x/y");
+        async move { Ok(request) }
+    });
+    outcome(
+        source
+            .fetch(server.fetch())
+            .retry(RetryPolicy::persistent()),
+    )
+    .await;
+    let requests = server.requests();
+    assert_eq!(requests[0].header_values("last-event-id"), [b"mine"]);
+    assert_eq!(requests[1].header_values("last-event-id"), [b"7"]);
+    for request in requests {
+        assert_eq!(request.header_values("accept"), [b"x/y"]);
+        assert_eq!(request.header_values("cache-control"), [b"no-cache"]);
+    }
+}
+
+/// A fresh token after a 401, as the docs promise; which the policy takes as final.
+#[tokio::test(start_paused = true)]
+async fn a_401_can_be_answered_with_a_fresh_token() {
+    let server = MemoryServer::script([Reply::status(401, "")]);
+    let url = server.url("/s");
+    let source = EventSource::from_fn(move |attempt| {
+        let unauthorized = attempt
+            .failure()
+            .is_some_and(|error| error.status().unwrap() == 401);
+        let token = if unauthorized { "fresh" } else { "stale" };
+        let request = builder().get(&url).bearer_auth(token);
+        async move { Ok(request) }
+    });
+    let source = source
+        .fetch(server.fetch())
+        .decide(|failure| match failure.retries() {
+            0 => failure.retry_after(Duration::ZERO),
+            _ => failure.proceed(),
+        });
+    assert_eq!(outcome(source).await.result.unwrap(), Finished::NoContent);
+    let requests = server.requests();
+    assert_eq!(
+        requests[0].header_values("authorization"),
+        [b"Bearer stale"]
+    );
+    assert_eq!(
+        requests[1].header_values("authorization"),
+        [b"Bearer fresh"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn its_error_is_final() {
+    for policy in [
+        RetryPolicy::default(),
+        RetryPolicy::persistent(),
+        RetryPolicy::standard(),
+    ] {
+        for fails_at in [1, 2] {
+            let server = MemoryServer::script([Reply::empty().fin()]);
+            let url = server.url("/s");
+            let source = EventSource::from_fn(move |attempt| {
+                let request = builder().get(&url);
+                let fails = attempt.number() == fails_at;
+                async move {
+                    if fails {
+                        Err("no token".into())
+                    } else {
+                        Ok(request)
+                    }
+                }
+            });
+            let outcome = outcome(source.fetch(server.fetch()).retry(policy.clone())).await;
+            let error = outcome.error();
+            assert!(
+                matches!(error, Error::Request(cause) if cause.to_string() == "no token"),
+                "{error:?}"
+            );
+            assert_eq!(server.requests().len() as u64, fails_at - 1);
+        }
+    }
+}
+
+/// It is a failure like any other to `decide`, which may ask again.
+#[tokio::test(start_paused = true)]
+async fn its_error_is_shown_to_decide() {
+    let server = MemoryServer::script([]);
+    let url = server.url("/s");
+    let source = EventSource::from_fn(move |attempt| {
+        let request = builder().get(&url);
+        async move {
+            if attempt.failure().is_some() {
+                Ok(request)
+            } else {
+                Err(BoxError::from("no token"))
+            }
+        }
+    });
+    let source = source.fetch(server.fetch()).decide(|failure| {
+        assert!(matches!(failure.error(), Error::Request(_)));
+        assert_eq!(failure.next_delay(), None);
+        failure.retry()
+    });
+    assert_eq!(outcome(source).await.result.unwrap(), Finished::NoContent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_cannot_be_built_or_sent_is_final() {
+    for url in ["http://[bad", "/s", "mailto:x@y", "ftp://h/"] {
+        for policy in [
+            RetryPolicy::default(),
+            RetryPolicy::persistent(),
+            RetryPolicy::standard(),
+        ] {
+            let source = EventSource::from_fn(move |_| async move { Ok(builder().get(url)) });
+            let outcome = outcome(source.retry(policy)).await;
+            assert!(outcome.signals.is_empty(), "{url}");
+            assert!(
+                matches!(outcome.error(), Error::InvalidRequest(_)),
+                "{url}: {:?}",
+                outcome.error()
+            );
+        }
+    }
+}
+
+/// `response_timeout` is about the server: a slow token service does not count.
+#[tokio::test(start_paused = true)]
+async fn its_time_is_not_the_servers() {
+    let server = MemoryServer::script([Reply::ok("data: a\n\n").fin()]);
+    let url = server.url("/s");
+    let source = EventSource::from_fn(move |_| {
+        let request = builder().get(&url);
+        async move {
+            sleep(60 * SECOND).await;
+            Ok(request)
+        }
+    });
+    let outcome = outcome(source.fetch(server.fetch()).response_timeout(SECOND)).await;
+    assert_eq!(outcome.data(), ["a"]);
+    assert!(outcome.retried().is_empty());
+}
+
+/// Notes when it is dropped.
+struct Guard(Arc<Mutex<bool>>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        *self.0.lock().expect("no panic") = true;
+    }
+}
+
+/// Nobody needs its answer any more.
+#[tokio::test(start_paused = true)]
+async fn its_future_is_dropped_where_the_source_is_closed() {
+    let dropped = Arc::new(Mutex::new(false));
+    let guard = Arc::clone(&dropped);
+    let source = EventSource::from_fn(move |_| {
+        let guard = Guard(Arc::clone(&guard));
+        async move {
+            let _guard = guard;
+            std::future::pending().await
+        }
+    });
+    let handle = source.handle();
+    let mut events = source.stream();
+    assert!(tokio::time::timeout(SECOND, events.next()).await.is_err());
+    assert!(!*dropped.lock().unwrap());
+    handle.close();
+    // Though nobody polls.
+    assert!(*dropped.lock().unwrap());
+    assert!(events.next().await.is_none());
+    assert_eq!(events.finished(), Some(&Finished::Aborted));
+}
+
+/// Each by its own client, and to its own URL.
+#[tokio::test]
+async fn each_attempt_may_have_another_client_and_url() {
+    let first = Server::script([Reply::raw(OK_CHUNKED).chunk("id: 7\ndata: a\n\n").fin()]).await;
+    let second = Server::script([]).await;
+    let urls = [first.url("/1"), second.url("/2")];
+    let source = EventSource::from_fn(move |attempt| {
+        let url = urls[attempt.number() as usize - 1].clone();
+        async move {
+            let agent = format!("agent {}", attempt.number());
+            Ok(reqwest::Client::builder()
+                .user_agent(agent)
+                .build()?
+                .get(url))
+        }
+    });
+    let policy = RetryPolicy::default().base_delay(Duration::from_millis(1));
+    let outcome = outcome(source.retry(policy)).await;
+    assert_eq!(outcome.data(), ["a"]);
+    assert_eq!(outcome.result.unwrap(), Finished::NoContent);
+    assert_eq!(
+        first.requests()[0].header_values("user-agent"),
+        [b"agent 1"]
+    );
+    let request = &second.requests()[0];
+    assert_eq!(request.target(), "/2");
+    assert_eq!(request.header_values("user-agent"), [b"agent 2"]);
+    assert_eq!(request.header_values("last-event-id"), [b"7"]);
+}

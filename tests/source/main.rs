@@ -1,0 +1,75 @@
+//! What a source does, as its user sees it: a file for each behaviour, on scripted servers. The parts
+//! that need no HTTP are in `tests/parser`; what is counted or logged for a whole process has a test
+//! program of its own.
+
+#![cfg(feature = "client")]
+
+#[path = "../client/mod.rs"]
+mod client;
+#[path = "../compressed/mod.rs"]
+#[cfg(all(
+    feature = "gzip",
+    feature = "brotli",
+    feature = "deflate",
+    feature = "zstd"
+))]
+mod compressed;
+#[path = "../h2_server/mod.rs"]
+#[cfg(all(feature = "http2", feature = "default-tls"))]
+mod h2_server;
+#[path = "../outcome/mod.rs"]
+mod outcome;
+#[path = "../support/mod.rs"]
+mod support;
+
+// The request, and what comes back.
+mod certificate;
+mod client_timeout;
+mod compression;
+mod content_type;
+mod fetch_and_validate;
+mod framing;
+mod from_fn;
+mod http2;
+mod pool;
+mod redirect;
+mod redirect_secrets;
+mod request;
+mod status;
+mod unread_response;
+
+// Events, as they come.
+mod chunk_drop;
+mod fairness;
+mod last_event_id;
+mod signals;
+mod streaming;
+
+// What follows an end.
+mod ends;
+mod policy;
+mod reconnect;
+mod replay;
+mod storm;
+
+// Time.
+mod clocks;
+mod one_clock;
+
+// Hooks and handles.
+mod close;
+mod handle;
+mod hooks;
+
+// What must not get in, or out.
+mod injection;
+mod secrets;
+
+// What is told, and the tools for tests.
+mod stats;
+mod support_selftest;
+mod testing;
+
+// It compiles.
+mod auto_traits;
+mod public_names;
