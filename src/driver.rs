@@ -268,6 +268,9 @@ impl Driver {
     #[inline(always)]
     fn commit_new_id(&mut self) {
         let id = self.feed.new_id();
+        if id.is_empty() && self.session.last_event_id().is_none() {
+            return; // as `is_same` has it
+        }
         if id.len() <= PublishedId::SHORT {
             self.shared.last_event_id().set_short(id);
             self.session.committed(id.into());
@@ -497,7 +500,7 @@ impl Driver {
         }
         match progress {
             Progress::Request(Ok(request)) => self.asked(*request),
-            Progress::Request(Err(error)) => self.ended(Err(Error::Request(error))),
+            Progress::Request(Err(error)) => self.ended(Err(Error::request(error))),
             Progress::Response(Ok(response)) => self.judge(response, cx),
             Progress::Response(Err(error)) => {
                 let error = Error::from_fetch(error, self.asked_url.as_ref());
@@ -576,6 +579,10 @@ impl Driver {
     }
 
     fn take(&mut self, item: Item, cx: &mut Context<'_>) -> Turn {
+        // To read on may have dropped a chunk, and that may be code of the caller's own.
+        if self.shared.is_interrupted() {
+            return Poll::Ready(None); // not even one already parsed
+        }
         let signal = match item {
             Item::Event(event) => {
                 if self.session.runs_clocks() {
@@ -586,9 +593,9 @@ impl Driver {
                         return self.over(Ok(Finished::Done));
                     }
                     self.poll_abort(cx);
-                }
-                if self.shared.is_interrupted() {
-                    return Poll::Ready(None); // not even one already parsed
+                    if self.shared.is_interrupted() {
+                        return Poll::Ready(None);
+                    }
                 }
                 Signal::Event(event)
             }

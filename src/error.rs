@@ -258,14 +258,27 @@ impl UnreadResponse {
         }
     }
 
-    /// For people: a header's value, escaped, and no longer than a line.
+    /// For people: a header's value, its lines combined as they were judged, escaped, and no longer than a
+    /// line.
     fn header(&self, name: HeaderName, none: &str) -> String {
-        let Some(value) = self.headers().get(name) else {
+        let mut value = Vec::new();
+        for line in self.headers().get_all(&name) {
+            if !value.is_empty() {
+                value.extend_from_slice(b", ");
+            }
+            value.extend_from_slice(line.as_bytes());
+            if value.len() > QUOTED {
+                break;
+            }
+        }
+        if !self.headers().contains_key(&name) {
             return none.to_owned();
-        };
-        match value.as_bytes().get(..QUOTED) {
-            Some(beginning) => format!("\"{}…\"", beginning.escape_ascii()),
-            None => format!("\"{}\"", value.as_bytes().escape_ascii()),
+        }
+        match value.get(..QUOTED) {
+            Some(beginning) if value.len() > QUOTED => {
+                format!("\"{}…\"", beginning.escape_ascii())
+            }
+            _ => format!("\"{}\"", value.escape_ascii()),
         }
     }
 
@@ -468,10 +481,12 @@ impl Error {
         } else {
             Self::NoResponse
         };
-        kind(match error.downcast::<reqwest::Error>() {
-            Ok(error) => without_url(*error),
-            Err(error) => error,
-        })
+        kind(of_callers(error))
+    }
+
+    /// The caller's function gave no request.
+    pub(crate) fn request(error: BoxError) -> Self {
+        Self::Request(of_callers(error))
     }
 
     pub(crate) fn invalid_request(error: reqwest::Error) -> Self {
@@ -486,6 +501,14 @@ impl Error {
         Self::Disconnected(
             "the server reset the HTTP/2 stream with NO_ERROR, before its end".into(),
         )
+    }
+}
+
+/// What a function of the caller's that sends requests has failed with: mostly one of reqwest's.
+fn of_callers(error: BoxError) -> BoxError {
+    match error.downcast::<reqwest::Error>() {
+        Ok(error) => without_url(*error),
+        Err(error) => error,
     }
 }
 

@@ -61,9 +61,9 @@ impl PublishedId {
                 let bytes = &words.to_le_bytes()[..usize::from(length)];
                 return String::from_utf8_lossy(bytes).into_owned();
             }
+            // A short one may have come meanwhile, and another long one be about to.
             let long = self.long();
-            // Empty: a short one has come meanwhile.
-            if !long.is_empty() {
+            if self::length(self.read()) == LONG {
                 return long.as_str().to_owned();
             }
         }

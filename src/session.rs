@@ -258,10 +258,14 @@ pub(crate) struct Session {
     attempt: u64,
     /// A request has left which the server may have acted upon.
     sent: bool,
+    /// The request under way, if it has begun: whether it is idempotent.
+    requested: Option<bool>,
+    /// The server may have acted on a request that was not idempotent.
+    unsettled: bool,
     /// The next request may be one that is not idempotent.
     replay_allowed: bool,
-    /// `None` until the caller or the server gave one; then `""` is an ID as well: it means that
-    /// no header is sent.
+    /// `None` until the caller gave one, or the server one that is not empty; then `""` is an ID as well:
+    /// it means that no header is sent.
     last_event_id: Option<EcoString>,
 }
 
@@ -280,6 +284,8 @@ impl Session {
             failing_since: None,
             attempt: 0,
             sent: false,
+            requested: None,
+            unsettled: false,
             replay_allowed: false,
             last_event_id,
         }
@@ -303,6 +309,7 @@ impl Session {
     pub(crate) fn next_attempt(&mut self) -> u64 {
         if self.phase == Phase::Due {
             self.attempt = self.attempt.saturating_add(1);
+            self.requested = None;
             self.phase = Phase::Asking;
         }
         self.attempt
@@ -318,6 +325,8 @@ impl Session {
             return Err(Refusal::NotIdempotent);
         }
         self.sent = true;
+        self.requested = Some(idempotent);
+        self.unsettled |= !idempotent;
         self.replay_allowed = false; // consent is for once
         self.phase = Phase::Requesting {
             since: Running::from(now),
@@ -389,7 +398,7 @@ impl Session {
             return;
         }
         self.forget_failures_on_progress(now);
-        self.replay_allowed = end.server_cannot_have_acted();
+        self.settle(end);
         let nth = self.retries.saturating_add(1);
         // A retry that is against the policy still keeps to what the server asked, within bounds.
         let floor = end
@@ -542,7 +551,10 @@ impl Session {
         match self.phase {
             Phase::Requesting { .. } => self.clocks.response.is_some(),
             Phase::Refused { .. } => true,
-            Phase::Open { .. } => self.clocks.idle.is_some() || self.clocks.event.is_some(),
+            // Until there was an event, how long it is open decides whether it is progress.
+            Phase::Open { delivered, .. } => {
+                !delivered || self.clocks.idle.is_some() || self.clocks.event.is_some()
+            }
             _ => false,
         }
     }
@@ -552,10 +564,12 @@ impl Session {
         match &mut self.phase {
             Phase::Requesting { since } | Phase::Refused { since } => since.stood_still(gap),
             Phase::Open {
+                opened,
                 last_byte,
                 last_event,
                 ..
             } => {
+                *opened = opened.saturating_add(gap);
                 last_byte.stood_still(gap);
                 last_event.stood_still(gap);
             }
@@ -584,6 +598,16 @@ impl Session {
             self.retries = 0;
             self.failing_since = None;
         }
+    }
+
+    /// What the server cannot have acted on may be sent again. That says nothing of an earlier request,
+    /// which an idempotent one has followed.
+    fn settle(&mut self, end: End) {
+        let untouched = end.server_cannot_have_acted();
+        if untouched && self.requested == Some(false) {
+            self.unsettled = false;
+        }
+        self.replay_allowed = untouched && !self.unsettled;
     }
 
     fn wants_retry(&self, end: End) -> bool {

@@ -22,6 +22,10 @@ impl Inbox {
             .create(true)
             .append(true)
             .open(directory.join("messages"))?;
+        // A stump that a crash has left would run into the next line.
+        let text = fs::read(directory.join("messages"))?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n');
+        messages.set_len(whole.map_or(0, |last| last as u64 + 1))?;
         Ok(Self {
             directory: directory.to_owned(),
             newest: read(directory)?.pop().map(|(id, _)| id),

@@ -248,6 +248,7 @@ fn cannot_have_acted(end: End) -> bool {
 struct Connection {
     /// When the present clock began: of the response, or of the refusal's body.
     since: Watch,
+    idempotent: bool,
     is_refused: bool,
     body: Option<Body>,
 }
@@ -294,6 +295,8 @@ struct Witness {
     failing_since: Option<Duration>,
     reconnection_time: Duration,
     has_sent: bool,
+    /// A request that could do harm went out, and what became of it does not say that it did none.
+    may_have_acted: bool,
     may_replay: bool,
     id: Option<EcoString>,
     reached: Reached,
@@ -319,6 +322,7 @@ impl Witness {
             retries: 0,
             failing_since: None,
             has_sent: false,
+            may_have_acted: false,
             may_replay: false,
             id,
             reached: Reached::default(),
@@ -403,8 +407,10 @@ impl Witness {
             self.note("requests");
             self.has_sent = true;
             self.may_replay = false;
+            self.may_have_acted |= !idempotent;
             self.stage = Stage::Connected(Connection {
                 since: Watch::from(self.now),
+                idempotent,
                 is_refused: false,
                 body: None,
             });
@@ -506,7 +512,14 @@ impl Witness {
             return;
         }
         self.count_progress();
-        self.may_replay = cannot_have_acted(end);
+        let can_have_acted = !cannot_have_acted(end);
+        if let Stage::Connected(Connection {
+            idempotent: false, ..
+        }) = self.stage
+        {
+            self.may_have_acted = can_have_acted;
+        }
+        self.may_replay = !can_have_acted && !self.may_have_acted;
         let floor = match end {
             End::Refused { retry_after, .. } => retry_after.map(|it| self.rules.within_bounds(it)),
             _ => None,
@@ -727,6 +740,7 @@ impl Witness {
             return;
         };
         if let Some(body) = &mut connection.body {
+            body.opened = body.opened.saturating_add(gap);
             body.last_byte.push_back(gap);
             body.last_event.push_back(gap);
         } else {

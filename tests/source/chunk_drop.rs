@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use fetch_event_source::{EventSource, EventStream, Finished, Handle, ReadyState};
+use fetch_event_source::{EventSource, EventStream, Finished, Handle, ReadyState, Signal};
 use futures_util::{FutureExt, StreamExt, stream};
 
 /// More than a window of the parser: the chunk is dropped when it is read to its end, amid events
@@ -67,13 +67,17 @@ fn lock(scene: &Mutex<Scene>) -> MutexGuard<'_, Scene> {
 
 /// Each connection gives numbered events in one chunk, then nothing.
 fn source(deed: Deed) -> (EventSource, Arc<Mutex<Scene>>) {
+    let text = (0..EVENTS).map(|n| format!("data: {n}\n\n")).collect();
+    source_of(deed, text)
+}
+
+fn source_of(deed: Deed, text: String) -> (EventSource, Arc<Mutex<Scene>>) {
     let scene = Arc::<Mutex<Scene>>::default();
     let shared = Arc::clone(&scene);
     let source = EventSource::get("http://h/").fetch(move |_| {
         lock(&shared).requests += 1;
-        let text: String = (0..EVENTS).map(|n| format!("data: {n}\n\n")).collect();
         let chunk = Bytes::from_owner(Chunk {
-            bytes: text.into_bytes(),
+            bytes: text.clone().into_bytes(),
             scene: Arc::clone(&shared),
         });
         let chunks = stream::iter([Ok::<_, std::io::Error>(chunk)]).chain(stream::pending());
@@ -149,6 +153,19 @@ async fn after_a_reconnect_within_it_the_next_connection_goes_on() {
     }
     assert_eq!(last, Some(Some("0".to_owned())));
     assert_eq!(lock(&scene).requests, 2);
+}
+
+/// Nor is a comment told, nor does an ID count.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_told_after_a_close_within_it() {
+    for text in [": hi\n", "retry: 7\n", "id: 7\n\n", "id: 7\ndata: a\n\n"] {
+        let (source, _scene) = source_of(Deed::Close, text.to_owned());
+        let mut signals = source.signals();
+        let opened = signals.next().await.expect("a signal").expect("no error");
+        assert!(matches!(opened, Signal::Open(_)));
+        assert!(signals.next().await.is_none(), "{text:?}");
+        assert_eq!(signals.handle().last_event_id(), "", "{text:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

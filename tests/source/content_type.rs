@@ -207,3 +207,21 @@ async fn a_wrong_type_is_final_and_named() {
         assert_eq!(server.requests().len(), 1);
     }
 }
+
+/// All lines of the header decide, so all are told, and a line of 128 bytes is told whole.
+#[tokio::test(start_paused = true)]
+async fn the_error_tells_each_line_of_the_header() {
+    let long = format!("text/{}", "x".repeat(123));
+    for (head, told) in [
+        (
+            [line("text/event-stream"), line("text/plain")].concat(),
+            "\"text/event-stream, text/plain\"".to_owned(),
+        ),
+        (line(&long), format!("\"{long}\"")),
+        (line(&format!("{long}y")), format!("\"{long}…\"")),
+    ] {
+        let server = MemoryServer::script([reply(head, "")]);
+        let message = outcome(get(&server)).await.error().to_string();
+        assert!(message.contains(&told), "{message}");
+    }
+}

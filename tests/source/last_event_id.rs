@@ -301,6 +301,27 @@ async fn an_event_that_was_read_and_not_taken_is_not_skipped() {
     }
 }
 
+/// An empty ID where none was known is none: a header that `from_fn` sets by hand stays, wherever the
+/// server's bytes were cut.
+#[tokio::test(start_paused = true)]
+async fn an_empty_id_where_none_was_known_changes_nothing() {
+    let (first, second) = ("data: a\n\n", "id:\ndata: b\n\n");
+    for reply in [
+        Reply::ok_chunked().chunk([first, second].concat()),
+        Reply::ok_chunked().chunk(first).wait(1).chunk(second),
+    ] {
+        let server = MemoryServer::script([reply.fin()]);
+        let (client, url) = (crate::client::http(), server.url("/s"));
+        let source = EventSource::from_fn(move |_| {
+            let request = client.get(&url).header("Last-Event-ID", "mine");
+            async move { Ok(request) }
+        });
+        let source = source.fetch(server.fetch()).retry(standard());
+        assert_eq!(all_data(source.stream()).await, ["a", "b"]);
+        assert_eq!(sent_ids(&server), [["mine"], ["mine"]]);
+    }
+}
+
 /// An ID in a block of its own is committed when everything before it was handed over.
 #[tokio::test(start_paused = true)]
 async fn an_id_without_data_is_committed_after_the_events_before_it() {

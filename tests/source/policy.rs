@@ -555,6 +555,22 @@ mod progress {
         }
     }
 
+    /// How long a hook takes says nothing of the server.
+    #[tokio::test(start_paused = true)]
+    async fn ten_seconds_in_the_consumers_hands_are_none() {
+        let server = MemoryServer::script(vec![Reply::ok("").rst(); 30]);
+        let mut delays = Vec::new();
+        let failed = get(&server)
+            .retry(RetryPolicy::default().jitter(0.0))
+            .on_open(async |_| tokio::time::sleep(Duration::from_secs(10)).await)
+            .on_error(async |failure| delays.extend(failure.next_delay()))
+            .run()
+            .await;
+        assert!(failed.is_err(), "it gives up");
+        assert_eq!(seconds(&delays)[..4], [1., 2., 4., 8.]);
+        assert_eq!(server.requests().len(), 11);
+    }
+
     /// It is not lost where a handle, and no end, closes the connection.
     #[tokio::test(start_paused = true)]
     async fn progress_counts_where_a_handle_closed_the_connection() {

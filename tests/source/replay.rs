@@ -572,6 +572,23 @@ mod from_fn {
         }
     }
 
+    /// What became of the GET says nothing of the POST.
+    #[tokio::test(start_paused = true)]
+    async fn a_post_is_not_sent_after_a_get_that_was_refused_where_the_post_before_may_have_acted()
+    {
+        let methods_of = [Method::POST, Method::GET, Method::POST];
+        for refusal in [Reply::status(429, ""), retry_after(503)] {
+            let server = MemoryServer::script([Reply::ok("data: half").fin(), refusal.clone()]);
+            let outcome = outcome(methods(&server, methods_of.clone())).await;
+            assert_not_replayed(outcome.error());
+            assert_eq!(server.requests().len(), 2);
+
+            let server = MemoryServer::script([Reply::status(429, ""), refusal]);
+            self::outcome(methods(&server, methods_of.clone())).await;
+            assert_eq!(server.requests().len(), 3, "nothing was acted on");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_post_after_a_post_is_sent_with_consent() {
         let server = MemoryServer::script([Reply::status(500, "")]);

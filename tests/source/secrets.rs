@@ -349,6 +349,27 @@ async fn an_attempt_shows_no_secret() {
     assert!(!attempts.concat().contains(SECRET), "{attempts:?}");
 }
 
+/// A request for a token, say, which failed within it.
+#[tokio::test]
+async fn an_error_of_reqwests_within_from_fn_shows_no_url() {
+    let (port, client) = (closed_port(), http());
+    let source = EventSource::from_fn(move |_| {
+        let asking = client
+            .get(port.url(&format!("/{SECRET}?token={SECRET}")))
+            .send();
+        let request = client.get("http://127.0.0.1:9/");
+        async move {
+            asking.await?;
+            Ok(request)
+        }
+    });
+    assert_hides(
+        "from_fn",
+        |e| matches!(e, Error::Request(_)),
+        printed(source.retry(once_more())).await,
+    );
+}
+
 /// The head has the URL and the headers in it, and shows the host and the names.
 #[tokio::test]
 async fn the_head_of_a_response_shows_hosts_and_names() {
