@@ -9,10 +9,10 @@ use crate::action::{Action, Failure, IntoAction, StreamEnd};
 use crate::driver::{Ask, Driver, Step};
 use crate::error::{BoxError, Error};
 use crate::event::Event;
+use crate::options::Decide;
 use crate::response::ResponseHead;
 use crate::session::Verdict;
 use crate::signal::{Finished, Signal};
-use crate::stream::Decide;
 
 /// What `on_open` and `on_message` may return: `()`, a [`ControlFlow`] whose `Break` ends the
 /// source with [`Finished::Stopped`], or a `Result` of either, whose error is final.

@@ -163,6 +163,8 @@ mod hooks;
 #[cfg(feature = "client")]
 mod link;
 #[cfg(feature = "client")]
+mod options;
+#[cfg(feature = "client")]
 mod origin;
 #[cfg(feature = "client")]
 mod published_id;
@@ -170,6 +172,8 @@ mod published_id;
 mod request;
 #[cfg(feature = "client")]
 mod response;
+#[cfg(feature = "client")]
+mod shared;
 #[cfg(feature = "client")]
 mod signal;
 #[cfg(feature = "client")]

@@ -7,18 +7,18 @@ use std::time::Duration;
 use reqwest::{Request, RequestBuilder, Response};
 
 use crate::action::{Failure, IntoAction, StreamEnd};
-use crate::driver::{Audience, Calls, Driver};
+use crate::driver::{Audience, Driver};
 use crate::error::{BoxError, Error};
 use crate::event::Event;
-use crate::handle::{Handle, Owned};
+use crate::handle::Handle;
 use crate::hooks::{self, Hook, Hooks, IntoFlow, OnClose, OnError, OnMessage, OnOpen};
+use crate::options::{Decide, Options};
 use crate::origin::{Attempt, Origin};
-use crate::parser::DEFAULT_MAX_EVENT_SIZE;
 use crate::response::{ResponseHead, parse_essence};
 use crate::retry::RetryPolicy;
-use crate::session::Clocks;
+use crate::shared::Owned;
 use crate::signal::Finished;
-use crate::stream::{Decide, EventStream, Signals};
+use crate::stream::{EventStream, Signals};
 
 /// A source of events that is not yet connected: nothing is sent before it is polled.
 ///
@@ -141,16 +141,6 @@ pub struct EventSource<H = Hooks> {
     decide: Option<Decide>,
     shared: Owned,
     hooks: H,
-}
-
-/// What was set.
-pub(crate) struct Options {
-    pub(crate) policy: RetryPolicy,
-    pub(crate) clocks: Clocks,
-    pub(crate) max_event_size: usize,
-    pub(crate) accepted_types: Vec<String>,
-    pub(crate) last_event_id: Option<String>,
-    pub(crate) calls: Calls,
 }
 
 /// Events from a URL, by GET: short for [`EventSource::get`].
@@ -286,18 +276,10 @@ impl EventSource {
     }
 
     fn of(origin: Origin) -> Self {
-        let options = Options {
-            policy: RetryPolicy::default(),
-            clocks: Clocks::default(),
-            max_event_size: DEFAULT_MAX_EVENT_SIZE,
-            accepted_types: Vec::new(),
-            last_event_id: None,
-            calls: Calls::default(),
-        };
         let id = origin.last_event_id();
         let source = Self {
             origin,
-            options,
+            options: Options::default(),
             decide: None,
             shared: Owned::default(),
             hooks: Hooks::default(),

@@ -6,15 +6,14 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::{FusedStream, Stream};
 
-use crate::action::{Action, Failure};
+use crate::action::Action;
 use crate::driver::{Ask, Audience, Driver, Step};
 use crate::error::{BoxError, Error};
 use crate::event::Event;
 use crate::handle::Handle;
+use crate::options::Decide;
 use crate::session::Verdict;
 use crate::signal::{Finished, Signal};
-
-pub(crate) type Decide = Box<dyn FnMut(&Failure) -> Result<Action, BoxError> + Send>;
 
 /// Everything that happens to a source, as a stream: made by
 /// [`EventSource::signals`](crate::EventSource::signals).

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ecow::EcoString;
 
-use super::{Clocks, End, Expired, NextRequest, Outcome, Phase, Refusal, Session, Verdict};
+use super::{Clocks, End, Expired, NextRequest, NotSent, Outcome, Phase, Session, Verdict};
 use crate::retry::RetryPolicy;
 
 /// "Within 5 s" is how long a refused request's body may take.
@@ -400,7 +400,7 @@ impl Witness {
             assert_eq!(given, Ok(false), "a request that nobody asked for");
             self.note("out of turn");
         } else if self.has_sent && !idempotent && !self.may_replay && !self.rules.replay {
-            assert_eq!(given, Err(Refusal::NotIdempotent));
+            assert_eq!(given, Err(NotSent::NotIdempotent));
             self.note("not replayed");
         } else {
             assert_eq!(given, Ok(true));
@@ -548,7 +548,7 @@ impl Witness {
             Verdict::GiveUp => assert_eq!(outcome, Outcome::GiveUp),
             Verdict::Proceed => self.proceed(ended, outcome, proposed),
             Verdict::Retry | Verdict::RetryAfter(_) if !ended.next.available => {
-                assert_eq!(outcome, Outcome::Refuse(Refusal::NotCloneable));
+                assert_eq!(outcome, Outcome::Withhold(NotSent::NotCloneable));
                 self.note("spent");
             }
             Verdict::Retry => {
@@ -590,7 +590,7 @@ impl Witness {
         if next.idempotent == Some(false) && !self.may_replay && !self.rules.replay {
             let quiet = matches!(end, End::Clean);
             let refused = match quiet {
-                true => Outcome::Refuse(Refusal::NotIdempotent),
+                true => Outcome::Withhold(NotSent::NotIdempotent),
                 false => Outcome::GiveUp,
             };
             assert_eq!(outcome, refused);
@@ -598,7 +598,7 @@ impl Witness {
             return;
         }
         if !next.available {
-            assert_eq!(outcome, Outcome::Refuse(Refusal::NotCloneable));
+            assert_eq!(outcome, Outcome::Withhold(NotSent::NotCloneable));
             self.note("spent");
             return;
         }

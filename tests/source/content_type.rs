@@ -218,7 +218,7 @@ async fn the_error_tells_each_line_of_the_header() {
             "\"text/event-stream, text/plain\"".to_owned(),
         ),
         (line(&long), format!("\"{long}\"")),
-        (line(&format!("{long}y")), format!("\"{long}…\"")),
+        (line(format!("{long}y")), format!("\"{long}…\"")),
     ] {
         let server = MemoryServer::script([reply(head, "")]);
         let message = outcome(get(&server)).await.error().to_string();

@@ -68,8 +68,8 @@ fn one_file_reads_clocks() {
             files_with(word)
         );
     }
-    assert_eq!(files_with("wall_time()"), ["driver.rs", "timer.rs"]);
-    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/driver.rs");
+    assert_eq!(files_with("wall_time()"), ["driver/ends.rs", "timer.rs"]);
+    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/driver/ends.rs");
     let uses = fs::read_to_string(driver).unwrap();
     assert_eq!(uses.matches("wall_time").count(), 1, "for Retry-After");
     assert!(uses.contains("response::retry_after(headers, Timer::wall_time())"));

@@ -60,7 +60,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "id-alone-ignored",
         what: "a block that has an ID and no data does not count",
         edits: &[edit(
-            "src/driver.rs",
+            "src/driver/attempt.rs",
             "this is a step of its own.
                 self.commit(id);",
             "this is a step of its own.
@@ -95,13 +95,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         what: "an ID counts when its event was parsed, not when it was handed over",
         edits: &[
             edit(
-                "src/driver.rs",
+                "src/driver/attempt.rs",
                 "                Signal::Event(event)\n",
                 "                self.commit(event.shared_last_event_id().clone());
                 Signal::Event(event)\n",
             ),
             edit(
-                "src/driver.rs",
+                "src/driver/delivery.rs",
                 "            && self.feed.has_event_at_hand()\n",
                 "            && self.feed.has_event_at_hand()
             && {
@@ -126,7 +126,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "id-forgotten-on-failures",
         what: "after two failures in a row the request goes out without Last-Event-ID",
         edits: &[edit(
-            "src/driver.rs",
+            "src/driver/attempt.rs",
             "let Some(id) = self.session.last_event_id() else {",
             "let retries = self.session.retries();
         let Some(id) = self.session.last_event_id().filter(|_| retries < 2) else {",
@@ -266,7 +266,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "byte-lost",
         what: "the last byte of a large chunk is lost",
         edits: &[edit(
-            "src/driver.rs",
+            "src/driver/attempt.rs",
             "self.feed.push(chunk);",
             "self.feed.push(chunk.slice(..chunk.len() - usize::from(chunk.len() > 4096)));",
         )],
@@ -275,7 +275,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "event-lost",
         what: "what comes when it is the turn of others is lost",
         edits: &[edit(
-            "src/driver.rs",
+            "src/driver/mod.rs",
             "if self.steps_at_a_stretch == STEPS {",
             "if self.steps_at_a_stretch == STEPS {
                 let _ = self.turn(cx);",
@@ -329,7 +329,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "broken-is-an-end",
         what: "a body that breaks off is taken for a whole one, and for the last",
         edits: &[edit(
-            "src/driver.rs",
+            "src/driver/attempt.rs",
             "Progress::End(Err(error)) => self.ended(Err(Error::disconnected(error))),",
             "Progress::End(Err(_)) => self.over(Ok(Finished::Ended)),",
         )],
@@ -338,7 +338,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "no-idle-clock",
         what: "the idle clock never runs out",
         edits: &[edit(
-            "src/driver.rs",
+            "src/driver/ends.rs",
             "Some(Expired::Idle(clock)) => self.ended(Err(Error::IdleTimeout(clock))),",
             "Some(Expired::Idle(_)) => Poll::Pending,",
         )],
@@ -382,13 +382,17 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "old-connection-kept-for-the-delay",
         what: "the old connection goes when the new one comes, not before the delay",
-        edits: &[edit("src/driver.rs", "drop(self.shared.take_link());", "")],
+        edits: &[edit(
+            "src/driver/ends.rs",
+            "drop(self.shared.take_link());",
+            "",
+        )],
     },
     Mutant {
         name: "old-connection-never-dropped",
         what: "the old connection stays open beside the new one",
         edits: &[edit(
-            "src/driver.rs",
+            "src/driver/ends.rs",
             "drop(self.shared.take_link());",
             "std::mem::forget(self.shared.take_link());",
         )],
