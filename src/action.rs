@@ -1,4 +1,4 @@
-//! An end, as it is shown to the caller, and what he says to it.
+//! An end, as it is shown to the caller, and what the caller says to it.
 
 use std::time::Duration;
 

@@ -154,7 +154,8 @@ pub enum Error {
     NotReplayed {
         /// The method of the request that was not sent.
         method: Method,
-        /// The failure that led there; none after a clean end, or `Handle`'s word.
+        /// The failure that led there; `None` after a clean end, or where a
+        /// [`Handle`](crate::Handle) asked for the request.
         source: Option<Arc<Error>>,
     },
 
@@ -162,7 +163,8 @@ pub enum Error {
     /// twice. Final.
     #[error("the request's body cannot be sent twice: build each request anew with `from_fn`")]
     NotCloneable {
-        /// The failure that led there; none after a clean end, or `Handle`'s word.
+        /// The failure that led there; `None` after a clean end, or where a
+        /// [`Handle`](crate::Handle) asked for the request.
         source: Option<Arc<Error>>,
     },
 }
@@ -461,7 +463,16 @@ impl Error {
             | Self::IdleTimeout(_)
             | Self::EventTimeout(_)
             | Self::Incomplete => End::Broken,
-            _ => End::Fatal,
+            Self::Client(_)
+            | Self::Request(_)
+            | Self::ContentType(_)
+            | Self::ContentEncoding(_)
+            | Self::Validate(_)
+            | Self::EventTooLarge(_)
+            | Self::Hook(_)
+            | Self::InvalidLastEventId(_)
+            | Self::NotReplayed { .. }
+            | Self::NotCloneable { .. } => End::Fatal,
         }
     }
 

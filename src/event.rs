@@ -7,7 +7,7 @@ use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeCo
 use ecow::EcoString;
 
 /// The type of an event that was given none.
-const MESSAGE: &str = "message";
+pub(crate) const MESSAGE: &str = "message";
 
 /// The standard alphabet; the padding may be there or not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

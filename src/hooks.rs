@@ -42,6 +42,11 @@ impl<T: IntoFlow, E: Into<BoxError>> IntoFlow for Result<T, E> {
 mod sealed {
     use std::ops::ControlFlow;
 
+    /// The traits of hooks are for [`Hook`](super::Hook) and [`Unset`](super::Unset) alone.
+    pub trait IsHook {}
+    impl IsHook for super::Unset {}
+    impl<F, R> IsHook for super::Hook<F, R> {}
+
     pub trait Sealed {}
     impl Sealed for () {}
     impl Sealed for ControlFlow<()> {}
@@ -77,22 +82,22 @@ impl<F, R> Hook<F, R> {
     }
 }
 
-/// Called with the head of each response that opens a stream.
-pub trait OnOpen {
+/// Called with the head of each response that opens a stream. Implemented for [`Hook`] and [`Unset`] only.
+pub trait OnOpen: sealed::IsHook {
     #[doc(hidden)]
     #[allow(async_fn_in_trait)] // Send where the closure is: found out where `run()` is spawned
     async fn call(&mut self, response: &ResponseHead) -> Result<ControlFlow<()>, BoxError>;
 }
 
-/// Called with each event.
-pub trait OnMessage {
+/// Called with each event. Implemented for [`Hook`] and [`Unset`] only.
+pub trait OnMessage: sealed::IsHook {
     #[doc(hidden)]
     #[allow(async_fn_in_trait)]
     async fn call(&mut self, event: Event) -> Result<ControlFlow<()>, BoxError>;
 }
 
-/// Called with each failure.
-pub trait OnError {
+/// Called with each failure. Implemented for [`Hook`] and [`Unset`] only.
+pub trait OnError: sealed::IsHook {
     #[doc(hidden)]
     const IS_SET: bool;
     #[doc(hidden)]
@@ -100,8 +105,8 @@ pub trait OnError {
     async fn call(&mut self, failure: &Failure) -> Result<Action, BoxError>;
 }
 
-/// Called with each clean end of the stream.
-pub trait OnClose {
+/// Called with each clean end of the stream. Implemented for [`Hook`] and [`Unset`] only.
+pub trait OnClose: sealed::IsHook {
     #[doc(hidden)]
     #[allow(async_fn_in_trait)]
     async fn call(&mut self, end: &StreamEnd) -> Result<Action, BoxError>;

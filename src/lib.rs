@@ -39,7 +39,7 @@
 //! No server, no browser (wasm32) yet, no HTTP cache, and no `readyState` object of the DOM. The
 //! HTTP client, its TLS, its proxies and its redirects are reqwest's.
 //!
-//! # The way of an attempt
+//! # How an attempt goes
 //!
 //! ```text
 //! request ─► fetch ─► validate ─► read ─► end ─► decide ─► hook ─► wait ─┐
@@ -145,7 +145,7 @@ mod session;
 #[cfg(feature = "eventsource-stream")]
 mod eventsource_stream;
 
-// Pages of the documentation: nothing of it is built but there.
+// Documentation only: compiled for rustdoc and doctests.
 #[cfg(all(any(doc, doctest), feature = "client"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub mod guide;

@@ -14,7 +14,7 @@ const WORDS: usize = ROOM / size_of::<usize>();
 /// In place of the length: the ID is long, and behind the lock.
 const LONG: u8 = u8::MAX;
 
-/// How often a reader looks again at once, before he lets the writer run.
+/// How often a reader looks again at once, before it lets the writer run.
 const SPINS: u32 = 64;
 
 /// A string with one writer and many readers. Many servers set another ID with every event, and most

@@ -28,7 +28,7 @@ pub(crate) fn set_headers(request: &mut Request) {
 }
 
 /// Lifts the total timeout of the client, which would cut a healthy stream. One that the caller
-/// set on this request is his wish, and stays.
+/// set on this request is the wish of whoever set it, and stays.
 pub(crate) fn lift_timeout(request: &mut Request) {
     request.timeout_mut().get_or_insert(NO_TIMEOUT);
 }

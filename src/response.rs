@@ -73,7 +73,7 @@ impl ResponseHead {
 }
 
 impl fmt::Debug for ResponseHead {
-    /// Leaves out the URL's query and the values of the headers: they may hold secrets.
+    /// Leaves out the URL but its host, and the values of the headers: they may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseHead")
             .field("status", &self.status())

@@ -78,7 +78,7 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// For a subscription that must stay up: reconnects after a clean end, and never gives up on
-    /// anything that can pass.
+    /// a transient failure.
     #[must_use]
     pub fn persistent() -> Self {
         Self {
@@ -219,7 +219,7 @@ impl RetryPolicy {
         self
     }
 
-    /// 408, 425, 429 and the 5xx that can pass. 501, 505 and 511 say that the request itself is
+    /// 408, 425, 429 and the 5xx that are transient. 501, 505 and 511 say that the request itself is
     /// the trouble.
     pub(crate) fn retries_status(&self, status: u16) -> bool {
         self.retries_statuses

@@ -15,8 +15,9 @@
 //! clock here, so every rule can be tested with plain values. An early or repeated call is a no-op
 //! where it makes no sense: the shell may be sloppy, this may not.
 //!
-//! To whoever adds a way for an attempt to end: add it to [`End`], judge it in
-//! [`Session::wants_retry`] and [`End::server_cannot_have_acted`], and nowhere else.
+//! To whoever adds a way for an attempt to end: add it to [`End`], judge it in [`Session::wants_retry`],
+//! [`Session::propose_retry`] and [`End::server_cannot_have_acted`], and nowhere else. A new `Error` gets
+//! its `End` in `Error::as_end`.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
@@ -222,7 +223,7 @@ impl Running {
     }
 
     /// Whether the clock ran out. One that is found overdue starts again instead: had somebody
-    /// waited for it, he would have been woken in time.
+    /// waited for it, it would have been woken in time.
     fn ran_out(&mut self, clock: Duration, now: Duration) -> bool {
         let deadline = self.deadline(clock);
         let overdue = now.saturating_sub(deadline);

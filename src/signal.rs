@@ -33,8 +33,9 @@ pub enum Signal {
         /// The number of the retry, in a row without progress, from 1.
         retries: u32,
     },
-    /// A stream that was open is not any more: it ended, broke off, or was paused. Once for each
-    /// [`Open`](Self::Open), unless the caller ended it himself (by `until`, `close`, `abort_on`).
+    /// A stream that was open is not any more: it ended, broke off, was paused, or given up by
+    /// `reconnect`. Once for each [`Open`](Self::Open), unless the caller ended it (by `until`, `close`,
+    /// `abort_on`).
     Disconnected,
     /// The last event ID that the server gave cannot be carried by a header (it has control
     /// characters). The request that follows goes out without `Last-Event-ID`, so events may be

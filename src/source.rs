@@ -27,6 +27,23 @@ use crate::stream::{EventStream, Signals};
 /// a [`stream`](Self::stream) of events, as [`signals`](Self::signals), or [`run`](Self::run) its
 /// hooks.
 ///
+/// ```no_run
+/// # async fn example() -> Result<(), fetch_event_source::BoxError> {
+/// use fetch_event_source::EventSource;
+///
+/// let client = reqwest::Client::new();
+/// let mut answer = String::new();
+/// let finished = EventSource::new(client.post("http://127.0.0.1:3000/chat").body("Why?"))
+///     .until(|event| event.data() == "[DONE]")
+///     .on_open(async |response| println!("{}", response.status()))
+///     .on_message(async |event| answer.push_str(event.data()))
+///     .run()
+///     .await?;
+/// println!("{answer} ({finished:?})");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # The request
 ///
 /// `Accept: text/event-stream`, `Cache-Control: no-cache` and `Accept-Encoding: identity` are set
@@ -117,23 +134,6 @@ use crate::stream::{EventStream, Signals};
 /// reqwest and tokio do. A panic of a function, hook or future of yours goes through to whoever
 /// polls, and the source is over: its connection is closed, and a stream that is kept nevertheless
 /// has ended.
-///
-/// ```no_run
-/// # async fn example() -> Result<(), fetch_event_source::BoxError> {
-/// use fetch_event_source::EventSource;
-///
-/// let client = reqwest::Client::new();
-/// let mut answer = String::new();
-/// let finished = EventSource::new(client.post("http://127.0.0.1:3000/chat").body("Why?"))
-///     .until(|event| event.data() == "[DONE]")
-///     .on_open(async |response| println!("{}", response.status()))
-///     .on_message(async |event| answer.push_str(event.data()))
-///     .run()
-///     .await?;
-/// println!("{answer} ({finished:?})");
-/// # Ok(())
-/// # }
-/// ```
 #[must_use = "a source does nothing until it is polled: see `stream`, `signals` and `run`"]
 pub struct EventSource<H = Hooks> {
     origin: Origin,
@@ -318,8 +318,8 @@ impl<H> EventSource<H> {
     }
 
     /// How long a stream may bring no byte at all, comments included; `None`: for ever, the
-    /// default, as in the standard. Then the connection is taken for dead, and replaced. Set it to
-    /// three times the server's keep-alive interval or so: without it a connection whose peer is
+    /// default, as in the standard. Then the connection is taken for dead, and the attempt retried, as
+    /// [`Error::IdleTimeout`]. Set it to three times the server's keep-alive interval or so: without it a connection whose peer is
     /// gone may stay open for ever.
     ///
     /// It stands still while nobody polls: a slow consumer is not an idle server. Where it is found
@@ -329,7 +329,9 @@ impl<H> EventSource<H> {
         self
     }
 
-    /// How long a stream may bring no event; comments do not count. `None`: for ever, the default.
+    /// How long a stream may bring no event; comments do not count. `None`: for ever, the default, for
+    /// only you know how quiet the channel may be. Then it is retried, as [`Error::EventTimeout`].
+    ///
     /// It stands still while nobody polls.
     pub fn event_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.clocks.event = timeout.into();

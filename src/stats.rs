@@ -21,11 +21,12 @@ pub struct Stats {
     pub requests: u64,
     /// Streams that opened: responses that were accepted.
     pub connections: u64,
-    /// Retries that were decided on, after a failure or a clean end. What
-    /// [`Handle::reconnect`](crate::Handle::reconnect) and `resume` do is none.
+    /// Retries that were decided on, after a failure or a clean end.
+    /// [`Handle::reconnect`](crate::Handle::reconnect) and `resume` are not counted.
     pub retries: u64,
     /// Events that the consumer was handed: returned by `poll_next`, or taken by an `on_message` that
-    /// came back without an error. The end marker of [`until`](crate::EventSource::until) is none.
+    /// came back without an error. The end marker of [`until`](crate::EventSource::until) is
+    /// not counted.
     pub events: u64,
     /// Bytes of the streams read so far, as the HTTP client gives them: comments included, decoded
     /// where it decodes. Bodies of refusals are not among them.

@@ -19,7 +19,11 @@ use crate::signal::{Finished, Signal};
 /// [`EventSource::signals`](crate::EventSource::signals).
 ///
 /// An `Err` is final: the stream ends after it. It reconnects by itself, as long as it is polled;
-/// dropped is closed.
+/// dropped is closed. Nothing is sent before the first poll.
+///
+/// # Cancel safety
+///
+/// A `next()` that is dropped loses nothing: no event is taken before it is handed over.
 #[must_use = "streams do nothing unless polled"]
 pub struct Signals {
     driver: Driver,

@@ -1,4 +1,4 @@
-//! What is told by `tracing`: the names and fields that the crate's documentation promises, and
+//! What is reported through `tracing`: the names and fields that the crate's documentation promises, and
 //! nothing else. All of it is about attempts and what lies between them; nothing about an event.
 //!
 //! No text of a server's, and none of the caller's but the method and the host.

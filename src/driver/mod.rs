@@ -35,7 +35,7 @@ use crate::trace::Trace;
 /// may send nothing but comments, as fast as it can.
 const TURNS: usize = 64;
 
-/// How many steps the consumer gets without a pause: a timeout around him should have its chance,
+/// How many steps the consumer gets without a pause: a timeout around it should have its chance,
 /// however fast the server is.
 const STEPS: u32 = 256;
 

@@ -7,9 +7,7 @@ use super::field::Line;
 use super::last_event_id::LastEventId;
 use super::text::Span;
 use super::value::Value;
-
-/// The type of an event that was given none.
-const MESSAGE: &str = "message";
+use crate::event::MESSAGE;
 
 /// The standard's "data buffer", "event type buffer" and "last event ID buffer".
 ///
