@@ -177,6 +177,9 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 /// dials anew, for a pooled connection that is dead would be taken again and again, and one that
 /// belongs to another runtime hangs. The target of a redirect is not told where it comes from:
 /// reqwest would tell the whole URL, query included.
+///
+/// `EventSource`'s documentation, `guide/recipes/shared_client.rs` and `examples/support` say the same:
+/// change them together.
 fn default_client() -> Result<Client, Error> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     once(&CLIENT, || {

@@ -48,7 +48,7 @@ async fn demo() -> Result<(), BoxError> {
 
 /// Reads all matches to their end.
 async fn watch(url: &str) -> Result<Board, BoxError> {
-    let client = client()?;
+    let client = support::client().build()?;
     let broken = Arc::new(AtomicUsize::new(0));
     let mut matches = select_all((0..MATCHES).map(|number| {
         let events = watch_match(&client, url, number, broken.clone());
@@ -91,14 +91,4 @@ fn watch_match(client: &Client, url: &str, number: u64, broken: Arc<AtomicUsize>
             }
         })
         .stream()
-}
-
-/// Streams do not share connections by HTTP/1.1, and need no pool: what is left in one may be dead.
-fn client() -> Result<Client, BoxError> {
-    let client = Client::builder()
-        .pool_max_idle_per_host(0)
-        .connect_timeout(Duration::from_secs(30))
-        .tcp_keepalive(Duration::from_secs(30))
-        .build()?;
-    Ok(client)
 }

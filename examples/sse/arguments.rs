@@ -188,16 +188,9 @@ impl Arguments {
     }
 }
 
-/// With what the library sets on its own for bare URLs.
 fn client() -> Result<Client, BoxError> {
-    let client = Client::builder()
-        .user_agent(concat!("sse/", env!("CARGO_PKG_VERSION")))
-        .pool_max_idle_per_host(0)
-        .connect_timeout(Duration::from_secs(30))
-        .tcp_keepalive(Duration::from_secs(30))
-        .referer(false)
-        .build()?;
-    Ok(client)
+    let agent = concat!("sse/", env!("CARGO_PKG_VERSION"));
+    Ok(crate::support::client().user_agent(agent).build()?)
 }
 
 fn body(data: &str) -> Result<Vec<u8>, BoxError> {

@@ -15,6 +15,7 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use fetch_event_source::reqwest::{Client, ClientBuilder};
 use fetch_event_source::{BoxError, Failure};
 use futures_util::stream;
 use tokio::net::TcpListener;
@@ -22,6 +23,22 @@ use tokio::sync::mpsc;
 
 /// After so long without an event the server sends a comment.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// What the library sets on its own for bare URLs (the documentation of `EventSource` says why), for
+/// those who set something besides.
+pub(crate) fn client() -> ClientBuilder {
+    Client::builder()
+        // Streams share no connection by HTTP/1.1, and one that is left over may be dead.
+        .pool_max_idle_per_host(0)
+        .connect_timeout(Duration::from_secs(30))
+        .tcp_keepalive(Duration::from_secs(30))
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .http2_keep_alive_timeout(Duration::from_secs(15))
+        .http2_keep_alive_while_idle(true)
+        .referer(false)
+        .no_brotli()
+        .no_zstd()
+}
 
 /// Serves these routes on a free port of the loopback interface, until the program ends. Gives the
 /// URL, without a slash at its end.

@@ -24,7 +24,7 @@ fn read_back(event: &Event) -> Event {
 }
 
 #[test]
-fn defaults() {
+fn a_new_event_is_a_message_without_an_id() {
     let event = Event::new("a");
     assert_eq!(
         (event.event_type(), event.data(), event.last_event_id()),
@@ -58,7 +58,7 @@ fn equal_events_hash_alike() {
 }
 
 #[test]
-fn written_in_wire_form() {
+fn display_is_the_wire_form() {
     let written = |event: Event| event.to_string();
     assert_eq!(written(Event::new("")), "data: \n\n");
     assert_eq!(
@@ -137,7 +137,7 @@ fn random_events_read_back() {
 }
 
 #[test]
-fn base64() {
+fn base64_passes_over_white_space_and_takes_the_standard_alphabet_alone() {
     let decode = |data: &str| Event::new(data).decode_base64();
     assert_eq!(decode("").unwrap(), b"");
     assert_eq!(decode("aGVsbG8=").unwrap(), b"hello");
@@ -152,7 +152,7 @@ fn base64() {
 
 #[cfg(feature = "json")]
 #[test]
-fn json() {
+fn json_reads_the_data_or_fails() {
     let value: Vec<u8> = Event::new("[1, 2]").json().unwrap();
     assert_eq!(value, [1, 2]);
     assert!(Event::new("[1, 2").json::<serde_json::Value>().is_err());
@@ -161,7 +161,7 @@ fn json() {
 
 #[cfg(feature = "eventsource-stream")]
 #[test]
-fn to_and_from_eventsource_stream() {
+fn an_event_of_eventsource_streams_and_back_is_the_same() {
     for event in [
         Event::new("a").with_type("t").with_last_event_id("1"),
         Event::new("a"),

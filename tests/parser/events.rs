@@ -141,7 +141,7 @@ async fn a_lower_limit_holds_for_what_is_unfinished() {
 }
 
 #[tokio::test]
-async fn types_and_ids() {
+async fn a_type_is_of_one_event_and_an_id_of_all_until_the_next() {
     let mut events = events(body([
         "id: 1\nevent: t\ndata: a\n\nid\n\nevent: t\ndata: b\n\n",
     ]));
@@ -157,7 +157,7 @@ async fn types_and_ids() {
 }
 
 #[tokio::test]
-async fn large_events() {
+async fn an_event_of_a_megabyte_comes_whole_from_small_chunks() {
     let large = "0123456789".repeat(50_000);
     let chunks: Vec<Chunk> = format!("data: {large}\ndata: {large}\n\ndata: small\n\n")
         .as_bytes()
@@ -174,7 +174,7 @@ async fn large_events() {
 }
 
 #[tokio::test]
-async fn waits_for_the_source() {
+async fn nothing_comes_before_the_source_has_more() {
     let pending = stream::pending::<Chunk>();
     let mut events = events(body(["data: 1\n\ndata:"]).chain(pending));
     assert!(events.next().now_or_never().is_some());
@@ -227,7 +227,7 @@ fn unpin_send_and_debug() {
 }
 
 #[test]
-fn has_a_name() {
+fn its_type_can_be_written_in_a_struct() {
     struct Reader {
         events: Events<stream::Empty<Chunk>>,
     }

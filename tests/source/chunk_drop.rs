@@ -116,7 +116,7 @@ async fn until_the_chunk_is_gone(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_within_it_is_the_end() {
+async fn a_close_while_a_chunk_is_dropped_is_the_end() {
     let (source, scene) = source(Deed::Close);
     let mut events = source.stream();
     let last = until_the_chunk_is_gone(&mut events, &scene).await;
@@ -125,7 +125,7 @@ async fn a_close_within_it_is_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_within_it_delivers_nothing_more() {
+async fn after_a_pause_while_a_chunk_is_dropped_nothing_more_is_delivered() {
     let (source, scene) = source(Deed::Pause);
     let mut events = source.stream();
     assert_eq!(until_the_chunk_is_gone(&mut events, &scene).await, None);
@@ -139,7 +139,7 @@ async fn a_pause_within_it_delivers_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_reconnect_within_it_the_next_connection_goes_on() {
+async fn after_a_reconnect_while_a_chunk_is_dropped_the_next_connection_goes_on() {
     let (source, scene) = source(Deed::Reconnect);
     let mut events = source.stream();
     let mut last = until_the_chunk_is_gone(&mut events, &scene).await;
@@ -157,7 +157,7 @@ async fn after_a_reconnect_within_it_the_next_connection_goes_on() {
 
 /// Nor is a comment told, nor does an ID count.
 #[tokio::test(start_paused = true)]
-async fn nothing_is_told_after_a_close_within_it() {
+async fn nothing_is_told_after_a_close_while_a_chunk_is_dropped() {
     for text in [": hi\n", "retry: 7\n", "id: 7\n\n", "id: 7\ndata: a\n\n"] {
         let (source, _scene) = source_of(Deed::Close, text.to_owned());
         let mut signals = source.signals();
@@ -169,7 +169,7 @@ async fn nothing_is_told_after_a_close_within_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_within_it_ends_it_all() {
+async fn a_panic_while_a_chunk_is_dropped_ends_it_all() {
     let (source, scene) = source(Deed::Panic);
     let mut events = source.stream();
     let reading = AssertUnwindSafe(until_the_chunk_is_gone(&mut events, &scene)).catch_unwind();

@@ -14,7 +14,10 @@ const TIMEOUT: Duration = Duration::from_millis(100);
 const LATER: Duration = Duration::from_millis(300);
 
 fn client() -> reqwest::Client {
-    let client = reqwest::Client::builder().timeout(TIMEOUT).build();
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(TIMEOUT)
+        .build();
     client.expect("a client")
 }
 
@@ -28,7 +31,7 @@ async fn stream_slowly(request: Exchange) {
 
 /// The timeout would cut it, were it not lifted.
 #[tokio::test]
-async fn the_clients_cuts_a_request_that_is_not_ours() {
+async fn the_clients_timeout_cuts_a_request_that_is_not_ours() {
     let server = Server::start().await;
     let response = tokio::spawn(client().get(server.url("/s")).send());
     let request = server.accept().await;
@@ -38,7 +41,7 @@ async fn the_clients_cuts_a_request_that_is_not_ours() {
 }
 
 #[tokio::test]
-async fn the_clients_does_not_cut_a_stream() {
+async fn the_clients_timeout_does_not_cut_a_stream() {
     let server = Server::start().await;
     let source = EventSource::new(client().get(server.url("/s")));
     let running = tokio::spawn(outcome(source.retry(RetryPolicy::never())));
@@ -51,7 +54,7 @@ async fn the_clients_does_not_cut_a_stream() {
 }
 
 #[tokio::test]
-async fn the_clients_does_not_cut_a_stream_of_from_fn() {
+async fn the_clients_timeout_does_not_cut_a_stream_of_from_fn() {
     let server = Server::start().await;
     let request = client().get(server.url("/s"));
     let source = EventSource::from_fn(move |_| {
@@ -65,7 +68,7 @@ async fn the_clients_does_not_cut_a_stream_of_from_fn() {
 
 /// Nor one that is slow to begin: that is `response_timeout`'s business.
 #[tokio::test]
-async fn the_clients_does_not_cut_the_wait_for_the_head() {
+async fn the_clients_timeout_does_not_cut_the_wait_for_the_head() {
     let server = Server::start().await;
     let source = EventSource::new(client().get(server.url("/s")));
     let running = tokio::spawn(outcome(source.retry(RetryPolicy::never())));
@@ -78,11 +81,9 @@ async fn the_clients_does_not_cut_the_wait_for_the_head() {
 
 /// What the caller set on this very request is his wish. It breaks the body off.
 #[tokio::test]
-async fn the_requests_own_stays() {
+async fn a_timeout_of_the_request_itself_stays() {
     let server = Server::start().await;
-    let request = reqwest::Client::new()
-        .get(server.url("/s"))
-        .timeout(TIMEOUT);
+    let request = crate::client::http().get(server.url("/s")).timeout(TIMEOUT);
     let source = EventSource::new(request).retry(RetryPolicy::never());
     let running = tokio::spawn(outcome(source));
     let request = server.accept().await;
@@ -98,11 +99,9 @@ async fn the_requests_own_stays() {
 
 /// Before the head it is no response; and like any, it is retried.
 #[tokio::test]
-async fn the_requests_own_ends_the_wait_for_the_head() {
+async fn a_timeout_of_the_request_itself_ends_the_wait_for_the_head() {
     let server = Server::start().await;
-    let request = reqwest::Client::new()
-        .get(server.url("/s"))
-        .timeout(TIMEOUT);
+    let request = crate::client::http().get(server.url("/s")).timeout(TIMEOUT);
     let policy = RetryPolicy::default()
         .max_retries(1)
         .base_delay(Duration::from_millis(1));

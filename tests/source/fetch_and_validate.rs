@@ -100,11 +100,11 @@ mod fetch {
         let policy = RetryPolicy::default()
             .max_retries(2)
             .base_delay(Duration::from_millis(1));
-        let request = reqwest::Client::new().post(&url).body("question");
+        let request = crate::client::http().post(&url).body("question");
         let source = EventSource::new(request)
             .retry(policy)
             .fetch(async |request| {
-                let sent = reqwest::Client::new().execute(request).await;
+                let sent = crate::client::http().execute(request).await;
                 sent.map_err(|error| Wrapped(io::Error::other(Wrapped(error.into())).into()).into())
             });
         let outcome = outcome(source).await;

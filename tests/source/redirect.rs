@@ -245,7 +245,7 @@ async fn credentials_stay_with_their_origin() {
             }
         });
         let server = Server::script(script).await;
-        let request = reqwest::Client::new()
+        let request = crate::client::http()
             .get(server.url("/s"))
             .bearer_auth("secret")
             .header("Cookie", "session=secret")
@@ -385,6 +385,7 @@ async fn a_target_that_was_lost_is_asked_for_again() {
 async fn a_client_that_does_not_follow_gives_the_redirect_as_a_status() {
     let server = Server::script(redirecting(302, "/to")).await;
     let client = reqwest::Client::builder()
+        .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap();

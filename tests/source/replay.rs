@@ -274,7 +274,7 @@ mod sent_again {
     #[tokio::test]
     async fn after_a_port_that_refuses() {
         let port = closed_port();
-        let request = reqwest::Client::new().post(port.url("/s")).body("question");
+        let request = crate::client::http().post(port.url("/s")).body("question");
         let policy = RetryPolicy::default()
             .max_retries(3)
             .base_delay(Duration::from_millis(1));
@@ -775,7 +775,7 @@ mod redirected {
 
     async fn posted(replies: Vec<Reply>) -> (Outcome, Vec<String>) {
         let server = Server::script(replies).await;
-        let request = reqwest::Client::new()
+        let request = crate::client::http()
             .post(server.url("/s"))
             .body("question");
         let outcome = outcome(EventSource::new(request).retry(quick())).await;

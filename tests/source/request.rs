@@ -59,7 +59,7 @@ async fn headers_of_the_request_stay_and_are_not_doubled() {
         (ACCEPT_ENCODING, "gzip"),
     ] {
         let server = Server::script([]).await;
-        let client = reqwest::Client::new();
+        let client = crate::client::http();
         let builder = client.get(server.url("/s")).header(&name, value);
         let request = only_request(&server, EventSource::new(builder)).await;
 
@@ -78,7 +78,7 @@ async fn headers_of_the_request_stay_and_are_not_doubled() {
 #[tokio::test]
 async fn a_header_that_the_caller_doubled_stays_doubled() {
     let server = Server::script([]).await;
-    let builder = reqwest::Client::new()
+    let builder = crate::client::http()
         .get(server.url("/s"))
         .header(ACCEPT, "text/event-stream")
         .header(ACCEPT, "application/json");
@@ -97,6 +97,7 @@ async fn default_headers_of_the_client_are_not_doubled() {
         .into_iter()
         .collect();
     let client = reqwest::Client::builder()
+        .no_proxy()
         .default_headers(defaults)
         .build()
         .unwrap();

@@ -48,7 +48,6 @@ pub(super) enum ServerClose {
 
 /// One connection. Its reader runs until either side closes.
 pub(super) struct Connection {
-    opened_at: Instant,
     state: Watched<State>,
 }
 
@@ -69,7 +68,6 @@ impl Connection {
     /// Takes a connection over and starts to read from it.
     pub(super) fn start(transport: Box<dyn Transport>) -> Arc<Self> {
         let connection = Arc::new(Self {
-            opened_at: Instant::now(),
             state: Watched::new(State {
                 transport: Some(transport),
                 reader: None,
@@ -82,10 +80,6 @@ impl Connection {
         let reader = tokio::spawn(Arc::clone(&connection).read_to_end());
         connection.state.lock().reader = Some(reader.abort_handle());
         connection
-    }
-
-    pub(super) fn opened_at(&self) -> Instant {
-        self.opened_at
     }
 
     pub(super) fn closed_at(&self) -> Option<Instant> {

@@ -68,11 +68,6 @@ impl Recorded {
         self.parsed.arrived_at
     }
 
-    /// When its connection was opened.
-    pub fn connected_at(&self) -> Instant {
-        self.connection.opened_at()
-    }
-
     /// When its connection was closed by the first of the two sides; `None` while it is open.
     pub fn closed_at(&self) -> Option<Instant> {
         self.connection.closed_at()

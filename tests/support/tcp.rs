@@ -42,25 +42,20 @@ enum Entrance {
 impl Server {
     /// Starts a server driven by hand: the test accepts each request.
     pub async fn start() -> Self {
-        Self::new(None, PATIENCE).await
+        Self::new(None).await
     }
 
     /// Starts a server driven by a script: a list of replies, or a [`Script`].
     pub async fn script(script: impl Into<Script>) -> Self {
-        Self::new(Some(script.into()), PATIENCE).await
+        Self::new(Some(script.into())).await
     }
 
-    /// Starts a server that is driven by hand and waits so long before it fails the test (else 10 s).
-    pub async fn with_patience(patience: Duration) -> Self {
-        Self::new(None, patience).await
-    }
-
-    async fn new(script: Option<Script>, patience: Duration) -> Self {
+    async fn new(script: Option<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a free port on loopback");
         let address = listener.local_addr().expect("the address of a listener");
-        let core = ServerCore::new(script, patience);
+        let core = ServerCore::new(script, PATIENCE);
         let entrance = Entrance::listening(listener, core.shared());
         Self {
             core,
