@@ -1,7 +1,5 @@
 //! Chunks to owned items: what every stream of this crate reads from.
 
-use std::time::Duration;
-
 use ecow::EcoString;
 
 use crate::event::Event;
@@ -30,13 +28,12 @@ pub(crate) struct Feed<B> {
 }
 
 /// A [`Frame`](crate::Frame), owned.
-// Without the shell, nobody looks at more than the events.
-#[cfg_attr(not(feature = "client"), allow(dead_code))]
+#[cfg(feature = "client")]
 #[derive(Debug)]
 pub(crate) enum Item {
     Event(Event),
     Comment(String),
-    Retry(Duration),
+    Retry(std::time::Duration),
     LastEventId(EcoString),
 }
 
@@ -70,49 +67,6 @@ impl<B: AsRef<[u8]>> Feed<B> {
         self.used_up = false;
     }
 
-    /// There is no chunk to come for now: gives back what only many events together are worth.
-    pub(crate) fn idle(&mut self) {
-        if self.is_at_work() {
-            return;
-        }
-        self.parser.idle();
-        if self.event_type.len() > LONG_TYPE {
-            self.event_type = EcoString::new();
-        }
-    }
-
-    /// The next item, `None` if another chunk is needed. Comments cost next to nothing if they are
-    /// not wanted.
-    #[cfg_attr(not(feature = "client"), allow(dead_code))]
-    #[inline(never)]
-    pub(crate) fn next(&mut self, with_comments: bool) -> Result<Option<Item>, EventTooLarge> {
-        let step = self.step(with_comments)?;
-        Ok(step.map(|step| self.item(step)))
-    }
-
-    /// Whether the next item is an event, to be had by [`event`](Self::event). Another one waits
-    /// for [`next`](Self::next), but for comments, which are passed over.
-    #[cfg_attr(not(feature = "client"), allow(dead_code))]
-    #[inline(always)]
-    pub(crate) fn has_event_at_hand(&mut self) -> bool {
-        if self.used_up || self.found.is_some() {
-            return false;
-        }
-        match self.parse(false) {
-            Ok(Some(Step::Event)) => return true,
-            Ok(found) => self.found = found,
-            Err(_) => {} // it comes again
-        }
-        false
-    }
-
-    /// The event that was found is left to [`next`](Self::next).
-    #[cfg_attr(not(feature = "client"), allow(dead_code))]
-    #[cold]
-    pub(crate) fn leave_event(&mut self) {
-        self.found = Some(Step::Event);
-    }
-
     /// Goes to the next event, to be had by [`event`](Self::event), whatever else there is before
     /// it.
     #[inline]
@@ -126,50 +80,6 @@ impl<B: AsRef<[u8]>> Feed<B> {
                 Some(_) => {}
                 None => return Ok(false),
             }
-        }
-    }
-
-    /// Whether there may be something to find without another chunk.
-    pub(crate) fn is_at_work(&self) -> bool {
-        !self.used_up || self.found.is_some()
-    }
-
-    #[inline]
-    fn step(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
-        match self.found.take() {
-            None if self.used_up => Ok(None),
-            None => self.parse(with_comments),
-            found => Ok(found),
-        }
-    }
-
-    #[inline(always)]
-    fn parse(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
-        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
-        let mut rest = chunk.get(self.used..).unwrap_or_default();
-        let step = self.parser.step(&mut rest, with_comments);
-        self.used = chunk.len() - rest.len();
-        let is_read = rest.is_empty();
-        if is_read {
-            self.chunk = None;
-            self.used = 0;
-        }
-        self.used_up = match &step {
-            Ok(None) => true,
-            // Mostly a small chunk holds one event: it is not asked for another.
-            Ok(Some(_)) => is_read && self.parser.is_drained(),
-            Err(_) => false,
-        };
-        step
-    }
-
-    #[cfg_attr(not(feature = "client"), allow(dead_code))]
-    fn item(&mut self, step: Step) -> Item {
-        match step {
-            Step::Event => Item::Event(self.event()),
-            Step::Comment(text) => Item::Comment(self.parser.comment(text).to_owned()),
-            Step::Retry(time) => Item::Retry(time),
-            Step::LastEventId => Item::LastEventId(self.last_event_id().clone()),
         }
     }
 
@@ -210,13 +120,6 @@ impl<B: AsRef<[u8]>> Feed<B> {
         self.event_commits != self.parser.id_commits()
     }
 
-    /// The ID, as text that nobody has copied yet.
-    #[cfg_attr(not(feature = "client"), allow(dead_code))]
-    #[inline(always)]
-    pub(crate) fn new_id(&self) -> &str {
-        self.parser.last_event_id()
-    }
-
     /// The ID, shared where it is long. Looked at only when a block has set it: a server may give a
     /// long one, and then no other.
     #[inline(always)]
@@ -231,8 +134,106 @@ impl<B: AsRef<[u8]>> Feed<B> {
         &self.last_event_id
     }
 
+    fn copy_id(&mut self) {
+        self.id_commits = self.parser.id_commits();
+        self.event_commits = self.id_commits;
+        self.last_event_id = self.parser.last_event_id().into();
+    }
+
+    #[inline(always)]
+    fn parse(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
+        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+        let mut rest = chunk.get(self.used..).unwrap_or_default();
+        let step = self.parser.step(&mut rest, with_comments);
+        self.used = chunk.len() - rest.len();
+        let is_read = rest.is_empty();
+        if is_read {
+            self.chunk = None;
+            self.used = 0;
+        }
+        self.used_up = match &step {
+            Ok(None) => true,
+            // Mostly a small chunk holds one event: it is not asked for another.
+            Ok(Some(_)) => is_read && self.parser.is_drained(),
+            Err(_) => false,
+        };
+        step
+    }
+
+    /// Whether there may be something to find without another chunk.
+    pub(crate) fn is_at_work(&self) -> bool {
+        !self.used_up || self.found.is_some()
+    }
+
+    /// There is no chunk to come for now: gives back what only many events together are worth.
+    pub(crate) fn idle(&mut self) {
+        if self.is_at_work() {
+            return;
+        }
+        self.parser.idle();
+        if self.event_type.len() > LONG_TYPE {
+            self.event_type = EcoString::new();
+        }
+    }
+}
+
+/// What the shell looks at besides: it takes what there is in its order, and may leave an event.
+#[cfg(feature = "client")]
+impl<B: AsRef<[u8]>> Feed<B> {
+    /// The next item, `None` if another chunk is needed. Comments cost next to nothing if they are
+    /// not wanted.
+    #[inline(never)]
+    pub(crate) fn next(&mut self, with_comments: bool) -> Result<Option<Item>, EventTooLarge> {
+        let step = self.step(with_comments)?;
+        Ok(step.map(|step| self.item(step)))
+    }
+
+    #[inline]
+    fn step(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
+        match self.found.take() {
+            None if self.used_up => Ok(None),
+            None => self.parse(with_comments),
+            found => Ok(found),
+        }
+    }
+
+    fn item(&mut self, step: Step) -> Item {
+        match step {
+            Step::Event => Item::Event(self.event()),
+            Step::Comment(text) => Item::Comment(self.parser.comment(text).to_owned()),
+            Step::Retry(time) => Item::Retry(time),
+            Step::LastEventId => Item::LastEventId(self.last_event_id().clone()),
+        }
+    }
+
+    /// Whether the next item is an event, to be had by [`event`](Self::event). Another one waits
+    /// for [`next`](Self::next), but for comments, which are passed over.
+    #[inline(always)]
+    pub(crate) fn has_event_at_hand(&mut self) -> bool {
+        if self.used_up || self.found.is_some() {
+            return false;
+        }
+        match self.parse(false) {
+            Ok(Some(Step::Event)) => return true,
+            Ok(found) => self.found = found,
+            Err(_) => {} // it comes again
+        }
+        false
+    }
+
+    /// The event that was found is left to [`next`](Self::next).
+    #[cold]
+    pub(crate) fn leave_event(&mut self) {
+        self.found = Some(Step::Event);
+    }
+
+    /// The ID, as text that nobody has copied yet.
+    #[inline(always)]
+    pub(crate) fn new_id(&self) -> &str {
+        self.parser.last_event_id()
+    }
+
     /// Starts a new connection from this ID: the chunk and what is unfinished are dropped.
-    #[cfg_attr(not(feature = "client"), allow(dead_code))]
     pub(crate) fn reset(&mut self, last_event_id: &str) {
         self.chunk = None;
         self.used = 0;
@@ -241,11 +242,5 @@ impl<B: AsRef<[u8]>> Feed<B> {
         self.parser.reset();
         self.parser.set_last_event_id(last_event_id.to_owned());
         self.copy_id();
-    }
-
-    fn copy_id(&mut self) {
-        self.id_commits = self.parser.id_commits();
-        self.event_commits = self.id_commits;
-        self.last_event_id = self.parser.last_event_id().into();
     }
 }

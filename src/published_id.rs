@@ -183,32 +183,52 @@ mod tests {
         assert!(id.long().is_empty());
     }
 
+    /// Calls this in two threads while IDs are set, and ends when they were.
+    fn while_set(
+        ids: impl Iterator<Item = EcoString>,
+        mut read: impl FnMut(String) + Clone + Send,
+    ) {
+        let (published, is_done) = (PublishedId::default(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for mut read in [read.clone(), read.clone()] {
+                let (published, is_done) = (&published, &is_done);
+                scope.spawn(move || {
+                    while !is_done.load(Ordering::Relaxed) {
+                        read(published.get());
+                    }
+                });
+            }
+            ids.for_each(|id| published.set(&id));
+            is_done.store(true, Ordering::Relaxed);
+        });
+        read(published.get());
+    }
+
     /// Each ID is one letter so many times, which depends on the letter: a mixture would be seen.
     #[test]
     fn nobody_reads_half_of_one_and_half_of_another() {
         let ids: Vec<EcoString> = (0..26_u8)
             .map(|n| EcoString::from(char::from(b'a' + n)).repeat(usize::from(n) + 1))
             .collect();
-        let (published, is_done) = (PublishedId::default(), AtomicBool::new(false));
-        published.set(&ids[0]);
-        let read = || {
-            let mut seen = std::collections::BTreeSet::new();
-            while !is_done.load(Ordering::Relaxed) {
-                let id = published.get();
-                assert!(ids.contains(&EcoString::from(&id)), "{id:?}");
-                seen.insert(id);
-            }
-            seen.len()
-        };
-        thread::scope(|scope| {
-            let readers = [scope.spawn(read), scope.spawn(read)];
-            for round in 0..100_000 {
-                published.set(&ids[round * 7 % ids.len()]);
-            }
-            is_done.store(true, Ordering::Relaxed);
-            for reader in readers {
-                assert!(reader.join().is_ok_and(|seen| seen > 0));
-            }
+        let set = (0..100_000).map(|round| ids[round * 7 % ids.len()].clone());
+        while_set(set, |id| {
+            let id = EcoString::from(id);
+            assert!(id.is_empty() || ids.contains(&id), "{id:?}");
+        });
+    }
+
+    /// Long and short ones take turns; the number in them only grows.
+    #[test]
+    fn it_never_goes_back() {
+        let set = (0..100_000).map(|n| match n % 3 {
+            0 => EcoString::from(format!("{n:030}")),
+            _ => EcoString::from(n.to_string()),
+        });
+        let mut last = 0;
+        while_set(set, move |id| {
+            let n: u32 = id.parse().unwrap_or_default();
+            assert!(n >= last, "{n} after {last}");
+            last = n;
         });
     }
 }
