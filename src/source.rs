@@ -565,19 +565,12 @@ impl<O, M, E, C> EventSource<Hooks<O, M, E, C>> {
         F: AsyncFnMut(&ResponseHead) -> R,
         R: IntoFlow,
     {
-        self.with_hooks(
-            |Hooks {
-                 message,
-                 error,
-                 close,
-                 ..
-             }| Hooks {
-                open: Hook::new(on_open),
-                message,
-                error,
-                close,
-            },
-        )
+        self.with_hooks(|set| Hooks {
+            open: Hook::new(on_open),
+            message: set.message,
+            error: set.error,
+            close: set.close,
+        })
     }
 
     /// Called with each event. The next is read when it has come back, so a slow one slows the
@@ -590,16 +583,12 @@ impl<O, M, E, C> EventSource<Hooks<O, M, E, C>> {
         F: AsyncFnMut(Event) -> R,
         R: IntoFlow,
     {
-        self.with_hooks(
-            |Hooks {
-                 open, error, close, ..
-             }| Hooks {
-                open,
-                message: Hook::new(on_message),
-                error,
-                close,
-            },
-        )
+        self.with_hooks(|set| Hooks {
+            open: set.open,
+            message: Hook::new(on_message),
+            error: set.error,
+            close: set.close,
+        })
     }
 
     /// Called with each failure, those included that the policy takes as final. Says what to do:
@@ -630,19 +619,12 @@ impl<O, M, E, C> EventSource<Hooks<O, M, E, C>> {
         F: AsyncFnMut(&Failure) -> R,
         R: IntoAction,
     {
-        self.with_hooks(
-            |Hooks {
-                 open,
-                 message,
-                 close,
-                 ..
-             }| Hooks {
-                open,
-                message,
-                error: Hook::new(on_error),
-                close,
-            },
-        )
+        self.with_hooks(|set| Hooks {
+            open: set.open,
+            message: set.message,
+            error: Hook::new(on_error),
+            close: set.close,
+        })
     }
 
     /// Called when the server ended the stream cleanly; not for a 204, the end marker, or an
@@ -669,19 +651,12 @@ impl<O, M, E, C> EventSource<Hooks<O, M, E, C>> {
         F: AsyncFnMut(&StreamEnd) -> R,
         R: IntoAction,
     {
-        self.with_hooks(
-            |Hooks {
-                 open,
-                 message,
-                 error,
-                 ..
-             }| Hooks {
-                open,
-                message,
-                error,
-                close: Hook::new(on_close),
-            },
-        )
+        self.with_hooks(|set| Hooks {
+            open: set.open,
+            message: set.message,
+            error: set.error,
+            close: Hook::new(on_close),
+        })
     }
 
     /// Connects, calls the hooks, reconnects, until it is over: then says why.
