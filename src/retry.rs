@@ -187,8 +187,8 @@ impl RetryPolicy {
     }
 
     /// How long a body must stay open to count as progress when it brings no event: a quiet
-    /// channel behind a proxy that cuts every 30 s is healthy. `None`: only events count.
-    /// Default: 10 s.
+    /// channel behind a proxy that cuts every 30 s is healthy. Time that a hook takes, or that
+    /// nobody polls, is not counted. `None`: only events count. Default: 10 s.
     #[must_use]
     pub fn healthy_after(mut self, open: impl Into<Option<Duration>>) -> Self {
         self.healthy_after = open.into();
