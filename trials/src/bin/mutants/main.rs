@@ -6,7 +6,7 @@
 
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
@@ -172,14 +172,30 @@ impl Copy {
             target: place.join("target"),
         };
         fs::create_dir_all(&copy.tree)?;
-        for file in copy.files()? {
-            copy.refresh(Path::new(&file))?;
+        let files = copy.files()?;
+        copy.prune(Path::new(""), &files)?;
+        for file in &files {
+            copy.refresh(Path::new(file))?;
         }
         Ok(copy)
     }
 
+    /// Removes what an earlier copy had and this one has not.
+    fn prune(&self, folder: &Path, files: &HashSet<String>) -> Result<(), BoxError> {
+        for entry in fs::read_dir(self.tree.join(folder))? {
+            let entry = entry?;
+            let path = folder.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                self.prune(&path, files)?;
+            } else if !path.to_str().is_some_and(|path| files.contains(path)) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// All that is or would be in the repository: a workspace cannot do without any of its members.
-    fn files(&self) -> Result<Vec<String>, BoxError> {
+    fn files(&self) -> Result<HashSet<String>, BoxError> {
         let output = Command::new("git")
             .args([
                 "ls-files",
