@@ -264,8 +264,8 @@ impl UnreadResponse {
     /// line.
     fn header(&self, name: HeaderName, none: &str) -> String {
         let mut value = Vec::new();
-        for line in self.headers().get_all(&name) {
-            if !value.is_empty() {
+        for (number, line) in self.headers().get_all(&name).iter().enumerate() {
+            if number > 0 {
                 value.extend_from_slice(b", ");
             }
             value.extend_from_slice(line.as_bytes());

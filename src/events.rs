@@ -95,6 +95,7 @@ where
     /// Ends it, with this error or without.
     fn end(&mut self, error: Option<EventsError<S::Error>>) -> Polled<S> {
         self.source = None;
+        self.feed.end();
         Poll::Ready(error.map(Err))
     }
 }

@@ -171,6 +171,20 @@ impl<B: AsRef<[u8]>> Feed<B> {
             return;
         }
         self.parser.idle();
+        self.drop_long_type();
+    }
+
+    /// Nothing more comes.
+    pub(crate) fn end(&mut self) {
+        self.chunk = None;
+        self.used = 0;
+        self.used_up = true;
+        self.found = None;
+        self.parser.reset();
+        self.drop_long_type();
+    }
+
+    fn drop_long_type(&mut self) {
         if self.event_type.len() > LONG_TYPE {
             self.event_type = EcoString::new();
         }
@@ -235,11 +249,7 @@ impl<B: AsRef<[u8]>> Feed<B> {
 
     /// Starts a new connection from this ID: the chunk and what is unfinished are dropped.
     pub(crate) fn reset(&mut self, last_event_id: &str) {
-        self.chunk = None;
-        self.used = 0;
-        self.used_up = true;
-        self.found = None;
-        self.parser.reset();
+        self.end();
         self.parser.set_last_event_id(last_event_id.to_owned());
         self.copy_id();
     }

@@ -238,11 +238,16 @@ impl Driver {
 
     /// Others get their turn. The clocks are looked at though there was always something to read.
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
-        self.steps_at_a_stretch = 0;
+        let gave_events = std::mem::take(&mut self.steps_at_a_stretch) == STEPS;
+        let is_at_work = self.feed.is_at_work();
+        // What is at hand is no silence, however long the others take.
+        if is_at_work && self.session.runs_clocks() {
+            self.session.received_bytes(self.timer.now());
+        }
         // What comes of it waits in the outbox.
         let _ = self.poll_clock(cx);
-        // What is at hand is no silence, however long the others take.
-        if self.feed.is_at_work() {
+        // Nor do events wait at hand for the server. (Of so many turns without any, none may be there.)
+        if is_at_work && gave_events {
             self.note_time();
         }
         cx.waker().wake_by_ref();

@@ -510,10 +510,12 @@ impl Parser {
     }
 
     /// Gives back the window too, where no more input is at hand: most streams are idle most of the
-    /// time.
+    /// time. What [`event`](Self::event) has is gone.
     #[inline]
     pub(crate) fn idle(&mut self) {
         if self.text.capacity() > KEPT {
+            // Whoever was lent an event has copied it: it is not kept.
+            self.block.end_dispatch();
             self.free_buffers();
         }
     }

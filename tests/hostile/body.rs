@@ -302,6 +302,29 @@ fn a_parser_that_has_had_its_first_chunks_allocates_nothing() {
     }
 }
 
+/// Nor what was not long: the event that the consumer has is not held a second time.
+#[test]
+fn a_stream_that_is_idle_or_has_ended_keeps_no_event() {
+    let event = format!("data: {}\n\n", "x".repeat(3_000));
+    let typed = format!("event: {}\ndata\n\n", "x".repeat(1 << 20));
+    for (what, body) in [("data", event), ("a type", typed)] {
+        for has_ended in [false, true] {
+            let (_kept, held) = counted(|| {
+                let chunks = stream::iter([Ok::<_, BoxError>(body.as_bytes())]);
+                let mut events = match has_ended {
+                    true => events(chunks.boxed()),
+                    false => events(chunks.chain(stream::pending()).boxed()),
+                };
+                run(events.next()).unwrap().unwrap();
+                assert_eq!(events.next().now_or_never().is_some(), has_ended);
+                events
+            });
+            let kept = held.bytes_current;
+            assert!(kept <= 1_536, "{what}, ended: {has_ended}: {kept} bytes");
+        }
+    }
+}
+
 /// An ID is held by the parser (as it is and as it will be), by the source, and by what is in the
 /// consumer's hands: whatever a server does with it, a stream takes no more than so many limits.
 #[test]

@@ -436,15 +436,15 @@ mod event_timeout {
     /// however long their turns are.
     #[tokio::test(start_paused = true)]
     async fn they_stand_still_while_others_have_their_turn_amid_a_chunk() {
-        let chunks = [
-            ("events", "data: x\n\n".repeat(5_000)),
-            ("retry lines", "retry: 1\n".repeat(5_000) + "data: x\n\n"),
-        ];
-        for (what, chunk) in chunks {
+        let retry_lines = "retry: 1\n".repeat(5_000) + "data: x\n\n";
+        for (what, chunk, event_timeout) in [
+            ("events", "data: x\n\n".repeat(5_000), Some(secs(1))),
+            ("retry lines", retry_lines, None),
+        ] {
             let server = MemoryServer::start();
             let source = in_memory(&server)
                 .idle_timeout(secs(1))
-                .event_timeout(secs(1))
+                .event_timeout(event_timeout)
                 .retry(RetryPolicy::never());
             let (mut events, request) = after_an_event(&server, source).await;
             let due = chunk.matches("data").count();
@@ -461,6 +461,27 @@ mod event_timeout {
             let error = error.expect("an item").expect_err("a timeout");
             assert_eq!(kind(&error), "idle timeout", "{what}");
         }
+    }
+
+    /// But lines without end that bring no event do not stop the event clock, however little of the time
+    /// is ours.
+    #[tokio::test(start_paused = true)]
+    async fn the_event_clock_runs_while_others_have_their_turn_amid_a_chunk_without_events() {
+        let server = MemoryServer::start();
+        let source = in_memory(&server)
+            .event_timeout(secs(1))
+            .retry(RetryPolicy::never());
+        let (mut events, request) = after_an_event(&server, source).await;
+        request.send("retry: 1\n".repeat(5_000)).await;
+        let began = Instant::now();
+        let error = loop {
+            match poll_once(&mut events, &Woken::new()) {
+                Poll::Ready(item) => break item.expect("an item").expect_err("a timeout"),
+                Poll::Pending => sleep(ms(60)).await,
+            }
+        };
+        assert_eq!(kind(&error), "event timeout");
+        assert!(began.elapsed() < secs(2), "{:?}", began.elapsed());
     }
 
     /// Whichever comes first.
