@@ -11,6 +11,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use crate::parser::EventTooLarge;
+use crate::response;
 use crate::session::End;
 
 /// Any error, as hooks and functions of the caller's own give it.
@@ -263,25 +264,13 @@ impl UnreadResponse {
     /// For people: a header's value, its lines combined as they were judged, escaped, and no longer than a
     /// line.
     fn header(&self, name: HeaderName, none: &str) -> String {
-        let mut value = Vec::new();
-        for (number, line) in self.headers().get_all(&name).iter().enumerate() {
-            if number > 0 {
-                value.extend_from_slice(b", ");
-            }
-            value.extend_from_slice(line.as_bytes());
-            if value.len() > QUOTED {
-                break;
-            }
-        }
         if !self.headers().contains_key(&name) {
             return none.to_owned();
         }
-        match value.get(..QUOTED) {
-            Some(beginning) if value.len() > QUOTED => {
-                format!("\"{}…\"", beginning.escape_ascii())
-            }
-            _ => format!("\"{}\"", value.escape_ascii()),
-        }
+        let mut value = response::combined(self.headers(), &name);
+        let more = if value.len() > QUOTED { "…" } else { "" };
+        value.truncate(QUOTED);
+        format!("\"{}{more}\"", value.escape_ascii())
     }
 
     fn without_body(self) -> Self {

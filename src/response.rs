@@ -165,7 +165,7 @@ pub(crate) fn parse_essence(value: &str) -> Option<String> {
 
 /// A header that was sent several times is one, with commas between: a quote left open reaches into
 /// the next.
-fn combined(headers: &HeaderMap, name: &HeaderName) -> Vec<u8> {
+pub(crate) fn combined(headers: &HeaderMap, name: &HeaderName) -> Vec<u8> {
     let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     lines.collect::<Vec<_>>().join(&b", "[..])
 }

@@ -27,6 +27,11 @@ fn once(server: &MemoryServer) -> EventSource {
     in_memory(server).retry(RetryPolicy::never())
 }
 
+/// For a hook or `decide` that is not to be asked.
+fn must_not_be_asked() {
+    unreachable!("it is asked");
+}
+
 /// A stream of one event that ends cleanly.
 fn one_event() -> Reply {
     Reply::ok("data: a\n\n").fin()
@@ -349,7 +354,7 @@ mod flow {
             "id: 1\ndata: 1\n\nid: 2\ndata: x\n\nid: 3\ndata: 3\n\n",
         )
         .hold()]);
-        let source = in_memory(&server).decide(|_| panic_free());
+        let source = in_memory(&server).decide(|_| must_not_be_asked());
         let handle = source.handle();
         let error = source
             .on_message(async |event| event.data().parse::<u32>().map(drop))
@@ -363,10 +368,6 @@ mod flow {
         assert_eq!(handle.last_event_id(), "1");
         server.wait_all_closed().await;
         server.expect_no_request(DAY).await;
-    }
-
-    fn panic_free() {
-        unreachable!("`decide` is not asked about hooks");
     }
 
     /// `Break` is a word about an event that was taken.
@@ -573,12 +574,8 @@ mod on_error {
         }
         let server = MemoryServer::script([]);
         let source = in_memory(&server).last_event_id("7");
-        let finished = source.on_error(async |_| unreachable_hook()).run().await;
+        let finished = source.on_error(async |_| must_not_be_asked()).run().await;
         assert_eq!(finished.expect("no error"), Finished::NoContent);
-    }
-
-    fn unreachable_hook() {
-        unreachable!("nothing failed");
     }
 
     /// On consent a POST is sent again, and only then.

@@ -35,14 +35,6 @@ fn targets(server: &Server) -> Vec<String> {
         .collect()
 }
 
-fn values(request: &Recorded, name: &str) -> Vec<String> {
-    let values = request.header_values(name);
-    values
-        .iter()
-        .map(|value| String::from_utf8_lossy(value).into_owned())
-        .collect()
-}
-
 /// 31.
 #[tokio::test]
 async fn each_kind_is_followed_with_our_headers() {
@@ -60,10 +52,10 @@ async fn each_kind_is_followed_with_our_headers() {
             ("GET", "/to"),
             "{code}"
         );
-        assert_eq!(values(request, "accept"), ["text/event-stream"], "{code}");
-        assert_eq!(values(request, "cache-control"), ["no-cache"], "{code}");
-        assert_eq!(values(request, "accept-encoding"), ["identity"], "{code}");
-        assert_eq!(values(request, "last-event-id"), ["41"], "{code}");
+        assert_eq!(request.values("accept"), ["text/event-stream"], "{code}");
+        assert_eq!(request.values("cache-control"), ["no-cache"], "{code}");
+        assert_eq!(request.values("accept-encoding"), ["identity"], "{code}");
+        assert_eq!(request.values("last-event-id"), ["41"], "{code}");
     }
 }
 
@@ -222,7 +214,7 @@ async fn a_redirected_reconnection_carries_the_id() {
     let ids: Vec<_> = server
         .requests()
         .iter()
-        .map(|request| values(request, "last-event-id"))
+        .map(|request| request.values("last-event-id"))
         .collect();
     assert_eq!(ids, [vec![], vec!["7"], vec!["7"], vec!["7"]]);
 }
@@ -266,10 +258,10 @@ async fn credentials_stay_with_their_origin() {
             ("x-api-key", false),
             ("last-event-id", false),
         ] {
-            assert_eq!(values(first, name).len(), 1, "{name}");
+            assert_eq!(first.values(name).len(), 1, "{name}");
             let sent = usize::from(!(across && stays_at_home));
             assert_eq!(
-                values(redirected, name).len(),
+                redirected.values(name).len(),
                 sent,
                 "{name}, across origins: {across}"
             );
@@ -284,8 +276,8 @@ async fn user_info_stays_with_its_origin() {
     let server = Server::script([Reply::redirect(307, &other.url("/to"))]).await;
     let url = format!("http://u:p@{}/s", server.addr());
     assert_eq!(outcome(fetch_event_source(url)).await.data(), ["a"]);
-    assert_eq!(values(&server.requests()[0], "authorization").len(), 1);
-    assert!(values(&other.requests()[0], "authorization").is_empty());
+    assert_eq!(server.requests()[0].values("authorization").len(), 1);
+    assert!(other.requests()[0].values("authorization").is_empty());
 }
 
 /// 38. 42.

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::client::{all_data, chain, ms};
-use crate::support::{Recorded, Reply, Script, Server};
+use crate::support::{Reply, Script, Server};
 use fetch_event_source::{Error, EventSource, RetryPolicy, fetch_event_source, reqwest};
 use futures_util::StreamExt;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -97,12 +97,6 @@ fn redirecting(location: impl Into<String>) -> Script {
 }
 
 /// The values of a header, lines in order.
-fn values(request: &Recorded, name: &str) -> Vec<String> {
-    let values = request.header_values(name);
-    let text = |value: &Vec<u8>| String::from_utf8_lossy(value).into_owned();
-    values.iter().map(text).collect()
-}
-
 /// The named ones stay at home; those of the caller's own naming, and the ID, do not.
 #[tokio::test]
 async fn credentials_stay_with_scheme_host_and_port() {
@@ -122,7 +116,7 @@ async fn credentials_stay_with_scheme_host_and_port() {
             if request.target() == "/to" {
                 return Reply::ok("data: a\n\n").fin();
             }
-            let host = values(request, "host").concat();
+            let host = request.values("host").concat();
             let port = host.rsplit(':').next().unwrap_or_default().to_owned();
             let port = if other_port { far.to_string() } else { port };
             Reply::redirect(307, &format!("{}://{}:{port}/to", to.0, to.1))
@@ -151,15 +145,15 @@ async fn credentials_stay_with_scheme_host_and_port() {
         };
         assert_eq!(redirected.target(), "/to", "{what}");
         for name in ["authorization", "proxy-authorization", "cookie"] {
-            assert_eq!(values(first, name), ["secret"], "{what}: {name}");
+            assert_eq!(first.values(name), ["secret"], "{what}: {name}");
             assert_eq!(
-                values(&redirected, name).len(),
+                redirected.values(name).len(),
                 usize::from(kept),
                 "{what}: {name}"
             );
         }
-        assert_eq!(values(&redirected, "x-api-key"), ["secret"], "{what}");
-        assert_eq!(values(&redirected, "last-event-id"), ["41"], "{what}");
+        assert_eq!(redirected.values("x-api-key"), ["secret"], "{what}");
+        assert_eq!(redirected.values("last-event-id"), ["41"], "{what}");
     }
 }
 
@@ -168,7 +162,8 @@ async fn credentials_stay_with_scheme_host_and_port() {
 async fn user_info_stays_with_its_origin() {
     for (host, kept) in [("a.test", true), ("b.test", false)] {
         let origins = Origins::start(Script::from_fn(move |request| {
-            let port = values(request, "host")
+            let port = request
+                .values("host")
                 .concat()
                 .replace("a.test", "")
                 .replace("b.test", "");
@@ -182,14 +177,14 @@ async fn user_info_stays_with_its_origin() {
         let request = origins.client().build().unwrap().get(url);
         assert_eq!(all_data(EventSource::new(request).stream()).await, ["a"]);
         let requests = origins.server.requests();
-        assert_eq!(values(&requests[0], "authorization").len(), 1);
+        assert_eq!(requests[0].values("authorization").len(), 1);
         assert_eq!(
-            values(&requests[1], "authorization").len(),
+            requests[1].values("authorization").len(),
             usize::from(kept),
             "{host}"
         );
         for request in requests {
-            assert!(!values(&request, "host").concat().contains("secret"));
+            assert!(!request.values("host").concat().contains("secret"));
         }
     }
 }
@@ -207,8 +202,8 @@ async fn default_headers_of_a_client_stay_too() {
         .unwrap();
     let source = EventSource::new(client.get(server.url("/s")));
     assert_eq!(all_data(source.stream()).await, ["a"]);
-    assert_eq!(values(&server.requests()[0], "authorization"), ["secret"]);
-    assert!(values(&other.requests()[0], "authorization").is_empty());
+    assert_eq!(server.requests()[0].values("authorization"), ["secret"]);
+    assert!(other.requests()[0].values("authorization").is_empty());
 }
 
 /// What was written into the location is no credential of the caller's, and is not made one.
@@ -235,7 +230,7 @@ async fn the_default_client_tells_no_redirect_target_where_it_comes_from() {
     assert_eq!(all_data(source.stream()).await, ["a"]);
     let head = String::from_utf8_lossy(other.requests()[0].head()).into_owned();
     assert!(!head.contains("secret"), "{head}");
-    assert!(values(&other.requests()[0], REFERER.as_str()).is_empty());
+    assert!(other.requests()[0].values(REFERER.as_str()).is_empty());
 }
 
 /// As the docs of `EventSource` say: a client of the caller's own does, unless it is told not to.
@@ -250,7 +245,7 @@ async fn a_client_of_ones_own_sends_the_referer_unless_told_not_to() {
         let client = client.no_proxy().build().unwrap();
         let source = EventSource::new(client.get(server.url("/s?token=secret")));
         assert_eq!(all_data(source.stream()).await, ["a"]);
-        let referer = values(&other.requests()[0], "referer").concat();
+        let referer = other.requests()[0].values("referer").concat();
         assert_eq!(referer.contains("token=secret"), sent, "{referer}");
     }
 }

@@ -9,15 +9,6 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, HeaderValue};
 use crate::outcome::{builder, get, outcome, strict};
 use crate::support::{MemoryServer, Recorded, Reply, Server};
 
-/// The values of a header, as text.
-fn values(request: &Recorded, name: &str) -> Vec<String> {
-    let values = request.header_values(name);
-    values
-        .iter()
-        .map(|value| String::from_utf8_lossy(value).into_owned())
-        .collect()
-}
-
 /// The only request that a source sends to a server which says 204.
 async fn only_request(server: &Server, source: EventSource) -> Recorded {
     let outcome = outcome(source).await;
@@ -34,10 +25,10 @@ async fn a_plain_request_is_a_get_with_our_headers() {
     let request = only_request(&server, fetch_event_source(server.url("/s"))).await;
 
     assert_eq!((request.method(), request.target()), ("GET", "/s"));
-    assert_eq!(values(&request, "accept"), ["text/event-stream"]);
-    assert_eq!(values(&request, "cache-control"), ["no-cache"]);
-    assert_eq!(values(&request, "accept-encoding"), ["identity"]);
-    assert_eq!(values(&request, "host"), [server.addr().to_string()]);
+    assert_eq!(request.values("accept"), ["text/event-stream"]);
+    assert_eq!(request.values("cache-control"), ["no-cache"]);
+    assert_eq!(request.values("accept-encoding"), ["identity"]);
+    assert_eq!(request.values("host"), [server.addr().to_string()]);
     for absent in [
         "last-event-id",
         "pragma",
@@ -45,7 +36,7 @@ async fn a_plain_request_is_a_get_with_our_headers() {
         "transfer-encoding",
         "content-type",
     ] {
-        assert!(values(&request, absent).is_empty(), "{absent}");
+        assert!(request.values(absent).is_empty(), "{absent}");
     }
     assert!(request.body().is_empty());
 }
@@ -63,10 +54,10 @@ async fn headers_of_the_request_stay_and_are_not_doubled() {
         let builder = client.get(server.url("/s")).header(&name, value);
         let request = only_request(&server, EventSource::new(builder)).await;
 
-        assert_eq!(values(&request, name.as_str()), [value], "{name}");
+        assert_eq!(request.values(name.as_str()), [value], "{name}");
         for other in ["accept", "cache-control", "accept-encoding"] {
             assert_eq!(
-                values(&request, other).len(),
+                request.values(other).len(),
                 1,
                 "{other}, where {name} is set"
             );
@@ -84,7 +75,7 @@ async fn a_header_that_the_caller_doubled_stays_doubled() {
         .header(ACCEPT, "application/json");
     let request = only_request(&server, EventSource::new(builder)).await;
     assert_eq!(
-        values(&request, "accept"),
+        request.values("accept"),
         ["text/event-stream", "application/json"]
     );
 }
@@ -102,7 +93,7 @@ async fn default_headers_of_the_client_are_not_doubled() {
         .build()
         .unwrap();
     let request = only_request(&server, EventSource::new(client.get(server.url("/s")))).await;
-    assert_eq!(values(&request, "accept"), ["text/event-stream"]);
+    assert_eq!(request.values("accept"), ["text/event-stream"]);
 }
 
 /// 1. Method, headers and body are the caller's, the same at every attempt.
@@ -125,9 +116,9 @@ async fn method_headers_and_body_are_the_same_at_every_attempt() {
     assert_eq!(requests.len(), 2);
     for request in requests {
         assert_eq!((request.method(), request.target()), ("PUT", "/s?a=1"));
-        assert_eq!(values(&request, "x-api-key"), ["k"]);
+        assert_eq!(request.values("x-api-key"), ["k"]);
         assert_eq!(request.body(), b"question");
-        assert_eq!(values(&request, "accept").len(), 1);
+        assert_eq!(request.values("accept").len(), 1);
     }
 }
 
@@ -204,8 +195,8 @@ async fn user_info_becomes_basic_authentication() {
     let url = format!("http://u:p@{}/s", server.addr());
     let request = only_request(&server, fetch_event_source(url)).await;
 
-    assert_eq!(values(&request, "authorization"), ["Basic dTpw"]);
-    assert_eq!(values(&request, "host"), [server.addr().to_string()]);
+    assert_eq!(request.values("authorization"), ["Basic dTpw"]);
+    assert_eq!(request.values("host"), [server.addr().to_string()]);
     assert_eq!(request.target(), "/s");
 }
 
@@ -221,7 +212,7 @@ async fn a_seeded_id_is_sent_kept_and_carried_by_events() {
     assert_eq!((event.data(), event.last_event_id()), ("a", "41"));
     assert!(events.next().await.is_none());
     for request in server.wait_for_requests(2).await {
-        assert_eq!(values(&request, "last-event-id"), ["41"]);
+        assert_eq!(request.values("last-event-id"), ["41"]);
     }
 }
 
@@ -240,7 +231,7 @@ async fn an_id_in_the_callers_header_seeds_as_well() {
     assert_eq!(events.next().await.unwrap().unwrap().last_event_id(), "41");
     assert!(events.next().await.is_none());
     for request in server.requests() {
-        assert_eq!(values(&request, "last-event-id"), ["41"]);
+        assert_eq!(request.values("last-event-id"), ["41"]);
     }
 }
 
@@ -283,11 +274,7 @@ async fn a_seeded_id_is_sent_as_its_bytes() {
     ] {
         let server = MemoryServer::script([]);
         outcome(get(&server).last_event_id(id)).await;
-        assert_eq!(
-            values(&server.requests()[0], "last-event-id"),
-            sent,
-            "{id:?}"
-        );
+        assert_eq!(server.requests()[0].values("last-event-id"), sent, "{id:?}");
     }
 }
 

@@ -63,6 +63,13 @@ impl Recorded {
         values_of(self.head(), name).map(<[u8]>::to_vec).collect()
     }
 
+    /// The same as text.
+    pub fn values(&self, name: &str) -> Vec<String> {
+        values_of(self.head(), name)
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+            .collect()
+    }
+
     /// When the request was whole.
     pub fn arrived_at(&self) -> Instant {
         self.parsed.arrived_at
