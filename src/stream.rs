@@ -181,11 +181,12 @@ impl EventStream {
 impl Stream for EventStream {
     type Item = Result<Event, Error>;
 
-    #[inline]
+    // To find an event is a call; to make it belongs where it is wanted.
+    #[inline(always)]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let driver = &mut self.signals.driver;
-        if driver.or_close(Driver::has_event_at_hand) {
-            return Poll::Ready(Some(Ok(driver.deliver())));
+        if driver.delivers_event_at_hand() {
+            return Poll::Ready(Some(Ok(driver.hand_over())));
         }
         self.poll_turns(cx)
     }

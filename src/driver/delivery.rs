@@ -53,15 +53,19 @@ impl Driver {
         self.feed.event()
     }
 
-    /// [`hand_over`](Self::hand_over), to a consumer who has it at once.
-    #[inline(always)]
-    pub(crate) fn deliver(&mut self) -> Event {
-        // Of the session's progress nothing is left to say: an event was delivered before.
-        self.shared.counters().delivered();
-        if self.feed.has_new_id() {
-            self.commit_new_id();
+    /// [`has_event_at_hand`](Self::has_event_at_hand), for a consumer who takes the event at once: it
+    /// counts as delivered.
+    #[inline(never)]
+    pub(crate) fn delivers_event_at_hand(&mut self) -> bool {
+        let is_at_hand = self.or_close(Self::has_event_at_hand);
+        if is_at_hand {
+            // Of the session's progress nothing is left to say: an event was delivered before.
+            self.shared.counters().delivered();
+            if self.feed.has_new_id() {
+                self.commit_new_id();
+            }
         }
-        self.hand_over()
+        is_at_hand
     }
 
     /// The consumer was handed the event with this ID.
