@@ -62,6 +62,9 @@ impl<B: AsRef<[u8]>> Feed<B> {
     /// Takes the next chunk. The one before must be used up: [`next`](Self::next) gave `None`.
     pub(crate) fn push(&mut self, chunk: B) {
         debug_assert!(self.used_up, "the last chunk was not used up");
+        if self.parser.take_crumb(&mut chunk.as_ref()) {
+            return;
+        }
         self.chunk = Some(chunk);
         self.used = 0;
         self.used_up = false;

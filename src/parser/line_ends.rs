@@ -3,7 +3,7 @@
 use memchr::memchr2;
 
 /// How many bytes are looked at together: one for each bit of a word.
-const GROUP: usize = u64::BITS as usize;
+pub(super) const GROUP: usize = u64::BITS as usize;
 
 /// Finds the line ends in a text that grows, looking at each byte once.
 #[derive(Debug, Clone, Copy, Default)]
@@ -127,7 +127,7 @@ fn last_ends(text: &[u8], len: usize) -> u64 {
 /// Written so that the compiler compares the whole group in vector registers: where lines are short
 /// a search from one end to the next, however fast, costs more than all the rest.
 #[inline]
-fn line_ends(group: &[u8; GROUP]) -> u64 {
+pub(super) fn line_ends(group: &[u8; GROUP]) -> u64 {
     let bits = columns(group);
     // Within a long line this is most of the groups.
     if bits == 0 { 0 } else { transpose(bits) }

@@ -5,7 +5,7 @@ use super::line_ends::LineEnds;
 use super::utf8::Decoder;
 
 /// What a window takes, decoded: three bytes for each that is malformed.
-const MOST_OF_A_WINDOW: usize = 3 * WINDOW;
+pub(super) const MOST_OF_A_WINDOW: usize = 3 * WINDOW;
 
 /// The end of a line that is longer than this is not looked for together with others.
 const LONG: usize = 64;
@@ -155,7 +155,7 @@ impl Text {
     /// Ends that line, at this CR or LF.
     pub(super) fn end_line_into(&mut self, value: &mut String, end: u8) {
         self.decoder.finish(value);
-        self.after_cr = end == b'\r';
+        self.go_on_after(end);
     }
 
     /// The line whose end is not there yet.
@@ -174,6 +174,11 @@ impl Text {
         self.text.truncate(self.lines.start);
         self.text.shrink_to(MOST_OF_A_WINDOW);
         self.lines.ends.skip_to(self.lines.start);
+    }
+
+    /// What comes follows a line with this end that was not here.
+    pub(super) fn go_on_after(&mut self, end: u8) {
+        self.after_cr = end == b'\r';
     }
 
     /// Drops the lines that were taken.
@@ -202,10 +207,15 @@ impl Text {
         self.text.capacity()
     }
 
-    /// Gives back the memory, when all lines were taken.
-    pub(super) fn free(&mut self) {
+    /// Gives back the memory, when all lines were taken, but for so much where one is unfinished. One
+    /// that is longer goes on to grow.
+    pub(super) fn shrink_to(&mut self, most: usize) {
         self.drop_taken();
-        self.text = String::new();
+        if self.text.is_empty() {
+            self.text = String::new();
+        } else if self.text.len() <= most {
+            self.text.shrink_to(most);
+        }
     }
 }
 

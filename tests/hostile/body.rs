@@ -241,13 +241,12 @@ fn what_is_no_event_takes_no_memory() {
     }
 }
 
-/// Big values, and then small ones: what the big ones have needed is not kept for an idle stream.
-#[test]
-fn a_stream_that_is_idle_keeps_nothing_of_what_was_long() {
+/// Big values, and then small ones.
+fn long_and_small() -> [(&'static str, String); 6] {
     let long = "x".repeat(1 << 20);
     let lines = |field: &str| format!("{field}: 1{long}\ndata\n\n{field}: 2{long}\ndata\n\n");
     let small = "event: t\nid: 1\ndata: small\n\n";
-    for (what, body) in [
+    [
         ("data", format!("{}{small}", lines("data"))),
         ("types", format!("{}{small}", lines("event"))),
         (
@@ -260,7 +259,46 @@ fn a_stream_that_is_idle_keeps_nothing_of_what_was_long() {
             format!("id: {long}\nid: {long}\ndata\n\n{small}"),
         ),
         ("comments", format!("{}{small}", lines(""))),
-    ] {
+    ]
+}
+
+/// Of what the big values have needed a parser keeps nothing between chunks but its window, even amid
+/// the next event.
+#[test]
+fn a_parser_between_chunks_keeps_nothing_of_what_was_long() {
+    // What follows it does not go through the window.
+    let a_window = format!("event: {}\ndata\n\n", "x".repeat((1 << 20) - 14));
+    for (what, body) in long_and_small().into_iter().chain([("windows", a_window)]) {
+        for rest in ["", "data: unfinished", "id: unfinished"] {
+            let body = [&body, rest].concat();
+            for size in [900, 5000, body.len()] {
+                let (_all, all) = counted(|| {
+                    let mut parser = Parser::new();
+                    for mut chunk in body.as_bytes().chunks(size) {
+                        while parser.next(&mut chunk).unwrap().is_some() {}
+                    }
+                    parser
+                });
+                let (_for_events, for_events) = counted(|| {
+                    let mut parser = Parser::new();
+                    for mut chunk in body.as_bytes().chunks(size) {
+                        while parser.next_event(&mut chunk).unwrap().is_some() {}
+                    }
+                    parser
+                });
+                for held in [all, for_events] {
+                    let kept = held.bytes_current;
+                    assert!(kept <= 10 * KIB as i64, "{what}{rest} by {size}: {kept}");
+                }
+            }
+        }
+    }
+}
+
+/// What the big values have needed is not kept for an idle stream.
+#[test]
+fn a_stream_that_is_idle_keeps_nothing_of_what_was_long() {
+    for (what, body) in long_and_small() {
         for size in [1000, 64 << 10, body.len()] {
             let chunks: Vec<_> = body.as_bytes().chunks(size).collect();
             let (_idle, held) = counted(|| {

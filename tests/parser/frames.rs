@@ -135,6 +135,21 @@ fn time_is_linear() {
     }
 }
 
+/// What is left of a chunk, behind the windows that are full of events, may be next to nothing.
+#[test]
+fn chunks_of_a_window_and_a_little_more() {
+    let body = "data: 0123456789\n\n: c\nid: 7\ndata: b\n\n".repeat(700);
+    let expected = parsing::parse(Parser::new(), [body.as_bytes()]).0;
+    assert_eq!(expected.len(), 3 * 700);
+    for windows in 1..4 {
+        for more in 1..40 {
+            let chunks = body.as_bytes().chunks(windows * 4096 + more);
+            let given = parsing::parse(Parser::new(), chunks).0;
+            assert_eq!(given, expected, "{windows} windows and {more}");
+        }
+    }
+}
+
 #[test]
 fn frames_may_borrow_in_a_loop() {
     let mut parser = Parser::default();
@@ -153,18 +168,24 @@ fn frames_may_borrow_in_a_loop() {
 /// Not what the documentation asks for, but nothing may be lost by it.
 #[test]
 fn next_chunk_before_the_last_is_used_up() {
-    let mut parser = Parser::new();
-    let mut given = Vec::new();
-    for byte in "data: a\n\ndata: b\n\n: c\ndata: d\n\n"
-        .as_bytes()
-        .chunks(17)
-    {
-        let mut input = byte;
-        if let Some(frame) = parser.next(&mut input).unwrap() {
-            given.push(Given::from(frame));
+    let body = "data: a\n\ndata: b\n\n: c\ndata: d\n\n".repeat(9);
+    let body = body.as_bytes();
+    let expected = vec![[event("a"), event("b"), comment("c"), event("d")]; 9].concat();
+    for size in 1..body.len() {
+        for then in [1, 17] {
+            let (first, rest) = body.split_at(size);
+            let mut parser = Parser::new();
+            let mut given = Vec::new();
+            for mut chunk in [first].into_iter().chain(rest.chunks(then)) {
+                while let Some(frame) = parser.next(&mut chunk).unwrap() {
+                    given.push(Given::from(frame));
+                    if chunk.is_empty() {
+                        break;
+                    }
+                }
+            }
+            parsing::feed(&mut parser, b"", &mut given);
+            assert_eq!(given, expected, "{size}, then {then}");
         }
-        assert!(input.is_empty(), "short chunks are taken in at once");
     }
-    parsing::feed(&mut parser, b"", &mut given);
-    assert_eq!(given, [event("a"), event("b"), comment("c"), event("d")]);
 }

@@ -167,10 +167,54 @@ fn soup(random: &mut Random) -> Vec<u8> {
     body
 }
 
+/// Of one kind, or mixed.
+const ENDS: &[&[&[u8]]] = &[&[b"\n"], &[b"\r\n"], &[b"\r"], &[b"\n", b"\r", b"\r\n"]];
+
+/// Mostly comments, in runs of up to some windows, with little between.
+fn comments(random: &mut Random) -> Vec<u8> {
+    let mut body = Vec::new();
+    for _ in 0..=random.below(12) {
+        let ends = random.pick(ENDS);
+        for _ in 0..random.below(300) {
+            body.push(b':');
+            match random.below(40) {
+                0 => body.extend(vec![b'y'; random.below(9000)]),
+                1 => body.extend("\u{20ac}".repeat(random.below(30)).bytes()),
+                2 => body.extend(b"\xFF\xE2\x82".repeat(random.below(1500))),
+                3 => body.extend(b"data: y ".repeat(random.below(40))),
+                _ => body.extend(vec![b':'; random.below(70)]),
+            }
+            for _ in 0..=random.below(3) {
+                body.extend_from_slice(random.pick(ends));
+            }
+        }
+        body.extend_from_slice(random.pick(&[
+            &b"data: x\n\n"[..],
+            b"data:\r\r",
+            b"id: 7\n",
+            b"id: 8\r\n\r\n",
+            b"event: t\n",
+            b"retry: 15\n",
+            b" : x\n",
+            b"\xEF\xBB\xBF: x\n",
+            b"x",
+        ]));
+    }
+    body
+}
+
 fn compare(rounds: u64, limit: impl Fn(&mut Random) -> usize) {
+    compare_bodies(rounds, soup, limit);
+}
+
+fn compare_bodies(
+    rounds: u64,
+    body: impl Fn(&mut Random) -> Vec<u8>,
+    limit: impl Fn(&mut Random) -> usize,
+) {
     for seed in 0..rounds {
         let mut random = Random(seed);
-        let body = soup(&mut random);
+        let body = body(&mut random);
         let limit = limit(&mut random);
         let parser = Parser::new().max_event_size(limit);
         let expected = Model::run(&body, limit, "");
@@ -203,6 +247,13 @@ fn same_as_the_model_with_small_limits() {
 #[test]
 fn same_as_the_model_with_larger_limits() {
     compare(3000, |random| 400 + random.below(3000));
+}
+
+/// Where events alone are asked for, comments are passed over by a way of their own.
+#[test]
+fn same_as_the_model_where_there_is_little_but_comments() {
+    compare_bodies(60, comments, |_| usize::MAX);
+    compare_bodies(60, comments, |random| 4_000 + random.below(20_000));
 }
 
 /// One parser, several connections, each left anywhere: all that goes from one to the next is the ID.

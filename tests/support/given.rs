@@ -18,6 +18,13 @@ pub enum Given {
     TooLarge,
 }
 
+impl Given {
+    /// Whether it comes, too, where events alone are asked for.
+    pub fn is_of_events(&self) -> bool {
+        matches!(self, Self::Event { .. } | Self::TooLarge)
+    }
+}
+
 impl From<EventRef<'_>> for Given {
     fn from(event: EventRef<'_>) -> Self {
         Self::Event {

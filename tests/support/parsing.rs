@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use fetch_event_source::Parser;
+use fetch_event_source::{EventTooLarge, Parser};
 
 #[path = "given.rs"]
 mod given;
@@ -32,10 +32,27 @@ pub(crate) fn id_only(id: &str) -> Given {
 }
 
 /// All a parser gives for one chunk, an error last.
-pub(crate) fn feed(parser: &mut Parser, mut chunk: &[u8], given: &mut Vec<Given>) {
+pub(crate) fn feed(parser: &mut Parser, chunk: &[u8], given: &mut Vec<Given>) {
+    drain(chunk, given, |input| {
+        Ok(parser.next(input)?.map(Given::from))
+    });
+}
+
+/// All it gives that is asked for events alone.
+fn feed_for_events(parser: &mut Parser, chunk: &[u8], given: &mut Vec<Given>) {
+    drain(chunk, given, |input| {
+        Ok(parser.next_event(input)?.map(Given::from))
+    });
+}
+
+fn drain(
+    mut chunk: &[u8],
+    given: &mut Vec<Given>,
+    mut next: impl FnMut(&mut &[u8]) -> Result<Option<Given>, EventTooLarge>,
+) {
     loop {
-        match parser.next(&mut chunk) {
-            Ok(Some(frame)) => given.push(frame.into()),
+        match next(&mut chunk) {
+            Ok(Some(next)) => given.push(next),
             Ok(None) => break,
             Err(_) => {
                 if given.last() != Some(&Given::TooLarge) {
@@ -48,14 +65,21 @@ pub(crate) fn feed(parser: &mut Parser, mut chunk: &[u8], given: &mut Vec<Given>
     assert!(chunk.is_empty(), "`None` leaves no input");
 }
 
-/// All it gives for the chunks, and the last event ID at the end.
+/// All it gives for the chunks, and the last event ID at the end. One that is asked for events alone
+/// gives the same ones, with the same chunks.
 pub(crate) fn parse<'a>(
     mut parser: Parser,
     chunks: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Vec<Given>, String) {
-    let mut given = Vec::new();
+    let mut for_events = parser.clone();
+    let (mut given, mut events) = (Vec::new(), Vec::new());
     for chunk in chunks {
+        let (had, had_events) = (given.len(), events.len());
         feed(&mut parser, chunk, &mut given);
+        feed_for_events(&mut for_events, chunk, &mut events);
+        let due = given[had..].iter().filter(|given| given.is_of_events());
+        assert!(due.eq(&events[had_events..]), "{events:?} of {given:?}");
+        assert_eq!(for_events.last_event_id(), parser.last_event_id());
     }
     (given, parser.last_event_id().to_owned())
 }
