@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::KEPT;
 use super::field::Line;
 use super::last_event_id::LastEventId;
 use super::text::Span;
 use super::value::Value;
+use super::{KEPT, fit, spare_memory};
 use crate::event::MESSAGE;
 
 /// The standard's "data buffer", "event type buffer" and "last event ID buffer".
@@ -255,17 +255,13 @@ impl Block {
 
     #[inline]
     fn unused_data(&self) -> usize {
-        if self.data.is_empty() {
-            self.data.capacity()
-        } else {
-            0
-        }
+        spare_memory(&self.data)
     }
 
     /// Gives that memory back, where it is more than is kept.
     pub(super) fn shrink(&mut self) {
         if self.unused_data() > KEPT {
-            self.data = String::new();
+            fit(&mut self.data, KEPT);
         }
         self.event_type.shrink();
         self.last_event_id.shrink();

@@ -149,7 +149,8 @@ impl Parser {
 
     /// Starts with this last event ID, as on a reconnection. Default: empty.
     ///
-    /// Events without an ID of their own carry it, until the server sends another.
+    /// Events without an ID of their own carry it, until the server sends another. To be set before the
+    /// first bytes: an event that is unfinished loses what it has so far.
     #[must_use]
     pub fn with_last_event_id(mut self, id: impl Into<String>) -> Self {
         self.set_last_event_id(id.into());
@@ -660,6 +661,21 @@ impl std::fmt::Debug for Parser {
             .field("last_event_id", &self.last_event_id())
             .field("max_event_size", &self.max_event_size)
             .finish_non_exhaustive()
+    }
+}
+
+/// How much memory the text has that it will hardly need: while it grows, it has up to twice its length.
+#[inline]
+fn spare_memory(text: &String) -> usize {
+    text.capacity().saturating_sub(4 * text.len())
+}
+
+/// Gives that memory back, but for so much that the text may go on.
+fn fit(text: &mut String, kept: usize) {
+    if text.is_empty() {
+        *text = String::new();
+    } else if spare_memory(text) > 0 {
+        text.shrink_to(kept.max(2 * text.len()));
     }
 }
 

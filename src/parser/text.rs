@@ -1,8 +1,8 @@
 //! Decoded text, and the lines in it.
 
-use super::WINDOW;
 use super::line_ends::LineEnds;
 use super::utf8::Decoder;
+use super::{WINDOW, fit};
 
 /// What a window takes, decoded: three bytes for each that is malformed.
 pub(super) const MOST_OF_A_WINDOW: usize = 3 * WINDOW;
@@ -207,15 +207,10 @@ impl Text {
         self.text.capacity()
     }
 
-    /// Gives back the memory, when all lines were taken, but for so much where one is unfinished. One
-    /// that is longer goes on to grow.
+    /// Gives back the memory, when all lines were taken, but for so much where one is unfinished.
     pub(super) fn shrink_to(&mut self, most: usize) {
         self.drop_taken();
-        if self.text.is_empty() {
-            self.text = String::new();
-        } else if self.text.len() <= most {
-            self.text.shrink_to(most);
-        }
+        fit(&mut self.text, most);
     }
 }
 

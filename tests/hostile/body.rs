@@ -242,7 +242,7 @@ fn what_is_no_event_takes_no_memory() {
 }
 
 /// Big values, and then small ones.
-fn long_and_small() -> [(&'static str, String); 6] {
+fn long_and_small() -> [(&'static str, String); 8] {
     let long = "x".repeat(1 << 20);
     let lines = |field: &str| format!("{field}: 1{long}\ndata\n\n{field}: 2{long}\ndata\n\n");
     let small = "event: t\nid: 1\ndata: small\n\n";
@@ -259,8 +259,16 @@ fn long_and_small() -> [(&'static str, String); 6] {
             format!("id: {long}\nid: {long}\ndata\n\n{small}"),
         ),
         ("comments", format!("{}{small}", lines(""))),
+        ("an event", format!("data: {long}\n\ndata: small\n\n")),
+        (
+            "an event, not as long", // to be copied, not moved
+            format!("data: {}\n\n{small}", &long[..60_000]).repeat(3),
+        ),
     ]
 }
+
+/// What comes of the next event, before a stream is idle.
+const RESTS: &[&str] = &["", "data: unfinished", "id: unfinished", "x"];
 
 /// Of what the big values have needed a parser keeps nothing between chunks but its window, even amid
 /// the next event.
@@ -269,8 +277,8 @@ fn a_parser_between_chunks_keeps_nothing_of_what_was_long() {
     // What follows it does not go through the window.
     let a_window = format!("event: {}\ndata\n\n", "x".repeat((1 << 20) - 14));
     for (what, body) in long_and_small().into_iter().chain([("windows", a_window)]) {
-        for rest in ["", "data: unfinished", "id: unfinished"] {
-            let body = [&body, rest].concat();
+        for rest in RESTS {
+            let body = [&body, *rest].concat();
             for size in [900, 5000, body.len()] {
                 let (_all, all) = counted(|| {
                     let mut parser = Parser::new();
@@ -299,20 +307,23 @@ fn a_parser_between_chunks_keeps_nothing_of_what_was_long() {
 #[test]
 fn a_stream_that_is_idle_keeps_nothing_of_what_was_long() {
     for (what, body) in long_and_small() {
-        for size in [1000, 64 << 10, body.len()] {
-            let chunks: Vec<_> = body.as_bytes().chunks(size).collect();
-            let (_idle, held) = counted(|| {
-                let source = stream::iter(&chunks).map(Ok::<_, BoxError>);
-                let mut events = events(source.chain(stream::pending()));
-                run(async { while events.next().await.unwrap().unwrap().data() != "small" {} });
-                assert!(events.next().now_or_never().is_none(), "there is no more");
-                events
-            });
-            let kept = held.bytes_current;
-            assert!(
-                kept <= 8 * KIB as i64,
-                "{what} by {size}: {kept} bytes are kept"
-            );
+        let count = body.matches("\n\n").count();
+        for rest in RESTS {
+            let body = [&body, *rest].concat();
+            for size in [1000, 64 << 10, body.len()] {
+                let chunks: Vec<_> = body.as_bytes().chunks(size).collect();
+                let (_idle, held) = counted(|| {
+                    let source = stream::iter(&chunks).map(Ok::<_, BoxError>);
+                    let mut events = events(source.chain(stream::pending()));
+                    for _ in 0..count {
+                        run(events.next()).unwrap().unwrap();
+                    }
+                    assert!(events.next().now_or_never().is_none(), "there is no more");
+                    events
+                });
+                let kept = held.bytes_current;
+                assert!(kept <= 8 * KIB as i64, "{what}{rest} by {size}: {kept}");
+            }
         }
     }
 }
