@@ -6,7 +6,7 @@ use super::field::Line;
 use super::last_event_id::LastEventId;
 use super::text::Span;
 use super::value::Value;
-use super::{KEPT, fit, spare_memory};
+use super::{BEGUN, KEPT, fit, spare_memory};
 use crate::event::MESSAGE;
 
 /// The standard's "data buffer", "event type buffer" and "last event ID buffer".
@@ -245,22 +245,30 @@ impl Block {
             .max(self.last_event_id.capacity())
     }
 
-    /// How much memory one of the buffers has that nothing is in.
+    /// How much memory one of the buffers has that is hardly needed, but for what unfinished data may
+    /// have.
     #[inline]
     pub(super) fn unused(&self) -> usize {
-        self.unused_data()
+        self.unused_data(BEGUN)
             .max(self.event_type.unused())
             .max(self.last_event_id.unused())
     }
 
     #[inline]
-    fn unused_data(&self) -> usize {
-        spare_memory(&self.data)
+    fn unused_data(&self, begun: usize) -> usize {
+        if self.data.is_empty() {
+            self.data.capacity()
+        } else if self.data.capacity() > begun {
+            spare_memory(&self.data)
+        } else {
+            0
+        }
     }
 
-    /// Gives that memory back, where it is more than is kept.
-    pub(super) fn shrink(&mut self) {
-        if self.unused_data() > KEPT {
+    /// Gives that memory back, where it is more than is kept; of unfinished data, where it has more than
+    /// `begun`.
+    pub(super) fn shrink(&mut self, begun: usize) {
+        if self.unused_data(begun) > KEPT {
             fit(&mut self.data, KEPT);
         }
         self.event_type.shrink();

@@ -70,6 +70,10 @@ const MORSEL: usize = 8;
 /// text does too.
 pub(crate) const KEPT: usize = 1 << 10;
 
+/// Between chunks the data of an unfinished event may keep this much of what one before it has needed:
+/// the next is mostly as large.
+const BEGUN: usize = 128 << 10;
+
 /// Turns the bytes of an event stream into [`Frame`]s.
 ///
 /// There is no I/O in it: feed it the chunks as they come, of any size, cut anywhere. It follows
@@ -625,7 +629,7 @@ impl Parser {
         if self.text.capacity() > KEPT_WINDOW
             || (self.block.capacity() > KEPT && self.block.unused() > KEPT)
         {
-            self.shrink_to(KEPT_WINDOW);
+            self.shrink_to(KEPT_WINDOW, BEGUN);
         }
     }
 
@@ -633,18 +637,18 @@ impl Parser {
     /// time. What [`event`](Self::event) has is gone.
     #[inline]
     pub(crate) fn idle(&mut self) {
-        if self.text.capacity() > KEPT {
+        if self.text.capacity() > KEPT || self.block.capacity() > KEPT {
             // Whoever was lent an event has copied it: it is not kept.
             self.block.end_dispatch();
-            self.shrink_to(KEPT);
+            self.shrink_to(KEPT, KEPT);
         }
     }
 
     #[cold]
-    fn shrink_to(&mut self, window: usize) {
+    fn shrink_to(&mut self, window: usize, data: usize) {
         self.block.keep(self.text.as_str());
         self.text.shrink_to(window);
-        self.block.shrink();
+        self.block.shrink(data);
     }
 }
 

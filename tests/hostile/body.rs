@@ -270,8 +270,8 @@ fn long_and_small() -> [(&'static str, String); 8] {
 /// What comes of the next event, before a stream is idle.
 const RESTS: &[&str] = &["", "data: unfinished", "id: unfinished", "x"];
 
-/// Of what the big values have needed a parser keeps nothing between chunks but its window, even amid
-/// the next event.
+/// Of what the big values have needed a parser keeps its window between chunks, and for data that is
+/// begun 128 KiB at most.
 #[test]
 fn a_parser_between_chunks_keeps_nothing_of_what_was_long() {
     // What follows it does not go through the window.
@@ -294,9 +294,11 @@ fn a_parser_between_chunks_keeps_nothing_of_what_was_long() {
                     }
                     parser
                 });
+                let begun = if rest.starts_with("data") { 128 } else { 0 };
+                let most = (10 + begun) * KIB as i64;
                 for held in [all, for_events] {
                     let kept = held.bytes_current;
-                    assert!(kept <= 10 * KIB as i64, "{what}{rest} by {size}: {kept}");
+                    assert!(kept <= most, "{what}{rest} by {size}: {kept}");
                 }
             }
         }
