@@ -493,7 +493,8 @@ impl Parser {
     fn skip_comments(&mut self, input: &mut &[u8]) -> bool {
         let begun = self.text.unfinished();
         let is_within = begun.starts_with(':');
-        if !is_within && !(begun.is_empty() && input.starts_with(b":")) {
+        let begins = begun.is_empty() && input.starts_with(b":");
+        if !is_within && !begins {
             return false;
         }
         // A line might come to so much, decoded.
