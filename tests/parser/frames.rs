@@ -168,6 +168,25 @@ fn frames_may_borrow_in_a_loop() {
 /// Not what the documentation asks for, but nothing may be lost by it.
 #[test]
 fn next_chunk_before_the_last_is_used_up() {
+    let mut parser = Parser::new();
+    let mut given = Vec::new();
+    for byte in "data: a\n\ndata: b\n\n: c\ndata: d\n\n"
+        .as_bytes()
+        .chunks(17)
+    {
+        let mut input = byte;
+        if let Some(frame) = parser.next(&mut input).unwrap() {
+            given.push(Given::from(frame));
+        }
+        assert!(input.is_empty(), "short chunks are taken in at once");
+    }
+    parsing::feed(&mut parser, b"", &mut given);
+    assert_eq!(given, [event("a"), event("b"), comment("c"), event("d")]);
+}
+
+/// Nor by this, though a single byte takes a way of its own.
+#[test]
+fn single_byte_before_the_last_chunk_is_used_up() {
     let body = "data: a\n\ndata: b\n\n: c\ndata: d\n\n".repeat(9);
     let body = body.as_bytes();
     let expected = vec![[event("a"), event("b"), comment("c"), event("d")]; 9].concat();

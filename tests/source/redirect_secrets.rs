@@ -96,7 +96,6 @@ fn redirecting(location: impl Into<String>) -> Script {
     })
 }
 
-/// The values of a header, lines in order.
 /// The named ones stay at home; those of the caller's own naming, and the ID, do not.
 #[tokio::test]
 async fn credentials_stay_with_scheme_host_and_port() {
