@@ -225,7 +225,7 @@ impl Parser {
         Ok(self.step(input, true)?.map(|step| self.frame(step)))
     }
 
-    /// Finds the next event: [`next`](Self::next), for who wants nothing else. `None`: the input is
+    /// Finds the next event: [`next`](Self::next), for those who want nothing else. `None`: the input is
     /// used up, go on with the next chunk.
     ///
     /// Comments, reconnection times and blocks without data are passed over. Many comments together
@@ -471,16 +471,13 @@ impl Parser {
         if !with_comments && self.skip_comments(input) {
             return Ok(Refill::Lines);
         }
-        if unfinished == 0 && input.len() <= SMALL_CHUNK {
+        let is_small = input.len() <= SMALL_CHUNK;
+        if unfinished == 0 && is_small {
             if let Some(name) = self.start_data(input) {
                 return self.refill_data(name, input);
             }
         }
-        let worth_moving = if input.len() <= SMALL_CHUNK {
-            NAMED
-        } else {
-            LONG_LINE
-        };
+        let worth_moving = if is_small { NAMED } else { LONG_LINE };
         if unfinished < worth_moving || !self.move_data() {
             self.text.push(take(input, WINDOW));
             self.look_at_limit();
@@ -627,6 +624,7 @@ impl Parser {
     /// Gives back what a large event has needed.
     #[inline]
     fn shrink(&mut self) {
+        // Capacities first: to tell what is unused takes longer, and mostly all are small.
         if self.text.capacity() > KEPT_WINDOW
             || (self.block.capacity() > KEPT && self.block.unused() > KEPT)
         {
@@ -645,6 +643,8 @@ impl Parser {
         }
     }
 
+    /// The text keeps at most `window`, unfinished data at most `data`, or a small multiple of what is
+    /// in them.
     #[cold]
     fn shrink_to(&mut self, window: usize, data: usize) {
         self.block.keep(self.text.as_str());
