@@ -153,6 +153,8 @@ pub mod guide;
 #[cfg(feature = "client")]
 mod action;
 #[cfg(feature = "client")]
+mod chunks;
+#[cfg(feature = "client")]
 mod driver;
 #[cfg(feature = "client")]
 mod error;

@@ -1,12 +1,13 @@
 //! One request on its way, and the response to it: what can be polled, and what can be dropped.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{RequestBuilder, Response};
 
+use crate::chunks::{Chunks, poll_chunk};
 use crate::error::BoxError;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -23,7 +24,7 @@ pub(crate) enum Link {
     /// The body of a refusal is read, up to its limit.
     Refused(Box<Response>, BytesMut),
     /// The body of a stream is read.
-    Open(Box<Response>),
+    Open(Chunks),
 }
 
 /// What came of a poll. What comes once is boxed, for chunks come often and should be cheap to
@@ -58,14 +59,14 @@ impl Link {
                 Poll::Pending => (Some(Self::Sending(future)), Poll::Pending),
             },
             Self::Refused(response, body) => poll_refusal(response, body, cx),
-            Self::Open(mut response) => match poll_chunk(&mut response, cx) {
-                Poll::Pending => (Some(Self::Open(response)), Poll::Pending),
+            Self::Open(mut chunks) => match chunks.poll(cx) {
+                Poll::Pending => (Some(Self::Open(chunks)), Poll::Pending),
                 Poll::Ready(Ok(Some(chunk))) => (
-                    Some(Self::Open(response)),
+                    Some(Self::Open(chunks)),
                     Poll::Ready(Progress::Chunk(chunk)),
                 ),
                 Poll::Ready(end) => {
-                    let end = end.map(|_| response);
+                    let end = end.map(|_| chunks.into_response());
                     (None, Poll::Ready(Progress::End(end)))
                 }
             },
@@ -98,13 +99,4 @@ fn poll_refusal(
         None,
         Poll::Ready(Progress::Refusal(response, body.freeze())),
     )
-}
-
-/// `Response::chunk` keeps nothing of its own between polls, so a future of it for each poll costs
-/// no allocation and loses nothing.
-fn poll_chunk(
-    response: &mut Response,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Option<Bytes>, reqwest::Error>> {
-    pin!(response.chunk()).poll(cx)
 }

@@ -429,6 +429,9 @@ impl<H> EventSource<H> {
     /// an [`io::Error`](std::io::Error) of the kind `ConnectionRefused` says that the server saw
     /// nothing of the request, so that a POST may be sent again.
     ///
+    /// Chunks of a body that are there already are read together, up to 64 of them or 16 KiB. A body
+    /// whose poll blocks the thread holds back what it has given; one that panics takes it along.
+    ///
     /// The clocks run and [`Handle`] works as ever: they drop its future. The guide has recipes for
     /// reqwest-middleware, reqwest 0.12, hyper and recorded responses. Through a second client:
     ///

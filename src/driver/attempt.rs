@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use reqwest::{Client, Request, RequestBuilder, Response};
 
 use super::{Audience, Driver, Step, Turn};
+use crate::chunks::Chunks;
 use crate::error::{Error, UnreadResponse};
 use crate::feed::Item;
 use crate::link::{BoxFuture, Link, Progress};
@@ -155,7 +156,7 @@ impl Driver {
         self.session.opened(self.timer.now());
         self.drop_input(); // seeds the parser with the ID
         self.failure = None;
-        self.shared.put_link(Link::Open(response));
+        self.shared.put_link(Link::Open(Chunks::new(response)));
         self.shared.set_open(true);
         self.shared.counters().opened();
         self.trace.open(head.status());

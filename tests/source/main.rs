@@ -42,6 +42,7 @@ mod unread_response;
 mod chunk_drop;
 mod fairness;
 mod last_event_id;
+mod read_ahead;
 mod signals;
 mod streaming;
 

@@ -1,0 +1,225 @@
+//! Small chunks that are there already are read together: nothing is lost by it, nothing waits for it,
+//! and it has bounds.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use fastrand::Rng;
+use fetch_event_source::{BoxError, Error, EventSource, EventStream, Finished, RetryPolicy};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
+
+use crate::client::word;
+
+/// How many chunks, and how many bytes, are read together at most.
+const MANY: usize = 64;
+const ROOM: usize = 16 * 1024;
+
+/// What a poll of a body gives; nothing yet: the next poll may have more.
+type Given = Poll<Option<Result<Bytes, BoxError>>>;
+
+/// A body, and how often it was asked.
+struct Body<I> {
+    gives: I,
+    polls: Arc<AtomicUsize>,
+}
+
+impl<I: Iterator<Item = Given> + Unpin> Stream for Body<I> {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Given {
+        let given = self.gives.next().unwrap_or(Poll::Ready(None));
+        self.polls.fetch_add(1, Ordering::Relaxed);
+        if given.is_pending() {
+            cx.waker().wake_by_ref();
+        }
+        given
+    }
+}
+
+fn chunk(bytes: impl Into<Bytes>) -> Given {
+    Poll::Ready(Some(Ok(bytes.into())))
+}
+
+/// Each connection has such a body.
+fn source<I>(gives: impl Fn() -> I + Send + Sync + 'static) -> (EventSource, Arc<AtomicUsize>)
+where
+    I: Iterator<Item = Given> + Unpin + Send + 'static,
+{
+    let polls = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&polls);
+    let source = EventSource::get("http://h/")
+        .retry(RetryPolicy::never())
+        .fetch(move |_| {
+            let body = Body {
+                gives: gives(),
+                polls: Arc::clone(&counted),
+            };
+            async move {
+                let response = http::Response::builder()
+                    .header("content-type", "text/event-stream")
+                    .body(reqwest::Body::wrap_stream(body))?;
+                Ok(response.into())
+            }
+        });
+    (source, polls)
+}
+
+async fn data(events: &mut EventStream) -> String {
+    let event = events.next().await.expect("an event").expect("no error");
+    event.into_data()
+}
+
+/// Some of everything that a stream can say.
+fn text(random: &mut Rng) -> String {
+    let lines = [
+        "data: a\n\n",
+        "data: a\ndata: b\n\n",
+        "id: 1\ndata: a\n\n",
+        "id: 2\n\n",
+        ": hi\n",
+        "retry: 7\n",
+        "event: x\r\ndata: \u{1F600}\r\n\r\n",
+        "data: a\r\r",
+    ];
+    let mut text: String = (0..random.usize(..600))
+        .map(|_| lines[random.usize(..lines.len())])
+        .collect();
+    if random.usize(..3) == 0 {
+        text += &format!("data: {}\n\n", "z".repeat(random.usize(..3 * ROOM)));
+    }
+    text
+}
+
+/// The text in chunks of all sizes, many of them small, some of them not there at once.
+fn gives(text: &str, random: &mut Rng) -> Vec<(Bytes, bool)> {
+    let longest = [1, 3, 20, 300, 9_000, 2 * ROOM][random.usize(..6)];
+    let waits = [1, 2, 30, 1_000][random.usize(..4)];
+    let mut rest = Bytes::copy_from_slice(text.as_bytes());
+    let mut chunks = Vec::new();
+    while !rest.is_empty() {
+        let length = random.usize(..longest + 1).min(rest.len());
+        chunks.push((rest.split_to(length), random.usize(..waits) == 0));
+    }
+    chunks
+}
+
+/// All that is told of such a body, to its end.
+async fn told(chunks: Vec<(Bytes, bool)>, breaks_off: bool) -> Vec<String> {
+    let (source, _) = source(move || {
+        let end = breaks_off.then(|| Poll::Ready(Some(Err("broken".into()))));
+        let gives = chunks.clone().into_iter().flat_map(|(bytes, waits)| {
+            let wait = waits.then_some(Poll::Pending);
+            wait.into_iter().chain([chunk(bytes)])
+        });
+        gives.chain(end)
+    });
+    let signals = source.signals().map(|item| match item {
+        Ok(signal) => word(&signal),
+        Err(Error::Disconnected(_)) => "broken off".to_owned(),
+        Err(error) => panic!("{error}"),
+    });
+    signals.collect().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_a_body_comes_the_same_is_told_in_the_same_order() {
+    for seed in 0..100 {
+        let mut random = Rng::with_seed(seed);
+        let text = text(&mut random);
+        let breaks_off = random.usize(..2) == 0;
+        let whole = vec![(Bytes::from(text.clone()), false)];
+        let due = told(whole, breaks_off).await;
+        for _ in 0..4 {
+            let given = told(gives(&text, &mut random), breaks_off).await;
+            assert_eq!(given, due, "seed {seed}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_had_to_be_waited_for_is_delivered_before_more_is_asked_for() {
+    let (source, polls) = source(|| {
+        let events = (0..).map(|n| chunk(format!("data: {n}\n\n")));
+        events.flat_map(|event| [Poll::Pending, event])
+    });
+    let mut events = source.stream();
+    for n in 0..100 {
+        assert_eq!(data(&mut events).await, n.to_string());
+        assert_eq!(polls.load(Ordering::Relaxed), 2 * (n + 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_64_chunks_are_read_together() {
+    let (source, polls) = source(|| (0..).map(|n| chunk(format!("data: {n}\n\n"))));
+    let mut events = source.stream();
+    let mut most = 0;
+    for n in 0..1_000 {
+        assert_eq!(data(&mut events).await, n.to_string());
+        most = most.max(polls.load(Ordering::Relaxed) - n);
+    }
+    assert_eq!(most, MANY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_16_kib_are_read_together() {
+    for size in [1_000, 5_000, 8_000, 16_000, 40_000] {
+        let (source, polls) =
+            source(move || (0..).map(move |n| chunk(format!("data: {n}{}\n\n", " ".repeat(size)))));
+        let mut events = source.stream();
+        let mut most = 0;
+        for n in 0..200 {
+            assert_eq!(data(&mut events).await.trim_end(), n.to_string());
+            // The one that was too much has been seen, too.
+            most = most.max(polls.load(Ordering::Relaxed) - n - 1);
+        }
+        assert!(most * size <= ROOM, "{most} of {size}");
+        assert_eq!(most > 0, 2 * size <= ROOM, "{most} of {size}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_goes_with_a_reconnect_and_comes_again() {
+    let ids = Arc::<Mutex<Vec<Option<String>>>>::default();
+    let asked = Arc::clone(&ids);
+    let source = EventSource::get("http://h/").fetch(move |request| {
+        let id = request.headers().get("last-event-id");
+        let id = id.map(|id| id.to_str().expect("ASCII").to_owned());
+        let first = id.as_ref().map_or(0, |id| id.parse().expect("a number")) + 1;
+        asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(id);
+        let chunks = (first..).map(|n: u32| Ok::<_, BoxError>(format!("id: {n}\ndata: {n}\n\n")));
+        async move {
+            let response = http::Response::builder()
+                .header("content-type", "text/event-stream")
+                .body(reqwest::Body::wrap_stream(stream::iter(chunks)))?;
+            Ok(response.into())
+        }
+    });
+    let mut events = source.stream();
+    for n in 1..=10 {
+        assert_eq!(data(&mut events).await, n.to_string());
+    }
+    events.handle().reconnect();
+    assert_eq!(data(&mut events).await, "11");
+    let ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(*ids, [None, Some("10".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_was_read_ahead_is_delivered_after_a_close() {
+    let (source, _) = source(|| (0..).map(|n| chunk(format!("data: {n}\n\n"))));
+    let mut events = source.stream();
+    for _ in 0..10 {
+        data(&mut events).await;
+    }
+    events.handle().close();
+    assert!(events.next().now_or_never().expect("at once").is_none());
+    assert_eq!(events.finished(), Some(&Finished::Aborted));
+}
