@@ -74,9 +74,15 @@ impl Counters {
         self.chunk_at.set(nanos(now).max(1));
     }
 
+    /// Another event of a chunk that had one before.
+    #[inline]
+    pub(crate) fn delivered_another(&self) {
+        self.events.add(1);
+    }
+
     #[inline]
     pub(crate) fn delivered(&self) {
-        self.events.add(1);
+        self.delivered_another();
         self.event_at.set(self.chunk_at.get());
     }
 

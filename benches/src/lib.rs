@@ -29,9 +29,3 @@ where
     let mut args = std::env::args().skip_while(|arg| arg != name).skip(1);
     args.next().map_or(Ok(default), |value| Ok(value.parse()?))
 }
-
-/// Whether `--name` is on the command line.
-#[must_use]
-pub fn flag(name: &str) -> bool {
-    std::env::args().any(|arg| arg == name)
-}

@@ -59,8 +59,9 @@ impl Driver {
     pub(crate) fn delivers_event_at_hand(&mut self) -> bool {
         let is_at_hand = self.or_close(Self::has_event_at_hand);
         if is_at_hand {
-            // Of the session's progress nothing is left to say: an event was delivered before.
-            self.shared.counters().delivered();
+            // Of the session's progress nothing is left to say, nor of the time: an event of the same chunk
+            // was delivered before.
+            self.shared.counters().delivered_another();
             if self.feed.has_new_id() {
                 self.commit_new_id();
             }

@@ -2,8 +2,8 @@
 //! with a body made before, the client on a current-thread runtime. The wall rate, and what the
 //! client's thread takes of the processor.
 //!
-//! `--rounds N` (default 20), `--events N` (default 200 000), `--chunked` for HTTP chunks of 16 KiB
-//! in place of a content length, `--without NAME` to leave one out (reqwest-eventsource takes longer than
+//! `--rounds N` (default 20), `--events N` (default 200 000), `--chunk BYTES` for HTTP chunks of
+//! that size in place of a content length, `--without NAME` to leave one out (reqwest-eventsource takes longer than
 //! all the rest together).
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use fetch_event_source_benches::goal::Goal;
 use fetch_event_source_benches::part::Part;
 use fetch_event_source_benches::rounds::Samples;
 use fetch_event_source_benches::tally::Tally;
-use fetch_event_source_benches::{BoxError, flag, option, server, workload};
+use fetch_event_source_benches::{BoxError, option, server, workload};
 
 type Pass = Pin<Box<dyn Future<Output = Result<Tally, BoxError>>>>;
 type Contestant = (&'static str, fn(&Clients) -> Pass);
@@ -76,13 +76,14 @@ fn main() -> Result<(), BoxError> {
         data_bytes: text.data_bytes,
         sum: 0,
     };
-    let response = match flag("--chunked") {
-        true => [
+    let chunk = option("--chunk", 0)?;
+    let response = match chunk {
+        0 => [server::head(Some(text.bytes.len())).as_bytes(), &text.bytes].concat(),
+        _ => [
             server::head(None).as_bytes(),
-            &server::chunked(&text.bytes, 16 << 10),
+            &server::chunked(&text.bytes, chunk),
         ]
         .concat(),
-        false => [server::head(Some(text.bytes.len())).as_bytes(), &text.bytes].concat(),
     };
     let address = server::serve(response.into())?;
     let clients = Clients {
@@ -129,7 +130,7 @@ fn main() -> Result<(), BoxError> {
         .map(|(name, _)| *name)
         .zip(medians)
         .collect();
-    let markdown = markdown(&figures, &text, rounds);
+    let markdown = markdown(&figures, &text, chunk, rounds);
     Part::new(&figures, goals(&figures), markdown).leave("e2e")
 }
 
@@ -159,12 +160,16 @@ fn goals(figures: &BTreeMap<&str, Figures>) -> Vec<Goal> {
     goals
 }
 
-fn markdown(figures: &BTreeMap<&str, Figures>, text: &workload::Text, rounds: usize) -> String {
+fn markdown(
+    figures: &BTreeMap<&str, Figures>,
+    text: &workload::Text,
+    chunk: usize,
+    rounds: usize,
+) -> String {
     let (events, bytes) = (text.events, text.bytes.len() as f64);
-    let framing = if flag("--chunked") {
-        "HTTP chunks of 16 KiB"
-    } else {
-        "a content length"
+    let framing = match chunk {
+        0 => "a content length".to_owned(),
+        _ => format!("HTTP chunks of {chunk} B"),
     };
     let mut table = format!(
         "{events} tokens, {:.1} MB, {framing}; median of {rounds} interleaved runs.\n\n\
