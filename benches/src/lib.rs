@@ -1,8 +1,8 @@
 //! How fast fetch-event-source is: beside its peers, and beside what memory allows.
 //!
 //! `benches/run` measures all of it and writes `benches/results/`. The ratios come from
-//! `bin/compare.rs`, where all contestants take turns in one run; `cargo bench` shows the same
-//! contestants one by one, under divan.
+//! `bin/compare.rs`, where all contestants take turns in each of several runs; `cargo bench` shows the
+//! same contestants one by one, under divan.
 
 pub mod contestant;
 pub mod drive;
@@ -10,6 +10,7 @@ pub mod goal;
 pub mod machine;
 pub mod part;
 pub mod rounds;
+pub mod runs;
 pub mod server;
 pub mod tally;
 pub mod workload;

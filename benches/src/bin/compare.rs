@@ -1,6 +1,7 @@
-//! The ratios: every contestant at every workload, in turns, in one run.
+//! The ratios: every contestant at every workload, in turns. The medians of several runs, and of
+//! those the median.
 //!
-//! `--rounds N` (default 31), `--only PART` for the workloads whose name contains it, `--who PART`
+//! `--runs N` (default 5), `--rounds N` in each (default 15), `--only PART` for the workloads whose name contains it, `--who PART`
 //! for the contestants (to profile one).
 
 use std::hint::black_box;
@@ -9,6 +10,7 @@ use fetch_event_source_benches::contestant::{ALL, Contestant, Kind};
 use fetch_event_source_benches::goal::{Goal, geometric_mean};
 use fetch_event_source_benches::part::{Entry, Part, Row};
 use fetch_event_source_benches::rounds::{Racer, interleave};
+use fetch_event_source_benches::runs;
 use fetch_event_source_benches::workload::{self, Workload};
 use fetch_event_source_benches::{BoxError, option};
 
@@ -23,22 +25,44 @@ const GOALS: [(&str, &str, f64, f64); 3] = [
 ];
 
 fn main() -> Result<(), BoxError> {
-    let rounds = option("--rounds", 31)?;
+    let times = option("--runs", 5)?;
+    let rounds = option("--rounds", 15)?;
     let only: String = option("--only", String::new())?;
     let who: String = option("--who", String::new())?;
     let contestants: Vec<Contestant> = ALL
         .into_iter()
         .filter(|contestant| contestant.name.contains(&who))
         .collect();
-    std::panic::set_hook(Box::new(|_| {})); // a peer that panics is in the table
-
-    let rows: Vec<Row> = workload::names()
-        .filter(|name| name.contains(&only))
-        .inspect(|name| eprintln!("{name}"))
-        .filter_map(workload::named)
-        .map(|workload| measure(&contestants, &workload, rounds))
-        .collect();
+    let measured = runs::several(times, |run| {
+        std::panic::set_hook(Box::new(|_| {})); // a peer that panics is in the table
+        let workloads = workload::names().filter(|name| name.contains(&only));
+        Ok(workloads
+            .inspect(|name| eprintln!("run {run}: {name}"))
+            .filter_map(workload::named)
+            .map(|workload| measure(&contestants, &workload, rounds))
+            .collect())
+    })?;
+    let Some(measured) = measured else {
+        return Ok(());
+    };
+    let rows = in_the_middle(&measured);
     Part::new(rows.clone(), goals(&rows), markdown(&contestants, &rows)).leave("compare")
+}
+
+/// Of each time the median over the runs. Who fails in one of them fails.
+fn in_the_middle(measured: &[Vec<Row>]) -> Vec<Row> {
+    let mut rows = measured.first().cloned().unwrap_or_default();
+    for (at, row) in rows.iter_mut().enumerate() {
+        for (who, entry) in row.entries.iter_mut().enumerate() {
+            let entries = || measured.iter().map(|rows| &rows[at].entries[who]);
+            let times: Option<Vec<f64>> = entries().map(|entry| entry.median_ns).collect();
+            entry.median_ns = times.map(runs::median);
+            entry.min_ns = entries().filter_map(|entry| entry.min_ns).reduce(f64::min);
+            entry.samples = entries().map(|entry| entry.samples).sum();
+            entry.fails = entries().find_map(|entry| entry.fails.clone());
+        }
+    }
+    rows
 }
 
 fn measure(contestants: &[Contestant], workload: &Workload, rounds: usize) -> Row {

@@ -1,26 +1,26 @@
 //! End to end: tokens over the loopback, one connection at a time, the server in another thread
 //! with a body made before, the client on a current-thread runtime. The wall rate, and what the
-//! client's thread takes of the processor.
+//! client's thread takes of the processor. The medians of several runs, and of those the median.
 //!
-//! `--rounds N` (default 20), `--events N` (default 200 000), `--chunk BYTES` for HTTP chunks of
-//! that size in place of a content length, `--without NAME` to leave one out (reqwest-eventsource takes longer than
-//! all the rest together).
+//! `--runs N` (default 5), `--rounds N` in each (default 20), `--events N` (default 200 000), `--chunk
+//! BYTES` for HTTP chunks of that size in place of a content length, `--without NAME` to leave one out.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::hint::black_box;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use cpu_time::ThreadTime;
 use fetch_event_source::{EventSource, RetryPolicy, events};
 use futures_util::StreamExt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use fetch_event_source_benches::contestant::raw_event;
 use fetch_event_source_benches::goal::Goal;
 use fetch_event_source_benches::part::Part;
-use fetch_event_source_benches::rounds::Samples;
+use fetch_event_source_benches::runs;
 use fetch_event_source_benches::tally::Tally;
 use fetch_event_source_benches::{BoxError, option, server, workload};
 
@@ -32,6 +32,20 @@ struct Clients {
     url: String,
     new: reqwest::Client,
     old: reqwest12::Client,
+}
+
+impl Clients {
+    fn of(server: SocketAddr) -> Result<Self, BoxError> {
+        Ok(Self {
+            url: format!("http://{server}/"),
+            new: reqwest::Client::builder()
+                .pool_max_idle_per_host(0)
+                .build()?,
+            old: reqwest12::Client::builder()
+                .pool_max_idle_per_host(0)
+                .build()?,
+        })
+    }
 }
 
 const CONTESTANTS: [Contestant; 8] = [
@@ -54,47 +68,75 @@ const CONTESTANTS: [Contestant; 8] = [
     ("reqwest 0.12 bytes_stream, drained", |clients| {
         Box::pin(raw_12(clients.old.get(&clients.url)))
     }),
-    ("reqwest-eventsource", |clients| {
+    (SLOW, |clients| {
         Box::pin(eventsource(clients.old.get(&clients.url)))
     }),
 ];
 
 const RAW: &str = "reqwest bytes_stream, drained";
 const PEER: &str = "sse-stream over bytes_stream";
+/// Takes longer than all the rest together, so it is in the first run only.
+const SLOW: &str = "reqwest-eventsource";
 
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Figures {
     wall_ms: f64,
     cpu_ms: f64,
 }
 
+type Medians = BTreeMap<String, Figures>;
+
 fn main() -> Result<(), BoxError> {
+    let times = option("--runs", 5)?;
     let rounds = option("--rounds", 20)?;
+    let chunk = option("--chunk", 0)?;
     let text = workload::tokens(option("--events", 200_000)?);
+    let Some(measured) = runs::several(times, |run| measure(run, rounds, chunk, &text))? else {
+        return Ok(());
+    };
+    let figures = in_the_middle(&measured);
+    let framing = match chunk {
+        0 => "a content length".to_owned(),
+        _ => format!("HTTP chunks of {chunk} B"),
+    };
+    let (events, megabytes) = (text.events, text.bytes.len() as f64 / 1e6);
+    let head = format!(
+        "{events} tokens, {megabytes:.1} MB, {framing}; {times} runs of {rounds} interleaved passes.\n\n"
+    );
+    let markdown = head + &table(&figures, text.bytes.len());
+    Part::new(&figures, goals(&figures), markdown).leave("e2e")
+}
+
+/// Of each figure the median over the runs in which it was taken.
+fn in_the_middle(measured: &[Medians]) -> Medians {
+    let median = |name: &str, figure: fn(&Figures) -> f64| {
+        runs::median(measured.iter().filter_map(|run| run.get(name)).map(figure))
+    };
+    let names = measured.iter().flat_map(BTreeMap::keys);
+    names
+        .map(|name| {
+            let figures = Figures {
+                wall_ms: median(name, |figures| figures.wall_ms),
+                cpu_ms: median(name, |figures| figures.cpu_ms),
+            };
+            (name.clone(), figures)
+        })
+        .collect()
+}
+
+/// One run: everybody in turns.
+fn measure(
+    run: usize,
+    rounds: usize,
+    chunk: usize,
+    text: &workload::Text,
+) -> Result<Medians, BoxError> {
     let expected = Tally {
         events: text.events,
         data_bytes: text.data_bytes,
         sum: 0,
     };
-    let chunk = option("--chunk", 0)?;
-    let response = match chunk {
-        0 => [server::head(Some(text.bytes.len())).as_bytes(), &text.bytes].concat(),
-        _ => [
-            server::head(None).as_bytes(),
-            &server::chunked(&text.bytes, chunk),
-        ]
-        .concat(),
-    };
-    let address = server::serve(response.into())?;
-    let clients = Clients {
-        url: format!("http://{address}/"),
-        new: reqwest::Client::builder()
-            .pool_max_idle_per_host(0)
-            .build()?,
-        old: reqwest12::Client::builder()
-            .pool_max_idle_per_host(0)
-            .build()?,
-    };
+    let clients = Clients::of(server::serve(response(chunk, text).into())?)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -102,7 +144,7 @@ fn main() -> Result<(), BoxError> {
     let without: String = option("--without", String::new())?;
     let contestants: Vec<Contestant> = CONTESTANTS
         .into_iter()
-        .filter(|(name, _)| *name != without)
+        .filter(|(name, _)| *name != without && (run == 0 || *name != SLOW))
         .collect();
     let mut samples = vec![(Vec::new(), Vec::new()); contestants.len()];
     for round in 0..=rounds {
@@ -122,16 +164,19 @@ fn main() -> Result<(), BoxError> {
         }
     }
     let medians = samples.into_iter().map(|(wall, cpu)| Figures {
-        wall_ms: Samples::of(wall).median(),
-        cpu_ms: Samples::of(cpu).median(),
+        wall_ms: runs::median(wall),
+        cpu_ms: runs::median(cpu),
     });
-    let figures: BTreeMap<&str, Figures> = contestants
-        .iter()
-        .map(|(name, _)| *name)
-        .zip(medians)
-        .collect();
-    let markdown = markdown(&figures, &text, chunk, rounds);
-    Part::new(&figures, goals(&figures), markdown).leave("e2e")
+    let names = contestants.iter().map(|(name, _)| (*name).to_owned());
+    Ok(names.zip(medians).collect())
+}
+
+fn response(chunk: usize, text: &workload::Text) -> Vec<u8> {
+    let (length, body) = match chunk {
+        0 => (Some(text.bytes.len()), text.bytes.to_vec()),
+        _ => (None, server::chunked(&text.bytes, chunk)),
+    };
+    [server::head(length).into_bytes(), body].concat()
 }
 
 fn check(name: &str, tally: Tally, expected: Tally, bytes: usize) -> Result<(), BoxError> {
@@ -147,7 +192,7 @@ fn check(name: &str, tally: Tally, expected: Tally, bytes: usize) -> Result<(), 
     }
 }
 
-fn goals(figures: &BTreeMap<&str, Figures>) -> Vec<Goal> {
+fn goals(figures: &Medians) -> Vec<Goal> {
     let mut goals = Vec::new();
     let peer = figures[PEER];
     for name in ["stream()", "events() over bytes_stream"] {
@@ -160,22 +205,10 @@ fn goals(figures: &BTreeMap<&str, Figures>) -> Vec<Goal> {
     goals
 }
 
-fn markdown(
-    figures: &BTreeMap<&str, Figures>,
-    text: &workload::Text,
-    chunk: usize,
-    rounds: usize,
-) -> String {
-    let (events, bytes) = (text.events, text.bytes.len() as f64);
-    let framing = match chunk {
-        0 => "a content length".to_owned(),
-        _ => format!("HTTP chunks of {chunk} B"),
-    };
-    let mut table = format!(
-        "{events} tokens, {:.1} MB, {framing}; median of {rounds} interleaved runs.\n\n\
-         | | MB/s | rate to the drain | client's thread, ms | to the drain |\n\
+fn table(figures: &Medians, bytes: usize) -> String {
+    let mut table = String::from(
+        "| | MB/s | rate to the drain | client's thread, ms | to the drain |\n\
          |---|--:|--:|--:|--:|\n",
-        bytes / 1e6,
     );
     let floor = figures[RAW];
     for (name, _) in CONTESTANTS {
@@ -184,7 +217,7 @@ fn markdown(
         };
         table += &format!(
             "| {name} | {:.0} | {:.2} | {cpu_ms:.1} | {:.2} |\n",
-            bytes / 1e3 / wall_ms,
+            bytes as f64 / 1e3 / wall_ms,
             floor.wall_ms / wall_ms,
             cpu_ms / floor.cpu_ms,
         );
