@@ -98,8 +98,8 @@ impl Handle {
     /// What has become of the source so far: requests, connections, retries, events, bytes, and since
     /// when it stands where it does. At hand at any time, from any thread, also after its end.
     ///
-    /// Counting costs a source two stores for each event and a look at the clock each time it reads.
-    /// The times are tokio's: where a test pauses them, call it from within its runtime.
+    /// Counting costs a source a store or two for each event, and at most a look at the clock each time
+    /// it reads. The times are tokio's: where a test pauses them, call it from within its runtime.
     ///
     /// ```no_run
     /// # async fn example() {

@@ -69,9 +69,13 @@ impl Counters {
         self.retries.add(1);
     }
 
-    pub(crate) fn received(&self, bytes: usize, now: Duration) {
+    pub(crate) fn received(&self, bytes: usize) {
         self.bytes.add(bytes as u64);
-        self.chunk_at.set(nanos(now).max(1));
+    }
+
+    /// When the chunk was read whose events are delivered from now on.
+    pub(crate) fn chunk_came(&self, at: Duration) {
+        self.chunk_at.set(nanos(at).max(1));
     }
 
     /// Another event of a chunk that had one before.
@@ -178,12 +182,12 @@ mod tests {
         let counters = Counters::default();
         let stats = |now| counters.stats(ReadyState::Open, Duration::ZERO, now);
         let second = Duration::from_secs(1);
-        counters.received(9, Duration::ZERO);
+        counters.chunk_came(Duration::ZERO);
         assert_eq!(stats(second).time_since_event, None, "not delivered yet");
         counters.delivered();
         let age = stats(second).time_since_event.expect("an event");
         assert!(second - age <= Duration::from_nanos(1), "{age:?}");
-        counters.received(9, second * 2);
+        counters.chunk_came(second * 2);
         assert_eq!(
             stats(second * 2).time_since_event,
             Some(second * 2 - Duration::from_nanos(1)),

@@ -1,6 +1,7 @@
 //! From a request to its events.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use reqwest::{Client, Request, RequestBuilder, Response};
@@ -113,9 +114,10 @@ impl Driver {
             Progress::Part => Poll::Ready(None),
             Progress::Refusal(response, body) => self.refused(&response, body),
             Progress::Chunk(chunk) => {
-                let now = self.timer.now();
-                self.shared.counters().received(chunk.len(), now);
+                self.shared.counters().received(chunk.len());
+                self.is_chunk_dated = false;
                 if self.session.runs_clocks() {
+                    let now = self.date_chunk();
                     self.session.received_bytes(now);
                 }
                 self.feed.push(chunk);
@@ -165,10 +167,29 @@ impl Driver {
 
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Turn {
         match self.feed.next(self.audience == Audience::Everything) {
-            Ok(Some(item)) => self.take(item, cx),
+            Ok(Some(item)) => {
+                self.note_arrival();
+                self.take(item, cx)
+            }
             Ok(None) => self.poll_link(cx),
             Err(error) => self.ended(Err(Error::EventTooLarge(error))),
         }
+    }
+
+    /// Notes when the chunk came, before anything is told of it. Most chunks of a large event have nothing to
+    /// tell: they cost no look at the clock.
+    #[inline]
+    pub(super) fn note_arrival(&mut self) {
+        if !self.is_chunk_dated {
+            self.date_chunk();
+        }
+    }
+
+    fn date_chunk(&mut self) -> Duration {
+        let now = self.timer.now();
+        self.shared.counters().chunk_came(now);
+        self.is_chunk_dated = true;
+        now
     }
 
     fn take(&mut self, item: Item, cx: &mut Context<'_>) -> Turn {

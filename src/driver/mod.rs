@@ -106,6 +106,8 @@ pub(crate) struct Driver {
     left_at: Option<Duration>,
     /// The last turn gave an event, and nothing but the next one can be due, if it is at hand.
     events_follow: bool,
+    /// It is noted when the chunk at hand came.
+    is_chunk_dated: bool,
 }
 
 impl Driver {
@@ -142,6 +144,7 @@ impl Driver {
             yielded: false,
             left_at: None,
             events_follow: false,
+            is_chunk_dated: true,
         }
     }
 
@@ -240,6 +243,7 @@ impl Driver {
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
         let gave_events = std::mem::take(&mut self.steps_at_a_stretch) == STEPS;
         let is_at_work = self.feed.is_at_work();
+        self.note_arrival();
         // What is at hand is no silence, however long the others take.
         if is_at_work && self.session.runs_clocks() {
             self.session.received_bytes(self.timer.now());

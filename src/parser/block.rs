@@ -19,6 +19,8 @@ pub(super) struct Block {
     data_span: Option<Span>,
     /// The data lines, an LF after each.
     data: String,
+    /// How long data was that was moved out, until more of the kind begins.
+    moved_len: usize,
     event_type: Value,
     last_event_id: LastEventId,
     /// The event is complete. It has lent its values to the consumer until the next line.
@@ -61,6 +63,16 @@ impl Block {
 
     /// The data lines that have left the text.
     pub(super) fn data_mut(&mut self) -> &mut String {
+        &mut self.data
+    }
+
+    /// A data line leaves the text before its end is there. The events of a stream are mostly alike: if the
+    /// last one was moved out, there is room for as much at once.
+    pub(super) fn begin_data(&mut self) -> &mut String {
+        let expected = std::mem::take(&mut self.moved_len);
+        if self.data.is_empty() {
+            self.data.reserve(expected.min(BEGUN));
+        }
         &mut self.data
     }
 
@@ -232,6 +244,7 @@ impl Block {
         if self.data.len() < WORTH_MOVING {
             return self.data.strip_suffix('\n').unwrap_or_default().to_owned();
         }
+        self.moved_len = self.data.len();
         self.data.pop();
         std::mem::take(&mut self.data)
     }

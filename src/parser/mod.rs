@@ -533,7 +533,7 @@ impl Parser {
             return false;
         };
         let name = line.len() - value.len();
-        self.block.data_mut().push_str(&line[name..]);
+        self.block.begin_data().push_str(&line[name..]);
         self.text.drop_unfinished();
         self.spare = 0;
         self.mode = Mode::Data { name };
@@ -550,6 +550,7 @@ impl Parser {
             return None;
         }
         *input = value;
+        self.block.begin_data();
         self.spare = 0;
         self.mode = Mode::Data { name };
         Some(name)

@@ -2,16 +2,24 @@
 //! when a state holds.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    iter,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
     time::Duration,
 };
 
-use crate::client::{AT_ONCE, in_memory, ms, next, next_data, next_words, over_tcp, secs, told};
+use crate::client::{
+    AT_ONCE, Woken, in_memory, ms, next, next_data, next_words, over_tcp, poll_once, secs, told,
+};
 use crate::support::{MemoryServer, Reply, Server};
 use fetch_event_source::{
     BoxError, EventSource, Finished, Handle, ReadyState, RetryPolicy, Stats, reqwest,
 };
 use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
 
 /// Two events, and what is none.
 const FIRST: &str = ": hello\nid: 1\ndata: a\n\nretry: 9\n\nid: 2\n\nid: 3\ndata: b\n\n";
@@ -267,6 +275,44 @@ async fn an_event_is_as_old_as_the_bytes_it_came_in() {
     drop(events);
     tokio::time::sleep(secs(1)).await;
     assert_eq!(age(), Some(secs(6)));
+}
+
+/// However many chunks come before it in the same poll, and though the others get their turn in between.
+#[tokio::test(start_paused = true)]
+async fn an_event_is_as_old_as_its_chunk_wherever_the_others_get_their_turn() {
+    for before in 0..140 {
+        let came = Arc::<Mutex<Option<Instant>>>::default();
+        let noted = Arc::clone(&came);
+        // Too large to be read together.
+        let nothing = iter::repeat_n(format!(":{}\n", " ".repeat(10_000)), before);
+        let first = iter::once("data: first\n\n".to_owned());
+        let event = iter::once_with(move || {
+            *noted.lock().expect("no panic") = Some(Instant::now());
+            "data: a\n\n".to_owned()
+        });
+        let chunks = stream::iter(first.chain(nothing).chain(event).map(Ok::<_, BoxError>));
+        let body = reqwest::Body::wrap_stream(chunks.chain(stream::pending()));
+        let response = http::Response::builder().header("content-type", "text/event-stream");
+        let mut response = Some(response.body(body).expect("a response"));
+        let mut events = EventSource::get("http://h/")
+            .fetch(move |_| {
+                let response = response.take().ok_or("only once");
+                async { Ok(response?.into()) }
+            })
+            .stream();
+        assert_eq!(next_data(&mut events).await, "first");
+        let woken = Woken::new();
+        let event = loop {
+            match poll_once(&mut events, &woken) {
+                Poll::Ready(event) => break event,
+                Poll::Pending => tokio::time::advance(secs(1)).await,
+            }
+        };
+        event.expect("an event").expect("no error");
+        let came = came.lock().expect("no panic").expect("it came");
+        let age = events.handle().stats().time_since_event.expect("an event");
+        assert!(age.abs_diff(came.elapsed()) < ms(1), "{before}: {age:?}");
+    }
 }
 
 /// Also where the time of the runtime does not count, and nobody polls.
