@@ -14,26 +14,36 @@ const MANY: usize = 64;
 /// How many bytes come together, at most: as much as a large chunk has.
 const ROOM: usize = 16 * 1024;
 
-/// What comes of a poll: a chunk, the end, or an error.
-pub(crate) type Part = Result<Option<Bytes>, reqwest::Error>;
+/// What comes of a poll of the body: a chunk, the end, or an error.
+type Part = Result<Option<Bytes>, reqwest::Error>;
+
+/// What was read: one chunk, or several small ones together.
+pub(crate) struct Read {
+    pub(crate) bytes: Bytes,
+    /// How many chunks they came in.
+    pub(crate) chunks: usize,
+}
 
 /// A response's body, chunk by chunk.
 ///
-/// Some servers, and the layers in between, give each event a chunk of its own. To read one chunk costs
-/// more than to parse it, so where the last poll did not have to wait either, and the server is ahead of
-/// us, small chunks are read together. Nobody waits for it: what is not there yet comes by itself.
+/// Some servers, and the layers in between, give each event a chunk of its own. To read one costs more than
+/// to parse it. So where the caller wants that, and two in a row were there at once, small ones are read
+/// together. It waits for none; but that a body has nothing it only says when it is asked, and if it has a
+/// timeout, that runs from then on. So the caller must want it.
 pub(crate) struct Chunks {
     response: Box<Response>,
-    /// The last poll did not have to wait.
+    reads_ahead: bool,
+    /// The last poll gave a chunk at once.
     is_ahead: bool,
     /// What ended the gathering: it comes after what was gathered.
     next: Option<Box<Part>>,
 }
 
 impl Chunks {
-    pub(crate) fn new(response: Box<Response>) -> Self {
+    pub(crate) fn new(response: Box<Response>, reads_ahead: bool) -> Self {
         Self {
             response,
+            reads_ahead,
             is_ahead: false,
             next: None,
         }
@@ -43,39 +53,59 @@ impl Chunks {
         self.response
     }
 
-    /// The next chunk, or several small ones as one; `None` at the end.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part> {
+    /// The next chunk, or several small ones as one; `None` at the end. Reads no further when it is not
+    /// wanted any more.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        is_unwanted: impl Fn() -> bool,
+    ) -> Poll<Result<Option<Read>, reqwest::Error>> {
         let was_ahead = std::mem::take(&mut self.is_ahead);
         let part = match self.next.take() {
             Some(next) => *next,
             None => ready!(poll_chunk(&mut self.response, cx)),
         };
-        self.is_ahead = true;
-        match part {
-            Ok(Some(first)) if was_ahead && first.len() < ROOM / 2 => {
-                Poll::Ready(Ok(Some(self.gather(first, cx))))
-            }
-            part => Poll::Ready(part),
-        }
+        self.is_ahead = self.reads_ahead;
+        Poll::Ready(part.map(|chunk| {
+            chunk.map(|bytes| {
+                if was_ahead && bytes.len() < ROOM / 2 {
+                    self.gather(bytes, cx, is_unwanted)
+                } else {
+                    Read { bytes, chunks: 1 }
+                }
+            })
+        }))
     }
 
     /// This chunk, and the small ones after it that are there.
     #[inline(never)]
-    fn gather(&mut self, first: Bytes, cx: &mut Context<'_>) -> Bytes {
-        let second = match self.poll_small(ROOM - first.len(), cx) {
-            Some(second) => second,
-            None => return first,
+    fn gather(
+        &mut self,
+        first: Bytes,
+        cx: &mut Context<'_>,
+        is_unwanted: impl Fn() -> bool,
+    ) -> Read {
+        let Some(second) = self.poll_small(ROOM - first.len(), cx) else {
+            return Read {
+                bytes: first,
+                chunks: 1,
+            };
         };
         let mut all = Vec::with_capacity(ROOM.min(first.len().max(second.len()) * MANY));
         all.extend_from_slice(&first);
         all.extend_from_slice(&second);
-        for _ in 2..MANY {
-            match self.poll_small(ROOM - all.len(), cx) {
-                Some(chunk) => all.extend_from_slice(&chunk),
-                None => break,
-            }
+        let mut chunks = 2;
+        while chunks < MANY && !is_unwanted() {
+            let Some(chunk) = self.poll_small(ROOM - all.len(), cx) else {
+                break;
+            };
+            all.extend_from_slice(&chunk);
+            chunks += 1;
         }
-        all.into()
+        Read {
+            bytes: all.into(),
+            chunks,
+        }
     }
 
     /// The next chunk, if it is there and has no more than so many bytes. Whatever else is there comes

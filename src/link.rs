@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use reqwest::{RequestBuilder, Response};
 
-use crate::chunks::{Chunks, poll_chunk};
+use crate::chunks::{Chunks, Read, poll_chunk};
 use crate::error::BoxError;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -35,14 +35,18 @@ pub(crate) enum Progress {
     /// A part of a refusal's body.
     Part,
     Refusal(Box<Response>, Bytes),
-    Chunk(Bytes),
+    Chunk(Read),
     /// The body ended, as far as reqwest can tell cleanly or not.
     End(Result<Box<Response>, reqwest::Error>),
 }
 
 impl Link {
     /// Gives the link back as long as there is more to come from it.
-    pub(crate) fn poll(self, cx: &mut Context<'_>) -> (Option<Self>, Poll<Progress>) {
+    pub(crate) fn poll(
+        self,
+        cx: &mut Context<'_>,
+        is_unwanted: impl Fn() -> bool,
+    ) -> (Option<Self>, Poll<Progress>) {
         match self {
             Self::Asking(mut future) => match future.as_mut().poll(cx) {
                 Poll::Ready(request) => {
@@ -59,12 +63,11 @@ impl Link {
                 Poll::Pending => (Some(Self::Sending(future)), Poll::Pending),
             },
             Self::Refused(response, body) => poll_refusal(response, body, cx),
-            Self::Open(mut chunks) => match chunks.poll(cx) {
+            Self::Open(mut chunks) => match chunks.poll(cx, is_unwanted) {
                 Poll::Pending => (Some(Self::Open(chunks)), Poll::Pending),
-                Poll::Ready(Ok(Some(chunk))) => (
-                    Some(Self::Open(chunks)),
-                    Poll::Ready(Progress::Chunk(chunk)),
-                ),
+                Poll::Ready(Ok(Some(read))) => {
+                    (Some(Self::Open(chunks)), Poll::Ready(Progress::Chunk(read)))
+                }
                 Poll::Ready(end) => {
                     let end = end.map(|_| chunks.into_response());
                     (None, Poll::Ready(Progress::End(end)))

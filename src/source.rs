@@ -346,6 +346,21 @@ impl<H> EventSource<H> {
         self
     }
 
+    /// Whether small chunks that are there already are read together, up to 64 of them or 16 KiB: for
+    /// bodies of HTTP/2, or of [`fetch`](Self::fetch), that give each event a chunk of its own and are
+    /// ahead of the consumer. Such chunks then take less than half of the time, which is 0.2 µs each.
+    /// (By HTTP/1.1 there is mostly one at a time.) Default: `false`, nothing is read before it is asked
+    /// for.
+    ///
+    /// What is read ahead is delivered in its order, and nothing waits for more. But a body is then asked
+    /// for more while its events are not delivered yet. Leave it off where the body has a timeout of its
+    /// own, such as the `read_timeout` of a client: it would run while the consumer is busy. A body that
+    /// blocks the thread holds back what it has given; one that panics takes it along.
+    pub fn read_ahead(mut self, read_ahead: bool) -> Self {
+        self.options.reads_ahead = read_ahead;
+        self
+    }
+
     /// One more content type that opens a stream, besides `text/event-stream`; parameters are
     /// ignored. Some LLM servers stream as `text/plain`. Default: no other. It takes whole names
     /// only: `text/*`, or what is no content type, never matches.
@@ -428,9 +443,6 @@ impl<H> EventSource<H> {
     /// by `without_url`. (From a `reqwest::Error` itself it is taken.) One that is, or is caused by,
     /// an [`io::Error`](std::io::Error) of the kind `ConnectionRefused` says that the server saw
     /// nothing of the request, so that a POST may be sent again.
-    ///
-    /// Chunks of a body that are there already are read together, up to 64 of them or 16 KiB. A body
-    /// whose poll blocks the thread holds back what it has given; one that panics takes it along.
     ///
     /// The clocks run and [`Handle`] works as ever: they drop its future. The guide has recipes for
     /// reqwest-middleware, reqwest 0.12, hyper and recorded responses. Through a second client:

@@ -9,6 +9,8 @@
 //!   `parse_line` is faster, but knows no events.
 //! - **eventsource-stream**: `EventStream` over slices.
 //!
+//! Ours: `stream()` and `run()` read ahead, for all is there.
+//!
 //! Streams are polled without an executor. Slices cost less to hand over than `Bytes`.
 
 use std::cell::Cell;
@@ -68,7 +70,7 @@ enum Sees {
 }
 
 /// All, in the order of the tables.
-pub const ALL: [Contestant; 16] = {
+pub const ALL: [Contestant; 17] = {
     use Kind::{Context, Floor, Ours, Peer, PeerOverBody};
     use Sees::{Bytes, Events, EventsAndData};
     [
@@ -154,6 +156,12 @@ pub const ALL: [Contestant; 16] = {
             name: "Parser, all frames",
             kind: Context,
             pass: our_frames,
+            sees: EventsAndData,
+        },
+        Contestant {
+            name: "stream(), nothing read ahead",
+            kind: Context,
+            pass: our_stream_as_it_is,
             sees: EventsAndData,
         },
         Contestant {
@@ -291,9 +299,18 @@ fn our_events(workload: &Workload) -> Result<Tally, Stalled> {
 }
 
 fn our_stream(workload: &Workload) -> Result<Tally, Stalled> {
+    drain(source(workload).read_ahead(true))
+}
+
+/// By the defaults: chunk by chunk.
+fn our_stream_as_it_is(workload: &Workload) -> Result<Tally, Stalled> {
+    drain(source(workload))
+}
+
+fn drain(source: EventSource) -> Result<Tally, Stalled> {
     let _runtime = RUNTIME.enter();
     let mut tally = Tally::default();
-    drive::drain(source(workload).stream(), |event| {
+    drive::drain(source.stream(), |event| {
         if let Ok(event) = event {
             tally.event(event.event_type(), event.data(), event.last_event_id());
         }
@@ -305,7 +322,7 @@ fn our_stream(workload: &Workload) -> Result<Tally, Stalled> {
 fn our_unread(workload: &Workload) -> Result<Tally, Stalled> {
     let _runtime = RUNTIME.enter();
     let mut tally = Tally::default();
-    drive::drain(source(workload).stream(), |event| {
+    drive::drain(source(workload).read_ahead(true).stream(), |event| {
         tally.events += u64::from(event.is_ok())
     })?;
     Ok(tally)
@@ -315,6 +332,7 @@ fn our_run(workload: &Workload) -> Result<Tally, Stalled> {
     let _runtime = RUNTIME.enter();
     let count = Cell::new(0);
     let running = source(workload)
+        .read_ahead(true)
         .on_message(async |_| count.set(count.get() + 1))
         .run();
     let ended = drive::finish(running)?;

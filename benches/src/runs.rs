@@ -30,6 +30,9 @@ pub fn several<T: Serialize + DeserializeOwned>(
         println!("{}", serde_json::to_string(&measure(number)?)?);
         return Ok(None);
     }
+    if runs == 0 {
+        return Err("no run, nothing measured".into());
+    }
     (0..runs).map(run).collect::<Result<_, _>>().map(Some)
 }
 

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use reqwest::{Client, Request, RequestBuilder, Response};
 
 use super::{Audience, Driver, Step, Turn};
-use crate::chunks::Chunks;
+use crate::chunks::{Chunks, Read};
 use crate::error::{Error, UnreadResponse};
 use crate::feed::Item;
 use crate::link::{BoxFuture, Link, Progress};
@@ -92,7 +92,7 @@ impl Driver {
             return Poll::Pending;
         };
         let _entered = self.trace.enter();
-        let (link, progress) = link.poll(cx);
+        let (link, progress) = link.poll(cx, || self.shared.has_orders());
         if let Some(link) = link {
             self.shared.put_link(link);
         }
@@ -113,14 +113,15 @@ impl Driver {
             }
             Progress::Part => Poll::Ready(None),
             Progress::Refusal(response, body) => self.refused(&response, body),
-            Progress::Chunk(chunk) => {
-                self.shared.counters().received(chunk.len());
+            Progress::Chunk(Read { bytes, chunks }) => {
+                self.turns += chunks - 1;
+                self.shared.counters().received(bytes.len());
                 self.is_chunk_dated = false;
                 if self.session.runs_clocks() {
                     let now = self.date_chunk();
                     self.session.received_bytes(now);
                 }
-                self.feed.push(chunk);
+                self.feed.push(bytes);
                 Poll::Ready(None)
             }
             Progress::End(Ok(response)) => self.body_ended(*response),
@@ -158,7 +159,8 @@ impl Driver {
         self.session.opened(self.timer.now());
         self.drop_input(); // seeds the parser with the ID
         self.failure = None;
-        self.shared.put_link(Link::Open(Chunks::new(response)));
+        self.shared
+            .put_link(Link::Open(Chunks::new(response, self.reads_ahead)));
         self.shared.set_open(true);
         self.shared.counters().opened();
         self.trace.open(head.status());

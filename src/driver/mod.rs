@@ -82,6 +82,7 @@ pub(crate) struct Driver {
     origin: Origin,
     calls: Calls,
     accepted_types: Vec<String>,
+    reads_ahead: bool,
     feed: Feed<Bytes>,
     shared: Owned,
     timer: Timer,
@@ -97,6 +98,8 @@ pub(crate) struct Driver {
     answer: Option<(Ask, Action)>,
     /// The ID the caller gave that no header carries.
     invalid_id: Option<String>,
+    /// Turns of the present poll; chunks that were read together count each.
+    turns: usize,
     /// Steps handed over since somebody else had a turn.
     steps_at_a_stretch: u32,
     /// The executor had its turn since the wait began.
@@ -116,6 +119,7 @@ impl Driver {
             policy,
             clocks,
             max_event_size,
+            reads_ahead,
             accepted_types,
             last_event_id,
             calls,
@@ -130,6 +134,7 @@ impl Driver {
             origin,
             calls,
             accepted_types,
+            reads_ahead,
             feed: Feed::new(Parser::new().max_event_size(max_event_size)),
             timer: Timer::new(shared.clock()),
             shared,
@@ -140,6 +145,7 @@ impl Driver {
             failure: None,
             outbox: VecDeque::new(),
             answer: None,
+            turns: 0,
             steps_at_a_stretch: 0,
             yielded: false,
             left_at: None,
@@ -181,7 +187,9 @@ impl Driver {
     fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
         self.events_follow = false;
         self.report_gap();
-        for _ in 0..TURNS {
+        self.turns = 0;
+        while self.turns < TURNS {
+            self.turns += 1;
             if self.is_over() {
                 return Poll::Ready(None);
             }

@@ -66,8 +66,8 @@ impl Block {
         &mut self.data
     }
 
-    /// A data line leaves the text before its end is there. The events of a stream are mostly alike: if the
-    /// last one was moved out, there is room for as much at once.
+    /// The same, where the end of the line is not there yet. The events of a stream are mostly alike: if the
+    /// last one was large and moved out, there is room for as much at once.
     pub(super) fn begin_data(&mut self) -> &mut String {
         let expected = std::mem::take(&mut self.moved_len);
         if self.data.is_empty() {

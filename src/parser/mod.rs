@@ -550,7 +550,6 @@ impl Parser {
             return None;
         }
         *input = value;
-        self.block.begin_data();
         self.spare = 0;
         self.mode = Mode::Data { name };
         Some(name)
@@ -560,7 +559,10 @@ impl Parser {
         let piece = &input[..input.len().min(PIECE)];
         let end = memchr2(b'\n', b'\r', piece);
         let value = take(input, end.unwrap_or(piece.len()));
-        let data = self.block.data_mut();
+        let data = match end {
+            Some(_) => self.block.data_mut(),
+            None => self.block.begin_data(),
+        };
         self.text.decode_into(data, value);
         let end = take(input, usize::from(end.is_some())).first();
         if let Some(end) = end {

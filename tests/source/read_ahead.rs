@@ -1,6 +1,8 @@
-//! Small chunks that are there already are read together: nothing is lost by it, nothing waits for it,
-//! and it has bounds.
+//! Small chunks that are there already are read together, where that is asked for: nothing is lost by it,
+//! nothing waits for it, and it has bounds.
 
+use std::iter;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +11,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use fastrand::Rng;
-use fetch_event_source::{BoxError, Error, EventSource, EventStream, Finished, RetryPolicy};
+use fetch_event_source::{
+    BoxError, Error, EventSource, EventStream, Finished, Handle, ReadyState, RetryPolicy,
+};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 
-use crate::client::word;
+use crate::client::{Woken, poll_once, word};
 
 /// How many chunks, and how many bytes, are read together at most.
 const MANY: usize = 64;
@@ -53,6 +57,7 @@ where
     let counted = Arc::clone(&polls);
     let source = EventSource::get("http://h/")
         .retry(RetryPolicy::never())
+        .read_ahead(true)
         .fetch(move |_| {
             let body = Body {
                 gives: gives(),
@@ -154,6 +159,16 @@ async fn what_had_to_be_waited_for_is_delivered_before_more_is_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_being_told_it_reads_nothing_ahead() {
+    let (source, polls) = source(|| (0..).map(|n| chunk(format!("data: {n}\n\n"))));
+    let mut events = source.read_ahead(false).stream();
+    for n in 0..300 {
+        assert_eq!(data(&mut events).await, n.to_string());
+        assert_eq!(polls.load(Ordering::Relaxed), n + 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_more_than_64_chunks_are_read_together() {
     let (source, polls) = source(|| (0..).map(|n| chunk(format!("data: {n}\n\n"))));
     let mut events = source.stream();
@@ -186,22 +201,25 @@ async fn no_more_than_16_kib_are_read_together() {
 async fn what_was_read_ahead_goes_with_a_reconnect_and_comes_again() {
     let ids = Arc::<Mutex<Vec<Option<String>>>>::default();
     let asked = Arc::clone(&ids);
-    let source = EventSource::get("http://h/").fetch(move |request| {
-        let id = request.headers().get("last-event-id");
-        let id = id.map(|id| id.to_str().expect("ASCII").to_owned());
-        let first = id.as_ref().map_or(0, |id| id.parse().expect("a number")) + 1;
-        asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(id);
-        let chunks = (first..).map(|n: u32| Ok::<_, BoxError>(format!("id: {n}\ndata: {n}\n\n")));
-        async move {
-            let response = http::Response::builder()
-                .header("content-type", "text/event-stream")
-                .body(reqwest::Body::wrap_stream(stream::iter(chunks)))?;
-            Ok(response.into())
-        }
-    });
+    let source = EventSource::get("http://h/")
+        .read_ahead(true)
+        .fetch(move |request| {
+            let id = request.headers().get("last-event-id");
+            let id = id.map(|id| id.to_str().expect("ASCII").to_owned());
+            let first = id.as_ref().map_or(0, |id| id.parse().expect("a number")) + 1;
+            asked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(id);
+            let chunks =
+                (first..).map(|n: u32| Ok::<_, BoxError>(format!("id: {n}\ndata: {n}\n\n")));
+            async move {
+                let response = http::Response::builder()
+                    .header("content-type", "text/event-stream")
+                    .body(reqwest::Body::wrap_stream(stream::iter(chunks)))?;
+                Ok(response.into())
+            }
+        });
     let mut events = source.stream();
     for n in 1..=10 {
         assert_eq!(data(&mut events).await, n.to_string());
@@ -222,4 +240,75 @@ async fn nothing_that_was_read_ahead_is_delivered_after_a_close() {
     events.handle().close();
     assert!(events.next().now_or_never().expect("at once").is_none());
     assert_eq!(events.finished(), Some(&Finished::Aborted));
+}
+
+/// Its chunks come from code of the caller's own, which may use a handle: then not even the next is read.
+#[tokio::test(start_paused = true)]
+async fn nothing_more_is_read_after_a_close_from_within_the_body() {
+    let handle = Arc::<Mutex<Option<Handle>>>::default();
+    let closing = Arc::clone(&handle);
+    let (source, polls) = source(move || {
+        let closing = Arc::clone(&closing);
+        (1..).map(move |n| {
+            if n == 10 {
+                let handle = closing.lock().unwrap_or_else(PoisonError::into_inner);
+                handle.as_ref().expect("a handle").close();
+            }
+            chunk(format!("data: {n}\n\n"))
+        })
+    });
+    *handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(source.handle());
+    let mut events = source.stream();
+    assert_eq!(data(&mut events).await, "1");
+    assert!(events.next().await.is_none(), "2 to 9 were read with it");
+    assert_eq!(events.finished(), Some(&Finished::Aborted));
+    assert_eq!(polls.load(Ordering::Relaxed), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_panics_takes_along_what_was_read_ahead_of_it() {
+    let (source, _) = source(|| {
+        (1..).map(|n| match n {
+            10 => std::panic::resume_unwind(Box::new("as told")),
+            _ => chunk(format!("data: {n}\n\n")),
+        })
+    });
+    let mut events = source.stream();
+    assert_eq!(data(&mut events).await, "1");
+    let reading = AssertUnwindSafe(events.next()).catch_unwind();
+    reading.await.expect_err("a panic");
+    assert_eq!(events.handle().state(), ReadyState::Closed);
+    assert!(events.next().await.is_none());
+}
+
+/// The end, an error and a large chunk are seen behind what was gathered: they wait for their turn.
+#[tokio::test(start_paused = true)]
+async fn the_end_marker_before_an_error_ends_it_cleanly() {
+    let (source, polls) = source(|| {
+        let events = ["a", "b", "[DONE]"].map(|data| chunk(format!("data: {data}\n\n")));
+        events
+            .into_iter()
+            .chain([Poll::Ready(Some(Err("broken".into())))])
+    });
+    let mut events = source.until(|event| event.data() == "[DONE]").stream();
+    assert_eq!(data(&mut events).await, "a");
+    assert_eq!(data(&mut events).await, "b");
+    assert_eq!(polls.load(Ordering::Relaxed), 4, "the error was seen");
+    assert!(events.next().await.is_none());
+    assert_eq!(events.finished(), Some(&Finished::Done));
+}
+
+/// Chunks that are read together count each for the turns that a flood gets.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_small_comments_yields_no_later_than_it_would() {
+    let (source, polls) = source(|| iter::repeat_with(|| chunk(": x\n")));
+    let mut events = source.stream();
+    let woken = Woken::new();
+    let mut most = 0;
+    for _ in 0..20 {
+        let before = polls.load(Ordering::Relaxed);
+        assert!(poll_once(&mut events, &woken).is_pending());
+        most = most.max(polls.load(Ordering::Relaxed) - before);
+    }
+    assert!(most <= 2 * MANY, "{most}");
 }

@@ -26,7 +26,7 @@ const GOALS: [(&str, &str, f64, f64); 3] = [
 
 fn main() -> Result<(), BoxError> {
     let times = option("--runs", 5)?;
-    let rounds = option("--rounds", 15)?;
+    let rounds = option("--rounds", 15)?.max(1);
     let only: String = option("--only", String::new())?;
     let who: String = option("--who", String::new())?;
     let contestants: Vec<Contestant> = ALL
@@ -57,9 +57,12 @@ fn in_the_middle(measured: &[Vec<Row>]) -> Vec<Row> {
             let entries = || measured.iter().map(|rows| &rows[at].entries[who]);
             let times: Option<Vec<f64>> = entries().map(|entry| entry.median_ns).collect();
             entry.median_ns = times.map(runs::median);
-            entry.min_ns = entries().filter_map(|entry| entry.min_ns).reduce(f64::min);
-            entry.samples = entries().map(|entry| entry.samples).sum();
             entry.fails = entries().find_map(|entry| entry.fails.clone());
+            entry.min_ns = entries()
+                .filter_map(|entry| entry.min_ns)
+                .reduce(f64::min)
+                .filter(|_| entry.fails.is_none());
+            entry.samples = entries().map(|entry| entry.samples).sum();
         }
     }
     rows

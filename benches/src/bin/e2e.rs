@@ -88,7 +88,7 @@ type Medians = BTreeMap<String, Figures>;
 
 fn main() -> Result<(), BoxError> {
     let times = option("--runs", 5)?;
-    let rounds = option("--rounds", 20)?;
+    let rounds = option("--rounds", 20)?.max(1);
     let chunk = option("--chunk", 0)?;
     let text = workload::tokens(option("--events", 200_000)?);
     let Some(measured) = runs::several(times, |run| measure(run, rounds, chunk, &text))? else {
@@ -101,7 +101,7 @@ fn main() -> Result<(), BoxError> {
     };
     let (events, megabytes) = (text.events, text.bytes.len() as f64 / 1e6);
     let head = format!(
-        "{events} tokens, {megabytes:.1} MB, {framing}; {times} runs of {rounds} interleaved passes.\n\n"
+        "{events} tokens, {megabytes:.1} MB, {framing}; {times} runs of {rounds} interleaved passes ({SLOW}: one run).\n\n"
     );
     let markdown = head + &table(&figures, text.bytes.len());
     Part::new(&figures, goals(&figures), markdown).leave("e2e")
