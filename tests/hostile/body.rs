@@ -331,6 +331,24 @@ fn a_stream_that_is_idle_keeps_nothing_of_what_was_long() {
     }
 }
 
+/// The next event may be as large, but its server may also only say so.
+#[test]
+fn for_an_event_after_a_large_one_128_kib_are_made_ready_at_most() {
+    let large = format!("data: {}\n\n", "x".repeat(4 << 20));
+    let chunks = [
+        large.into_bytes(),
+        format!("data: {}", "y".repeat(8_000)).into_bytes(),
+    ];
+    let source = stream::iter(chunks).map(Ok::<_, BoxError>);
+    let mut events = events(source.chain(stream::pending()));
+    let event = run(events.next()).unwrap().unwrap();
+    assert_eq!(event.data().len(), 4 << 20);
+    drop(event);
+    let (next, held) = counted(|| events.next().now_or_never());
+    assert!(next.is_none(), "it is not finished");
+    assert!(held.bytes_max <= (128 + 32) * KIB, "{}", held.bytes_max);
+}
+
 /// Once it has had chunks like these, borrowed events cost no allocation at all, wherever chunks end.
 #[test]
 fn a_parser_that_has_had_its_first_chunks_allocates_nothing() {

@@ -267,8 +267,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         what: "the last byte of a large chunk is lost",
         edits: &[edit(
             "src/driver/attempt.rs",
-            "self.feed.push(chunk);",
-            "self.feed.push(chunk.slice(..chunk.len() - usize::from(chunk.len() > 4096)));",
+            "self.feed.push(bytes);",
+            "self.feed.push(bytes.slice(..bytes.len() - usize::from(bytes.len() > 4096)));",
         )],
     },
     Mutant {
