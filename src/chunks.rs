@@ -85,27 +85,22 @@ impl Chunks {
         cx: &mut Context<'_>,
         is_unwanted: impl Fn() -> bool,
     ) -> Read {
-        let Some(second) = self.poll_small(ROOM - first.len(), cx) else {
-            return Read {
-                bytes: first,
-                chunks: 1,
-            };
-        };
-        let mut all = Vec::with_capacity(ROOM.min(first.len().max(second.len()) * MANY));
-        all.extend_from_slice(&first);
-        all.extend_from_slice(&second);
-        let mut chunks = 2;
+        let mut all = Vec::new();
+        let mut chunks = 1;
         while chunks < MANY && !is_unwanted() {
-            let Some(chunk) = self.poll_small(ROOM - all.len(), cx) else {
+            let room = ROOM - all.len().max(first.len());
+            let Some(chunk) = self.poll_small(room, cx) else {
                 break;
             };
+            if chunks == 1 {
+                all.reserve(ROOM.min(MANY * first.len().max(chunk.len())));
+                all.extend_from_slice(&first);
+            }
             all.extend_from_slice(&chunk);
             chunks += 1;
         }
-        Read {
-            bytes: all.into(),
-            chunks,
-        }
+        let bytes = if chunks == 1 { first } else { all.into() };
+        Read { bytes, chunks }
     }
 
     /// The next chunk, if it is there and has no more than so many bytes. Whatever else is there comes
