@@ -1,6 +1,5 @@
 //! The chunks of an open stream: small ones that are there already come together.
 
-use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
@@ -65,16 +64,16 @@ impl Chunks {
             Some(next) => *next,
             None => ready!(poll_chunk(&mut self.response, cx)),
         };
-        self.is_ahead = self.reads_ahead;
-        Poll::Ready(part.map(|chunk| {
-            chunk.map(|bytes| {
-                if was_ahead && bytes.len() < ROOM / 2 {
-                    self.gather(bytes, cx, is_unwanted)
-                } else {
-                    Read { bytes, chunks: 1 }
-                }
-            })
-        }))
+        let Some(bytes) = part? else {
+            return Poll::Ready(Ok(None));
+        };
+        self.is_ahead = true;
+        let read = if self.reads_ahead && was_ahead && bytes.len() < ROOM / 2 {
+            self.gather(bytes, cx, is_unwanted)
+        } else {
+            Read { bytes, chunks: 1 }
+        };
+        Poll::Ready(Ok(Some(read)))
     }
 
     /// This chunk, and the small ones after it that are there.

@@ -41,7 +41,8 @@ pub(crate) enum Progress {
 }
 
 impl Link {
-    /// Gives the link back as long as there is more to come from it.
+    /// Gives the link back as long as there is more to come from it. Reads nothing ahead that is not wanted
+    /// any more.
     pub(crate) fn poll(
         self,
         cx: &mut Context<'_>,

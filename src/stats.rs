@@ -49,7 +49,7 @@ pub(crate) struct Counters {
     retries: Count,
     events: Count,
     bytes: Count,
-    /// When the last chunk came.
+    /// When the last chunk came that had something to tell.
     chunk_at: Count,
     /// When the chunk came that had the last event in it: the clock is not read for each event. 0:
     /// there was none.

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-
 use fastrand::Rng;
 use fetch_event_source::{
     BoxError, Error, EventSource, EventStream, Finished, Handle, ReadyState, RetryPolicy,
+    reqwest::{self, Response},
 };
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 
@@ -48,6 +48,17 @@ fn chunk(bytes: impl Into<Bytes>) -> Given {
     Poll::Ready(Some(Ok(bytes.into())))
 }
 
+fn response<B: Into<Bytes> + 'static>(
+    body: impl Stream<Item = Result<B, BoxError>> + Send + 'static,
+) -> Result<Response, BoxError> {
+    let response = http::Response::builder()
+        .header("content-type", "text/event-stream")
+        .body(reqwest::Body::wrap_stream(
+            body.map(|chunk| chunk.map(Into::<Bytes>::into)),
+        ))?;
+    Ok(response.into())
+}
+
 /// Each connection has such a body.
 fn source<I>(gives: impl Fn() -> I + Send + Sync + 'static) -> (EventSource, Arc<AtomicUsize>)
 where
@@ -63,12 +74,7 @@ where
                 gives: gives(),
                 polls: Arc::clone(&counted),
             };
-            async move {
-                let response = http::Response::builder()
-                    .header("content-type", "text/event-stream")
-                    .body(reqwest::Body::wrap_stream(body))?;
-                Ok(response.into())
-            }
+            async { response(body) }
         });
     (source, polls)
 }
@@ -213,12 +219,7 @@ async fn what_was_read_ahead_goes_with_a_reconnect_and_comes_again() {
                 .push(id);
             let chunks =
                 (first..).map(|n: u32| Ok::<_, BoxError>(format!("id: {n}\ndata: {n}\n\n")));
-            async move {
-                let response = http::Response::builder()
-                    .header("content-type", "text/event-stream")
-                    .body(reqwest::Body::wrap_stream(stream::iter(chunks)))?;
-                Ok(response.into())
-            }
+            async move { response(stream::iter(chunks)) }
         });
     let mut events = source.stream();
     for n in 1..=10 {
@@ -286,7 +287,7 @@ async fn a_body_that_panics_takes_along_what_was_read_ahead_of_it() {
     assert!(events.next().await.is_none());
 }
 
-/// The end, an error and a large chunk are seen behind what was gathered: they wait for their turn.
+/// An error that is seen behind what was gathered waits for its turn.
 #[tokio::test(start_paused = true)]
 async fn the_end_marker_before_an_error_ends_it_cleanly() {
     let (source, polls) = source(|| {

@@ -1,8 +1,8 @@
 //! The ratios: every contestant at every workload, in turns. The medians of several runs, and of
 //! those the median.
 //!
-//! `--runs N` (default 5), `--rounds N` in each (default 15), `--only PART` for the workloads whose name contains it, `--who PART`
-//! for the contestants (to profile one).
+//! `--runs N` (default 5), `--rounds N` in each (default 15), `--only PART` for the workloads whose name
+//! contains it, `--who PART` for the contestants (to profile one).
 
 use std::hint::black_box;
 
