@@ -5,43 +5,46 @@ pub(crate) mod laws;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use data_url::mime::Mime;
-use http_body::Body as _;
-use reqwest::header::{
+use http::header::{
     CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
-use reqwest::{Body, ClientBuilder, Response, StatusCode, Url, Version};
-use url::Position;
+use http::{StatusCode, Version};
+use url::{Position, Url};
 
-/// The head of a response that opened a stream.
+/// The head of a response. A clone is a reference to the same.
 #[derive(Clone)]
-pub struct ResponseHead(Box<Parts>);
+pub struct ResponseHead(Arc<Parts>);
 
-#[derive(Clone)]
 struct Parts {
     status: StatusCode,
     version: Version,
     headers: HeaderMap,
-    url: Url,
+    url: Option<Url>,
     remote_addr: Option<SocketAddr>,
 }
 
 impl ResponseHead {
-    /// Takes the headers out of the response: while the body is read nobody needs them, and their
-    /// values hold on to the buffer that the connection has read them to.
-    pub(crate) fn of(response: &mut Response) -> Self {
-        Self(Box::new(Parts {
-            status: response.status(),
-            version: response.version(),
-            headers: std::mem::take(response.headers_mut()),
-            url: response.url().clone(),
-            remote_addr: response.remote_addr(),
+    pub(crate) fn new(
+        status: StatusCode,
+        version: Version,
+        headers: &HeaderMap,
+        url: Option<Url>,
+        remote_addr: Option<SocketAddr>,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            status,
+            version,
+            headers: unshared(headers),
+            url,
+            remote_addr,
         }))
     }
 
-    /// The status: 200.
+    /// The status: 200, unless another was [allowed](crate::EventSource::allow_status).
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status
@@ -59,10 +62,11 @@ impl ResponseHead {
         &self.0.headers
     }
 
-    /// The URL that answered, after redirects. The standard calls its origin the event's origin.
+    /// The URL that answered, after redirects; `None` where the HTTP stack does not tell, as behind
+    /// [`connect_with`](crate::EventSource::connect_with). The standard calls its origin the event's origin.
     #[must_use]
-    pub fn url(&self) -> &Url {
-        &self.0.url
+    pub fn url(&self) -> Option<&Url> {
+        self.0.url.as_ref()
     }
 
     /// The address of the server, where the client knows it.
@@ -78,10 +82,30 @@ impl fmt::Debug for ResponseHead {
         f.debug_struct("ResponseHead")
             .field("status", &self.status())
             .field("version", &self.version())
-            .field("host", &self.url().host_str())
+            .field("host", &self.url().and_then(Url::host_str))
             .field("headers", &self.headers().keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
+}
+
+/// A copy that does not hold on to the buffer which the connection has read the headers to: the head is
+/// kept as long as the stream is open, for the errors of its connection.
+fn unshared(headers: &HeaderMap) -> HeaderMap {
+    let copy = |(name, value): (&HeaderName, &HeaderValue)| {
+        let mut copied = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        copied.set_sensitive(value.is_sensitive());
+        Some((name.clone(), copied))
+    };
+    headers.iter().filter_map(copy).collect()
+}
+
+/// What opens a stream besides a 200 of `text/event-stream`.
+#[derive(Debug, Default)]
+pub(crate) struct Allowed {
+    pub(crate) statuses: Vec<StatusCode>,
+    /// In lower case, without parameters.
+    pub(crate) types: Vec<String>,
+    pub(crate) any_type: bool,
 }
 
 /// What a response is to us.
@@ -97,25 +121,28 @@ pub(crate) enum Kind {
 
 /// HTML standard, 9.2.3: "if res's status is not 200, or if res's `Content-Type` is not
 /// `text/event-stream`, then fail the connection". A 204 is how a server asks us to stop.
-pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, also_accepted: &[String]) -> Kind {
+pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, allowed: &Allowed) -> Kind {
     match status {
         StatusCode::NO_CONTENT => Kind::NoContent,
-        StatusCode::OK => match essence(headers) {
-            Some(essence) if !is_accepted(&essence, also_accepted) => Kind::WrongType,
-            None => Kind::WrongType,
-            Some(_) if is_encoded(headers) => Kind::Encoded,
-            Some(_) => Kind::Stream,
-        },
-        _ => Kind::Refusal,
+        _ if !opens(status, allowed) => Kind::Refusal,
+        _ if !is_allowed_type(headers, allowed) => Kind::WrongType,
+        _ if is_encoded(headers) => Kind::Encoded,
+        _ => Kind::Stream,
     }
 }
 
-fn is_accepted(essence: &str, also_accepted: &[String]) -> bool {
-    essence == "text/event-stream" || also_accepted.iter().any(|accepted| accepted == essence)
+fn opens(status: StatusCode, allowed: &Allowed) -> bool {
+    status == StatusCode::OK || allowed.statuses.contains(&status)
 }
 
-/// Whoever decodes a body takes the header away, as reqwest does. A name that is no coding is passed
-/// over, as browsers do: servers write `none` to keep compression layers off.
+fn is_allowed_type(headers: &HeaderMap, allowed: &Allowed) -> bool {
+    allowed.any_type
+        || essence(headers)
+            .is_some_and(|found| found == "text/event-stream" || allowed.types.contains(&found))
+}
+
+/// A layer that decodes a body takes the header away, as reqwest does. A name that is no coding is ignored,
+/// as browsers do: servers write `none` to keep compression layers off.
 fn is_encoded(headers: &HeaderMap) -> bool {
     split_values(&combined(headers, &CONTENT_ENCODING)).any(|coding| {
         let coding = coding.trim_ascii();
@@ -183,15 +210,40 @@ fn split_values(combined: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether another URL answered than was asked. A response that was not made by reqwest tells none.
+/// Whether another URL answered than was asked.
 pub(crate) fn was_redirected(asked: &Url, answered: &Url) -> bool {
-    let known = answered.host_str() != Some("no.url.provided.local");
-    known && asked[..Position::AfterQuery] != answered[..Position::AfterQuery]
+    asked[..Position::AfterQuery] != answered[..Position::AfterQuery]
 }
 
-/// RFC 9110, section 10.2.3: seconds, or a date. A date is taken against the response's own `Date`
-/// where it has one, so that two clocks that disagree do no harm.
-pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+/// How long the server asks to wait before the next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RetryAfter {
+    pub(crate) delay: Duration,
+    /// There was a `Retry-After`. `retry-after-ms` alone does not say that the server did nothing.
+    pub(crate) is_standard: bool,
+}
+
+/// RFC 9110, section 10.2.3: seconds, or a date. `retry-after-ms`, as large APIs send it beside, is more
+/// exact and goes before it.
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<RetryAfter> {
+    let standard = standard_retry_after(headers, now);
+    let delay = retry_after_ms(headers).or(standard)?;
+    Some(RetryAfter {
+        delay,
+        is_standard: standard.is_some(),
+    })
+}
+
+fn retry_after_ms(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("retry-after-ms")?.to_str().ok()?.trim();
+    // Some write a fraction.
+    let milliseconds: f64 = value.parse().ok()?;
+    Duration::try_from_secs_f64(milliseconds / 1000.0).ok()
+}
+
+/// A date is taken against the response's own `Date` where it has one, so that two clocks that disagree do
+/// no harm.
+fn standard_retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
@@ -204,82 +256,9 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(date.duration_since(sent).unwrap_or(Duration::ZERO))
 }
 
-/// Whether a body that was read to its end broke off: an HTTP/2 stream that was reset, by RST_STREAM
-/// or GOAWAY, with the code `NO_ERROR`.
-///
-/// RFC 9113, section 8.1: a server may do that "after sending a complete response (i.e., a frame
-/// with the END_STREAM flag set)". hyper does not look for that flag, and takes each for an end. But
-/// proxies do so with what breaks off behind them, and servers that are about to go.
-pub(crate) fn broke_off(response: Response) -> bool {
-    response.version() == Version::HTTP_2
-        && !decoders::are_built_in()
-        && !Body::from(response).is_end_stream()
-}
-
-/// Which decoders reqwest was built with, by whoever's wish in the program: through the layer that
-/// holds them, END_STREAM is not to be seen, whether or not it decodes.
-mod decoders {
-    use super::ClientBuilder;
-
-    pub(super) const fn are_built_in() -> bool {
-        knows(|builder| builder.gzip(true))
-            || knows(|builder| builder.brotli(true))
-            || knows(|builder| builder.deflate(true))
-            || knows(|builder| builder.zstd(true))
-    }
-
-    const fn knows<B: Built>(_set: fn(ClientBuilder) -> B) -> bool {
-        B::KNOWS
-    }
-
-    trait Built {
-        const KNOWS: bool;
-    }
-
-    impl Built for ClientBuilder {
-        const KNOWS: bool = true;
-    }
-
-    struct Unknown;
-
-    impl Built for Unknown {
-        const KNOWS: bool = false;
-    }
-
-    /// A method of reqwest's own goes before one of the same name here.
-    #[allow(dead_code)]
-    trait OrElse: Sized {
-        fn gzip(self, _: bool) -> Unknown {
-            Unknown
-        }
-        fn brotli(self, _: bool) -> Unknown {
-            Unknown
-        }
-        fn deflate(self, _: bool) -> Unknown {
-            Unknown
-        }
-        fn zstd(self, _: bool) -> Unknown {
-            Unknown
-        }
-    }
-
-    impl OrElse for ClientBuilder {}
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_decoders_that_reqwest_was_built_with_are_known() {
-        let expected = cfg!(any(
-            feature = "gzip",
-            feature = "brotli",
-            feature = "deflate",
-            feature = "zstd"
-        ));
-        assert_eq!(decoders::are_built_in(), expected);
-    }
 
     fn content_type(values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -293,7 +272,7 @@ mod tests {
     }
 
     fn opens(values: &[&str]) -> bool {
-        judge(StatusCode::OK, &content_type(values), &[]) == Kind::Stream
+        judge(StatusCode::OK, &content_type(values), &Allowed::default()) == Kind::Stream
     }
 
     #[test]
@@ -352,9 +331,63 @@ mod tests {
     #[test]
     fn another_type_opens_where_the_caller_accepts_it() {
         let plain = content_type(&["Text/Plain; charset=utf-8"]);
-        let accepted = [parse_essence("text/plain").unwrap()];
-        assert_eq!(judge(StatusCode::OK, &plain, &accepted), Kind::Stream);
-        assert_eq!(judge(StatusCode::OK, &plain, &[]), Kind::WrongType);
+        let allowed = Allowed {
+            types: vec![parse_essence("text/plain").unwrap()],
+            ..Allowed::default()
+        };
+        assert_eq!(judge(StatusCode::OK, &plain, &allowed), Kind::Stream);
+        let default = Allowed::default();
+        assert_eq!(judge(StatusCode::OK, &plain, &default), Kind::WrongType);
+    }
+
+    #[test]
+    fn any_type_or_none_opens_where_the_caller_allows_it() {
+        let allowed = Allowed {
+            any_type: true,
+            ..Allowed::default()
+        };
+        for headers in [HeaderMap::new(), content_type(&["x"]), content_type(&["application/json"])] {
+            assert_eq!(judge(StatusCode::OK, &headers, &allowed), Kind::Stream);
+            assert_eq!(judge(StatusCode::CREATED, &headers, &allowed), Kind::Refusal);
+        }
+    }
+
+    #[test]
+    fn another_status_opens_where_the_caller_allows_it() {
+        let stream = content_type(&["text/event-stream"]);
+        let allowed = Allowed {
+            statuses: vec![StatusCode::CREATED],
+            ..Allowed::default()
+        };
+        assert_eq!(judge(StatusCode::CREATED, &stream, &allowed), Kind::Stream);
+        assert_eq!(judge(StatusCode::OK, &stream, &allowed), Kind::Stream);
+        assert_eq!(judge(StatusCode::ACCEPTED, &stream, &allowed), Kind::Refusal);
+        let none = HeaderMap::new();
+        assert_eq!(judge(StatusCode::CREATED, &none, &allowed), Kind::WrongType);
+    }
+
+    #[test]
+    fn a_quote_is_escaped_only_within_quotes() {
+        // The backslash stands outside of quotes, so the quote after it opens a string.
+        assert!(!opens(&[r#"x\", text/event-stream"#]));
+        assert!(opens(&[r#"x/y; z="\"", text/event-stream"#]));
+    }
+
+    #[test]
+    fn milliseconds_go_before_seconds_and_settle_nothing() {
+        let now = SystemTime::UNIX_EPOCH;
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after-ms", "1500".parse().unwrap());
+        let asked = retry_after(&headers, now).unwrap();
+        assert_eq!((asked.delay, asked.is_standard), (Duration::from_millis(1500), false));
+        headers.insert(RETRY_AFTER, "2".parse().unwrap());
+        let asked = retry_after(&headers, now).unwrap();
+        assert_eq!((asked.delay, asked.is_standard), (Duration::from_millis(1500), true));
+        for senseless in ["", "soon", "-1", "NaN", "inf", "1e999"] {
+            headers.insert("retry-after-ms", senseless.parse().unwrap());
+            let asked = retry_after(&headers, now).unwrap();
+            assert_eq!(asked.delay, Duration::from_secs(2), "{senseless:?}");
+        }
     }
 
     #[test]
@@ -371,21 +404,21 @@ mod tests {
         ] {
             let latin_1: Vec<u8> = coding.chars().map(|char| char as u8).collect();
             headers.insert(CONTENT_ENCODING, HeaderValue::from_bytes(&latin_1).unwrap());
-            assert_eq!(judge(StatusCode::OK, &headers, &[]), kind, "{coding}");
+            assert_eq!(judge(StatusCode::OK, &headers, &Allowed::default()), kind, "{coding}");
         }
     }
 
     #[test]
-    fn every_status_but_200_and_204_is_a_refusal() {
+    fn every_status_except_200_and_204_is_a_refusal() {
         let headers = content_type(&["text/event-stream"]);
         for status in [
             201, 202, 203, 205, 206, 210, 299, 300, 304, 307, 400, 401, 404, 429, 503,
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(judge(status, &headers, &[]), Kind::Refusal, "{status}");
+            assert_eq!(judge(status, &headers, &Allowed::default()), Kind::Refusal, "{status}");
         }
         assert_eq!(
-            judge(StatusCode::NO_CONTENT, &headers, &[]),
+            judge(StatusCode::NO_CONTENT, &headers, &Allowed::default()),
             Kind::NoContent
         );
     }
@@ -401,10 +434,8 @@ mod tests {
 
     /// Sun, 22 Nov 2026 12:00:00 GMT
     fn retry_after_at(headers: &HeaderMap) -> Option<Duration> {
-        retry_after(
-            headers,
-            SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_800),
-        )
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_800);
+        Some(retry_after(headers, now)?.delay)
     }
 
     #[test]

@@ -5,12 +5,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::StatusCode;
-use reqwest::header::{
+use http::StatusCode;
+use http::header::{
     CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 
-use super::{Kind, judge, retry_after};
+use super::{Allowed, Kind, judge, retry_after};
 
 /// Reads the lines as a response: a status by the first byte, then a header with each line, whose
 /// name is told by its first byte. Gives what the response is, and when to come back.
@@ -33,10 +33,14 @@ pub(crate) fn check(lines: &[u8]) -> (Kind, Option<Duration>) {
         }
     }
 
-    let kind = judge(status, &headers, &accepted);
+    let allowed = Allowed {
+        types: accepted.clone(),
+        ..Allowed::default()
+    };
+    let kind = judge(status, &headers, &allowed);
     assert_eq!(kind, expected_kind(status, &headers, &accepted));
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_800);
-    let after = retry_after(&headers, now);
+    let after = retry_after(&headers, now).map(|asked| asked.delay);
     assert_eq!(after, expected_delay(&headers, now));
     (kind, after)
 }

@@ -1,12 +1,12 @@
-//! The one place that reads a clock.
+//! The one place that reads the clock.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use crate::client::platform::{Instant, Sleep, sleep_until};
 
 /// As far as tokio's timers reach, or so.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
@@ -55,11 +55,6 @@ impl Timer {
 
     pub(crate) fn now(&self) -> Duration {
         self.clock.now()
-    }
-
-    /// What `Retry-After` dates are taken against, where the response has no `Date`.
-    pub(crate) fn wall_time() -> SystemTime {
-        SystemTime::now()
     }
 
     /// Whether the deadline has come; if not, the task is woken when it does, or earlier.

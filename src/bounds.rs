@@ -1,0 +1,20 @@
+//! What functions and futures of the caller must be: the only place that says `Send`.
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// `Send` natively. In a browser, where there is one thread, every type has it.
+///
+/// Bounds of this crate say `MaybeSend`, so that code shared with a browser compiles in both.
+pub trait MaybeSend: Send {}
+
+impl<T: Send + ?Sized> MaybeSend for T {}
+
+/// A future on the heap.
+pub(crate) type BoxFuture<'h, T> = Pin<Box<dyn Future<Output = T> + Send + 'h>>;
+
+/// A function that takes its argument by value.
+pub(crate) type BoxFn<'h, A, R> = Box<dyn FnMut(A) -> R + Send + 'h>;
+
+/// A function that only looks at its argument.
+pub(crate) type BoxLook<'h, A, R> = Box<dyn FnMut(&A) -> R + Send + 'h>;

@@ -1,0 +1,370 @@
+//! What the poller of a source and its handles share.
+//!
+//! Two locks. `state` is short and holds the ready state, which is also the order: `Paused` and `Closed`
+//! are what a handle wants, and what `state()` shows. `slot` holds the connection and the poller's waker.
+//! The poller holds the slot while it polls the connection, which runs code of the caller. So handles never
+//! wait for the slot: a handle raises `ordered`, then tries the slot. If it gets it, it takes connection and
+//! waker out. If not, the poller has it, and looks at `ordered` after it has let go. A fence on both sides
+//! keeps flag and lock in this order.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use ecow::EcoString;
+
+use crate::client::handle::Handle;
+use crate::client::http::exchange::{Exchange, ExchangeEvent};
+use crate::client::stats::{Counters, ReadyState, Stats};
+use crate::client::timer::Clock;
+
+/// What a handle wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    Pause,
+    Close,
+    Reconnect,
+}
+
+/// What came from handles since the last look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Orders {
+    pub(crate) state: ReadyState,
+    /// The connection, or the wait for one, was given up.
+    pub(crate) revoked: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Control {
+    state: Mutex<State>,
+    slot: Mutex<Slot>,
+    /// There are orders. Spares the lock of the state with every event.
+    ordered: AtomicBool,
+    /// What handles see of the last event ID.
+    last_event_id: Mutex<EcoString>,
+    counters: Counters,
+    clock: Clock,
+}
+
+struct State {
+    ready: ReadyState,
+    /// A handle gave up the connection, and the poller has not taken note.
+    revoked: bool,
+    /// How many connections handles are dropping at the moment. The next one waits for that.
+    dropping: usize,
+    /// Since when the ready state is what it is.
+    since: Duration,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            ready: ReadyState::Connecting,
+            revoked: false,
+            dropping: 0,
+            since: Duration::ZERO,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Slot {
+    exchange: Option<Exchange>,
+    poller: Option<Waker>,
+}
+
+/// The poller's side: dropping it closes the source. Handles do not keep a source alive.
+#[derive(Default)]
+pub(crate) struct ControlOwner(Arc<Control>);
+
+impl ControlOwner {
+    /// A handle, which from now on sees this ID.
+    pub(crate) fn handle(&self, last_event_id: &EcoString) -> Handle {
+        self.publish_id(last_event_id);
+        Handle::of(Arc::clone(&self.0))
+    }
+
+    /// Whether there is a handle, for which time and ID must be kept up to date.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
+impl Deref for ControlOwner {
+    type Target = Control;
+
+    #[inline]
+    fn deref(&self) -> &Control {
+        &self.0
+    }
+}
+
+impl Drop for ControlOwner {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+/// A handle is dropping a connection.
+struct Dropping<'a>(&'a Control);
+
+impl Drop for Dropping<'_> {
+    fn drop(&mut self) {
+        self.0.order(|state| state.dropping -= 1, |_| ());
+    }
+}
+
+/// For handles.
+impl Control {
+    /// Gives up the connection, unless the source is over.
+    pub(crate) fn command(&self, command: Command) {
+        let ready = match command {
+            Command::Pause => ReadyState::Paused,
+            Command::Close => ReadyState::Closed,
+            Command::Reconnect => ReadyState::Connecting,
+        };
+        let mut is_over = false;
+        let exchange = self.order(
+            |state| {
+                is_over = state.ready == ReadyState::Closed;
+                if !is_over {
+                    state.ready = ready;
+                    state.revoked = true;
+                    // Before the connection is out of its slot, or the next request might overtake its drop.
+                    state.dropping += 1;
+                }
+            },
+            |slot| slot.exchange.take(),
+        );
+        if is_over {
+            return;
+        }
+        let _dropping = Dropping(self); // until it is gone, whatever its drop does
+        drop(exchange);
+    }
+
+    /// Ends a pause.
+    pub(crate) fn resume(&self) {
+        let resume = |state: &mut State| {
+            if state.ready == ReadyState::Paused {
+                state.ready = ReadyState::Connecting;
+            }
+        };
+        self.order(resume, |_| ());
+    }
+
+    pub(crate) fn ready_state(&self) -> ReadyState {
+        self.state().ready
+    }
+
+    pub(crate) fn last_event_id(&self) -> String {
+        self.id().as_str().to_owned()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let state = self.state();
+        let (ready, since) = (state.ready, state.since);
+        drop(state);
+        self.counters.stats(ready, since, self.clock.peek())
+    }
+
+    /// Changes the state, takes something out of the slot if nobody polls, and wakes the poller.
+    fn order<T>(
+        &self,
+        change: impl FnOnce(&mut State),
+        take: impl FnOnce(&mut Slot) -> T,
+    ) -> Option<T> {
+        self.change(change);
+        self.ordered.store(true, Ordering::Release);
+        fence(Ordering::SeqCst);
+        let mut slot = match self.slot.try_lock() {
+            Ok(slot) => slot,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // The poller has it and will look at `ordered`; or another handle, which wakes the poller.
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let taken = take(&mut slot);
+        let poller = slot.poller.take();
+        drop(slot);
+        if let Some(poller) = poller {
+            poller.wake();
+        }
+        Some(taken)
+    }
+}
+
+/// For the poller.
+impl Control {
+    /// Whether there are orders since the last look.
+    #[inline]
+    pub(crate) fn has_orders(&self) -> bool {
+        self.ordered.load(Ordering::Acquire)
+    }
+
+    /// The orders since the last look, if any.
+    pub(crate) fn take_orders(&self) -> Option<Orders> {
+        if !self.has_orders() {
+            return None;
+        }
+        let mut state = self.state();
+        self.ordered.store(false, Ordering::Release);
+        let revoked = std::mem::take(&mut state.revoked);
+        let ready = state.ready;
+        drop(state);
+        if revoked {
+            // The handle took it, unless it came while the slot was held.
+            drop(self.take_exchange());
+        }
+        Some(Orders {
+            state: ready,
+            revoked,
+        })
+    }
+
+    /// Whether the connection was given up since the last look.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.has_orders() && self.state().revoked
+    }
+
+    /// Whether a handle is dropping a connection. It wakes the poller when that is done.
+    pub(crate) fn is_dropping(&self) -> bool {
+        self.state().dropping > 0
+    }
+
+    /// Polls the connection in its slot. While it has nothing to give the waker is kept, for handles.
+    ///
+    /// `Pending` with orders: the connection may be gone.
+    #[inline]
+    pub(crate) fn poll_exchange(&self, cx: &mut Context<'_>) -> Poll<ExchangeEvent> {
+        let mut slot = self.slot();
+        let event = Exchange::poll(&mut slot.exchange, cx);
+        let left = match &event {
+            Poll::Pending => Self::keep_waker(&mut slot, cx).map(Left::Waker),
+            Poll::Ready(event) if event.is_last() => slot.exchange.take().map(Left::Exchange),
+            Poll::Ready(_) => None,
+        };
+        drop(slot);
+        fence(Ordering::SeqCst);
+        drop(left); // code of the caller: not under the lock
+        if self.has_orders() {
+            return self.after_orders(event, cx);
+        }
+        event
+    }
+
+    /// A handle spoke during the poll. What came of a connection that was given up is too late.
+    #[cold]
+    fn after_orders(
+        &self,
+        mut event: Poll<ExchangeEvent>,
+        cx: &mut Context<'_>,
+    ) -> Poll<ExchangeEvent> {
+        if self.is_revoked() {
+            drop(self.take_exchange());
+            event = Poll::Pending;
+        }
+        if event.is_pending() {
+            cx.waker().wake_by_ref();
+        }
+        event
+    }
+
+    /// Keeps the waker for handles. `false`: there are orders already.
+    pub(crate) fn register(&self, cx: &Context<'_>) -> bool {
+        let mut slot = self.slot();
+        let old = Self::keep_waker(&mut slot, cx);
+        drop(slot);
+        fence(Ordering::SeqCst);
+        drop(old);
+        !self.has_orders()
+    }
+
+    fn keep_waker(slot: &mut Slot, cx: &Context<'_>) -> Option<Waker> {
+        let poller = slot.poller.as_ref();
+        if poller.is_some_and(|poller| poller.will_wake(cx.waker())) {
+            return None;
+        }
+        slot.poller.replace(cx.waker().clone())
+    }
+
+    /// Puts the connection into its slot, unless it was given up meanwhile.
+    pub(crate) fn put_exchange(&self, exchange: Exchange) {
+        let mut slot = self.slot();
+        let old = slot.exchange.replace(exchange);
+        drop(slot);
+        fence(Ordering::SeqCst);
+        drop(old);
+        if self.is_revoked() {
+            drop(self.take_exchange());
+        }
+    }
+
+    pub(crate) fn take_exchange(&self) -> Option<Exchange> {
+        self.slot().exchange.take()
+    }
+
+    /// The stream is open, unless a handle wants otherwise.
+    pub(crate) fn set_open(&self, open: bool) {
+        self.change(|state| match state.ready {
+            ReadyState::Connecting if open && !state.revoked => state.ready = ReadyState::Open,
+            ReadyState::Open if !open => state.ready = ReadyState::Connecting,
+            _ => {}
+        });
+    }
+
+    /// The source is over: nothing is left of the connection.
+    pub(crate) fn finish(&self) {
+        self.change(|state| state.ready = ReadyState::Closed);
+        let left = std::mem::take(&mut *self.slot());
+        drop((left.exchange, left.poller)); // not under the lock
+    }
+
+    pub(crate) fn publish_id(&self, id: &EcoString) {
+        let old = std::mem::replace(&mut *self.id(), id.clone());
+        drop(old);
+    }
+
+    #[inline]
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    /// Each change of the ready state goes through here.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        let before = state.ready;
+        change(&mut state);
+        if state.ready != before {
+            state.since = self.clock.peek();
+        }
+    }
+
+    // No code of ours panics while it holds a lock, but a poll of the connection may.
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn id(&self) -> MutexGuard<'_, EcoString> {
+        let id = self.last_event_id.lock();
+        id.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is dropped after the lock: each runs code of the caller.
+enum Left {
+    Waker(#[expect(dead_code, reason = "kept to be dropped")] Waker),
+    Exchange(#[expect(dead_code, reason = "kept to be dropped")] Exchange),
+}

@@ -1,0 +1,109 @@
+//! The refused response behind an error, whole.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Frame;
+
+use super::BoxError;
+use crate::client::http::exchange::BoxBody;
+
+/// What is known of a refused response besides its head.
+pub(crate) struct Refused {
+    /// The beginning of its body, as [`Error::body`](super::Error::body) shows it.
+    pub(crate) body: Bytes,
+    pub(crate) retry_after: Option<Duration>,
+    /// There was a `Retry-After` header, not only one of milliseconds.
+    pub(crate) has_retry_after: bool,
+    pub(crate) redirected: bool,
+    /// Shared by all clones of the error; the first who asks takes it.
+    rest: Mutex<Option<Rest>>,
+}
+
+/// What comes after the beginning: what was read along with it, and what was not read.
+struct Rest {
+    beyond: Bytes,
+    unread: Option<BoxBody>,
+}
+
+impl Refused {
+    pub(crate) fn new(body: Bytes, beyond: Bytes, unread: Option<BoxBody>) -> Self {
+        Self {
+            body,
+            retry_after: None,
+            has_retry_after: false,
+            redirected: false,
+            rest: Mutex::new(Some(Rest { beyond, unread })),
+        }
+    }
+
+    /// Drops the connection. What was read is kept.
+    pub(crate) fn close(&self) {
+        drop(self.take_rest());
+    }
+
+    /// The whole body, the first time; then what was read.
+    pub(crate) fn whole(&self) -> RefusedBody {
+        let rest = self.take_rest();
+        let (beyond, unread) = rest.map_or((Bytes::new(), None), |rest| (rest.beyond, rest.unread));
+        RefusedBody {
+            read: [self.body.clone(), beyond],
+            unread: unread.map(Mutex::new),
+        }
+    }
+
+    fn take_rest(&self) -> Option<Rest> {
+        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        rest.take()
+    }
+}
+
+/// The body of a refused response: what was read already, then the rest.
+///
+/// Made by [`Error::into_response`](super::Error::into_response). It is an [`http_body::Body`], and with
+/// the feature `reqwest` it turns into a `reqwest::Body`.
+pub struct RefusedBody {
+    read: [Bytes; 2],
+    /// In a lock for `Sync` alone.
+    unread: Option<Mutex<BoxBody>>,
+}
+
+impl http_body::Body for RefusedBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        for part in &mut self.read {
+            if !part.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(std::mem::take(part)))));
+            }
+        }
+        let Some(body) = &mut self.unread else {
+            return Poll::Ready(None);
+        };
+        let body = body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let chunk = ready!(body.poll_chunk(cx));
+        if !matches!(chunk, Some(Ok(_))) {
+            self.unread = None;
+        }
+        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.unread.is_none() && self.read.iter().all(Bytes::is_empty)
+    }
+}
+
+impl fmt::Debug for RefusedBody {
+    /// Leaves out the body: it may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefusedBody").finish_non_exhaustive()
+    }
+}

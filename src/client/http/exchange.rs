@@ -1,0 +1,209 @@
+//! One request on its way, and the response to it: what can be polled, and what can be dropped.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use http::{HeaderMap, Method};
+use url::Url;
+
+use super::response::ResponseHead;
+use crate::bounds::{BoxFuture, MaybeSend};
+use crate::client::Fetch;
+use crate::client::error::{BoxError, Error};
+
+/// How much of a refused response's body is read before `on_error` decides.
+const REFUSAL_LIMIT: usize = 64 * 1024;
+
+/// A request that is ready to be sent.
+pub(crate) trait Outgoing: MaybeSend {
+    fn method(&self) -> &Method;
+
+    fn url(&self) -> Option<&Url>;
+
+    fn headers(&mut self) -> &mut HeaderMap;
+
+    /// Sends it, by the caller's function if there is one.
+    fn send(self: Box<Self>, fetch: Option<&mut Fetch>) -> Sending;
+}
+
+/// The outer error: the function gave no request. The inner: its request cannot be built.
+pub(crate) type Asking = BoxFuture<'static, Result<Result<Box<dyn Outgoing>, Error>, BoxError>>;
+pub(crate) type Sending = BoxFuture<'static, Result<Incoming, BoxError>>;
+
+/// A response whose body is unread.
+pub(crate) struct Incoming {
+    pub(crate) head: ResponseHead,
+    pub(crate) body: BoxBody,
+}
+
+pub(crate) type BoxBody = Box<dyn Body>;
+
+/// A body, chunk by chunk. Dropping it closes the connection, or the stream within it.
+pub(crate) trait Body: MaybeSend {
+    /// The next chunk; `None` at the end.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>>;
+
+    /// Whether a body that ended broke off, as far as its HTTP stack can tell.
+    fn broke_off(self: Box<Self>) -> bool {
+        false
+    }
+}
+
+/// A body of the `http-body` crate, read by its frames.
+pub(crate) struct Frames<B>(pub(crate) Pin<Box<B>>);
+
+impl<B> Body for Frames<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + MaybeSend,
+{
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        loop {
+            match ready!(self.0.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                    // Trailers: nothing in them concerns a stream of events.
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// A stream of chunks.
+pub(crate) struct Chunks<S>(pub(crate) Pin<Box<S>>);
+
+impl<S, B, E> Body for Chunks<S>
+where
+    S: Stream<Item = Result<B, E>> + MaybeSend,
+    B: Into<Bytes>,
+    E: Into<BoxError>,
+{
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        let chunk = ready!(self.0.as_mut().poll_next(cx));
+        Poll::Ready(chunk.map(|chunk| chunk.map(Into::into).map_err(Into::into)))
+    }
+}
+
+/// Where a connection stands.
+pub(crate) enum Exchange {
+    /// The caller's function is asked for a request.
+    Asking(Asking),
+    /// The request is on its way.
+    Sending(Sending),
+    /// The response opens no stream; the beginning of its body is read.
+    Refused(Refusal),
+    /// The body of a stream is read.
+    Open(BoxBody),
+}
+
+/// What came of a poll.
+pub(crate) enum ExchangeEvent {
+    Request(Result<Result<Box<dyn Outgoing>, Error>, BoxError>),
+    Response(Result<Incoming, BoxError>),
+    /// Part of a refused response's body.
+    Part,
+    Refused(Refusal),
+    Chunk(Bytes),
+    /// The body ended or failed.
+    End(Result<BoxBody, BoxError>),
+}
+
+impl ExchangeEvent {
+    /// Whether the exchange has nothing more to give.
+    #[inline]
+    pub(crate) fn is_last(&self) -> bool {
+        !matches!(self, Self::Chunk(_) | Self::Part)
+    }
+}
+
+impl Exchange {
+    /// Polls the exchange in its slot. After the last event the caller empties the slot.
+    pub(crate) fn poll(slot: &mut Option<Self>, cx: &mut Context<'_>) -> Poll<ExchangeEvent> {
+        let event = match slot {
+            None => return Poll::Pending,
+            Some(Self::Open(body)) => match ready!(body.poll_chunk(cx)) {
+                Some(Ok(chunk)) => return Poll::Ready(ExchangeEvent::Chunk(chunk)),
+                Some(Err(error)) => ExchangeEvent::End(Err(error)),
+                None => return Poll::Ready(Self::take_ended(slot)),
+            },
+            Some(Self::Asking(future)) => ExchangeEvent::Request(ready!(future.as_mut().poll(cx))),
+            Some(Self::Sending(future)) => {
+                ExchangeEvent::Response(ready!(future.as_mut().poll(cx)))
+            }
+            Some(Self::Refused(refusal)) => match ready!(refusal.poll(cx)) {
+                Read::Part => return Poll::Ready(ExchangeEvent::Part),
+                Read::Enough => return Poll::Ready(Self::take_refused(slot)),
+            },
+        };
+        Poll::Ready(event)
+    }
+
+    fn take_ended(slot: &mut Option<Self>) -> ExchangeEvent {
+        match slot.take() {
+            Some(Self::Open(body)) => ExchangeEvent::End(Ok(body)),
+            _ => ExchangeEvent::Part,
+        }
+    }
+
+    fn take_refused(slot: &mut Option<Self>) -> ExchangeEvent {
+        match slot.take() {
+            Some(Self::Refused(refusal)) => ExchangeEvent::Refused(refusal),
+            _ => ExchangeEvent::Part,
+        }
+    }
+}
+
+/// A response that opens no stream: what of its body was read, and the rest.
+pub(crate) struct Refusal {
+    pub(crate) head: ResponseHead,
+    read: BytesMut,
+    /// `None`: nothing is left.
+    rest: Option<BoxBody>,
+}
+
+enum Read {
+    Part,
+    Enough,
+}
+
+impl Refusal {
+    pub(crate) fn new(response: Incoming) -> Self {
+        Self {
+            head: response.head,
+            read: BytesMut::new(),
+            rest: Some(response.body),
+        }
+    }
+
+    /// One chunk at a time, so that an endless body leaves others, and the clock, their turn. A body
+    /// that breaks off is as good as one that ends.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
+        let Some(body) = &mut self.rest else {
+            return Poll::Ready(Read::Enough);
+        };
+        match ready!(body.poll_chunk(cx)) {
+            Some(Ok(chunk)) => {
+                self.read.extend_from_slice(&chunk);
+                if self.read.len() < REFUSAL_LIMIT {
+                    return Poll::Ready(Read::Part);
+                }
+            }
+            Some(Err(_)) | None => self.rest = None,
+        }
+        Poll::Ready(Read::Enough)
+    }
+
+    /// The beginning of the body, what was read beyond it, and what was not read.
+    pub(crate) fn into_parts(self) -> (ResponseHead, Bytes, Bytes, Option<BoxBody>) {
+        let mut read = self.read.freeze();
+        let mut beginning = read.clone();
+        let beyond = read.split_off(read.len().min(REFUSAL_LIMIT));
+        beginning.truncate(REFUSAL_LIMIT);
+        (self.head, beginning, beyond, self.rest)
+    }
+}

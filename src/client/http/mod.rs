@@ -1,0 +1,6 @@
+//! HTTP, in the types of the `http` crate: whoever speaks it.
+
+pub(crate) mod exchange;
+pub(crate) mod headers;
+pub(crate) mod request_source;
+pub(crate) mod response;

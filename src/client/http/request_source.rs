@@ -1,0 +1,230 @@
+//! Where requests, or the responses to them, come from.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use ecow::EcoString;
+use http::HeaderMap;
+
+use super::exchange::{Asking, Frames, Incoming, Outgoing, Sending};
+use super::headers;
+use super::response::ResponseHead;
+use crate::bounds::{BoxFn, BoxFuture, MaybeSend};
+use crate::client::error::{BoxError, Error};
+use crate::session::NextRequest;
+
+/// What [`from_fn`](crate::EventSource::from_fn), [`connect_with`](crate::EventSource::connect_with) and
+/// [`reconnect_with`](crate::EventSource::reconnect_with) are told about the attempt they are asked for.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    number: u64,
+    last_event_id: EcoString,
+    headers: HeaderMap,
+    failure: Option<Error>,
+}
+
+impl Attempt {
+    pub(crate) fn new(number: u64, last_event_id: EcoString, failure: Option<Error>) -> Self {
+        Self {
+            number,
+            headers: headers::of_attempt(&last_event_id),
+            last_event_id,
+            failure,
+        }
+    }
+
+    /// The number of the attempt, from 1, never reset.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The last event ID, `""` if there is none.
+    ///
+    /// For servers that want it in the URL or the body: the header is in [`headers`](Self::headers). It is
+    /// any text of the server's, so encode it (`RequestBuilder::query` does).
+    #[must_use]
+    pub fn last_event_id(&self) -> &str {
+        &self.last_event_id
+    }
+
+    /// The headers that the request should have: `Accept`, `Cache-Control`, `Accept-Encoding`, and
+    /// `Last-Event-ID` unless it is empty or no header can carry it.
+    ///
+    /// A request of [`from_fn`](crate::EventSource::from_fn) gets them by itself, where it has not set them.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// How the last attempt failed that sent a request; `None` at first, after a clean end, and after
+    /// [`Handle::reconnect`](crate::Handle::reconnect). After a 401 it is time for a new token.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref()
+    }
+}
+
+/// One request, cloned for each attempt as long as that works.
+pub(crate) trait RequestTemplate: MaybeSend {
+    /// The next request; `None`: there is none any more. `is_fetched`: the caller's function sends it.
+    fn next(&mut self, is_fetched: bool) -> Result<Option<Box<dyn Outgoing>>, Error>;
+
+    /// What is known of the next request.
+    fn expected(&self) -> NextRequest;
+
+    /// The ID that the caller set as a header.
+    fn last_event_id(&self) -> Option<String>;
+}
+
+/// Where an attempt gets its request, or its response.
+pub(crate) enum RequestSource {
+    Template(Box<dyn RequestTemplate>),
+    /// The caller makes a request for each attempt.
+    Requests(BoxFn<'static, Attempt, Asking>),
+    /// The caller sends the request of each attempt.
+    Responses(BoxFn<'static, Attempt, Sending>),
+    /// The first response is there. Without `then` there is no second attempt.
+    InHand {
+        response: Option<Incoming>,
+        /// It is a body alone, with a head that nobody sent.
+        is_bare: bool,
+        then: Option<Box<RequestSource>>,
+    },
+}
+
+impl RequestSource {
+    /// What is known of the next request. `idempotent`: the caller says that it may be repeated.
+    pub(crate) fn expected(&self, idempotent: bool) -> NextRequest {
+        let mut expected = match self {
+            Self::Template(template) => template.expected(),
+            Self::Requests(_) => NextRequest {
+                idempotent: None,
+                available: true,
+            },
+            // The method is not known, and counts as one that is not idempotent.
+            Self::Responses(_) => NextRequest {
+                idempotent: Some(false),
+                available: true,
+            },
+            Self::InHand { then, .. } => match then {
+                Some(then) => return then.expected(idempotent),
+                None => NextRequest {
+                    idempotent: Some(false),
+                    available: false,
+                },
+            },
+        };
+        if idempotent {
+            expected.idempotent = Some(true);
+        }
+        expected
+    }
+
+    /// The ID that the caller set as a header.
+    pub(crate) fn last_event_id(&self) -> Option<String> {
+        match self {
+            Self::Template(template) => template.last_event_id(),
+            _ => None,
+        }
+    }
+}
+
+/// A request that a source can send: today reqwest's `RequestBuilder`, with the feature `reqwest`.
+///
+/// Sealed, so that another major version of reqwest is a feature and not another crate.
+pub trait IntoRequest: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_template(self) -> Template;
+
+    #[doc(hidden)]
+    fn into_outgoing(self) -> Prepared;
+}
+
+/// A response that a source can read: an `http::Response<B>` whose `B` is an [`http_body::Body`] of
+/// [`Bytes`](bytes::Bytes), or, with the feature `reqwest`, reqwest's `Response`. Sealed.
+pub trait IntoResponse: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_incoming(self) -> Arrived;
+}
+
+/// What [`reconnect_with`](crate::EventSource::reconnect_with) may give: what
+/// [`from_fn`](crate::EventSource::from_fn) gives, or what
+/// [`connect_with`](crate::EventSource::connect_with) gives. Sealed.
+pub trait IntoConnection: sealed::Sealed + Sized {
+    #[doc(hidden)]
+    fn connections(make: Maker<Self>) -> Connections;
+}
+
+impl<B> IntoResponse for http::Response<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + MaybeSend + 'static,
+{
+    fn into_incoming(self) -> Arrived {
+        let (parts, body) = self.into_parts();
+        Arrived(Incoming {
+            head: ResponseHead::new(parts.status, parts.version, &parts.headers, None, None),
+            body: Box::new(Frames(Box::pin(body))),
+        })
+    }
+}
+
+impl<B> IntoConnection for http::Response<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + MaybeSend + 'static,
+{
+    fn connections(make: Maker<Self>) -> Connections {
+        Connections::of_responses(make)
+    }
+}
+
+impl<B> sealed::Sealed for http::Response<B> {}
+
+/// What the sealed traits speak of. Nobody outside can name it.
+#[allow(missing_debug_implementations)]
+pub struct Template(pub(crate) Box<dyn RequestTemplate>);
+
+#[allow(missing_debug_implementations)]
+pub struct Prepared(pub(crate) Result<Box<dyn Outgoing>, Error>);
+
+#[allow(missing_debug_implementations)]
+pub struct Arrived(pub(crate) Incoming);
+
+#[allow(missing_debug_implementations)]
+pub struct Connections(pub(crate) RequestSource);
+
+/// A function of the caller that makes something for each attempt.
+#[allow(missing_debug_implementations)]
+pub struct Maker<T>(BoxFn<'static, Attempt, BoxFuture<'static, Result<T, BoxError>>>);
+
+impl<T> Maker<T> {
+    pub(crate) fn new<F, Fut>(mut make: F) -> Self
+    where
+        F: FnMut(Attempt) -> Fut + MaybeSend + 'static,
+        Fut: Future<Output = Result<T, BoxError>> + MaybeSend + 'static,
+    {
+        Self(Box::new(move |attempt| Box::pin(make(attempt))))
+    }
+}
+
+impl Connections {
+    pub(crate) fn of_requests<T: IntoRequest + 'static>(make: Maker<T>) -> Self {
+        let mut make = make.0;
+        Self(RequestSource::Requests(Box::new(move |attempt| {
+            let request = make(attempt);
+            Box::pin(async move { request.await.map(|request| request.into_outgoing().0) })
+        })))
+    }
+
+    pub(crate) fn of_responses<T: IntoResponse + 'static>(make: Maker<T>) -> Self {
+        let mut make = make.0;
+        Self(RequestSource::Responses(Box::new(move |attempt| {
+            let response = make(attempt);
+            Box::pin(async move { response.await.map(|response| response.into_incoming().0) })
+        })))
+    }
+}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}

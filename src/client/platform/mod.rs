@@ -1,0 +1,5 @@
+//! What differs between a native program and a browser.
+
+mod native;
+
+pub(crate) use native::*;

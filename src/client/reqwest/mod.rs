@@ -1,0 +1,410 @@
+//! reqwest: with `platform`, the only folder that names it.
+
+mod classify;
+mod default_client;
+mod reset;
+
+use std::fmt::{self, Write};
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use reqwest::{Client, Request, RequestBuilder, Response};
+use url::Url;
+
+use crate::bounds::{BoxFn, BoxFuture, MaybeSend};
+use crate::client::error::{BoxError, Error, ErrorKind, RefusedBody};
+use crate::client::http::exchange::{Body, Incoming, Outgoing, Sending};
+use crate::client::http::headers;
+use crate::client::http::request_source::{
+    Arrived, Connections, IntoConnection, IntoRequest, IntoResponse, Maker, Prepared,
+    RequestSource, RequestTemplate, Template, sealed,
+};
+use crate::client::http::response::ResponseHead;
+use crate::client::source::EventSource;
+use crate::session::NextRequest;
+
+pub(crate) use classify::{facts, without_url};
+pub use default_client::{default_client, default_client_builder};
+
+/// The host that reqwest makes up for a response that was not made by it.
+const UNKNOWN_HOST: &str = "no.url.provided.local";
+
+/// Longer than any process: reqwest has no way to say "none" where its client has a timeout.
+const NO_TIMEOUT: Duration = Duration::MAX;
+
+/// The caller's function that sends requests in place of their own client.
+pub(crate) struct Fetch(
+    BoxFn<'static, Request, BoxFuture<'static, Result<Response, BoxError>>>,
+);
+
+/// Events from a URL, by GET: short for [`EventSource::get`].
+///
+/// ```no_run
+/// # async fn example() -> Result<(), fetch_event_source::Error> {
+/// use fetch_event_source::fetch_event_source;
+///
+/// let mut events = fetch_event_source("http://127.0.0.1:3000/sse").stream();
+/// while let Some(event) = events.next().await {
+///     let event = event?;
+///     println!("{} {} {}", event.event_type(), event.last_event_id(), event.data());
+/// }
+/// println!("{:?}", events.finished());
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "sse")]
+#[doc(alias = "subscribe")]
+pub fn fetch_event_source(url: impl AsRef<str>) -> EventSource<'static> {
+    EventSource::get(url)
+}
+
+/// `client.get(url).event_source()`, at the end of a request that was built:
+///
+/// ```
+/// use fetch_event_source::RequestBuilderExt;
+///
+/// let client = reqwest::Client::new();
+/// let events = client
+///     .get("http://127.0.0.1:3000/sse")
+///     .bearer_auth("token")
+///     .event_source()
+///     .stream();
+/// # let _ = events;
+/// ```
+pub trait RequestBuilderExt: sealed::Sealed {
+    /// The source of this request's events: short for [`EventSource::new`].
+    fn event_source(self) -> EventSource<'static>;
+}
+
+impl RequestBuilderExt for RequestBuilder {
+    fn event_source(self) -> EventSource<'static> {
+        EventSource::new(self)
+    }
+}
+
+impl EventSource<'static> {
+    /// A GET of this URL, by the [default client](default_client).
+    ///
+    /// A URL that cannot be parsed is the first error that comes out:
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest).
+    #[doc(alias = "url")]
+    pub fn get(url: impl AsRef<str>) -> Self {
+        let template = UrlTemplate(url.as_ref().to_owned());
+        Self::of(RequestSource::Template(Box::new(template)))
+    }
+}
+
+impl<'h> EventSource<'h> {
+    /// Sends requests by this function in place of their own client: a middleware, or a recording.
+    /// Default: the client of the request, or the [default client](default_client).
+    ///
+    /// Another HTTP stack needs no detour over reqwest: see [`connect_with`](Self::connect_with). An error
+    /// of the function counts as no response. It is shown as it is, except that reqwest's errors lose their
+    /// URL. An error caused by an [`io::Error`](std::io::Error) of the kind `ConnectionRefused` says that
+    /// the server saw nothing of the request, so that a POST may be sent again. A function that does not
+    /// follow redirects gives [`ErrorKind::Status`](crate::ErrorKind::Status) for one.
+    ///
+    /// The clocks run and [`Handle`](crate::Handle) works as ever: they drop the function's future.
+    ///
+    /// ```
+    /// # use fetch_event_source::EventSource;
+    /// let client = reqwest::Client::new();
+    /// let events = EventSource::get("http://127.0.0.1:3000/sse")
+    ///     .fetch(move |request| {
+    ///         let client = client.clone();
+    ///         async move { Ok(client.execute(request).await?) }
+    ///     })
+    ///     .stream();
+    /// # let _ = events;
+    /// ```
+    pub fn fetch<F, Fut>(mut self, mut fetch: F) -> Self
+    where
+        F: FnMut(Request) -> Fut + MaybeSend + 'static,
+        Fut: Future<Output = Result<Response, BoxError>> + MaybeSend + 'static,
+    {
+        self.options.fetch = Some(Fetch(Box::new(move |request| Box::pin(fetch(request)))));
+        self
+    }
+}
+
+/// A bare URL.
+struct UrlTemplate(String);
+
+impl RequestTemplate for UrlTemplate {
+    fn next(&mut self, is_fetched: bool) -> Result<Option<Box<dyn Outgoing>>, Error> {
+        let url: Url = self
+            .0
+            .parse()
+            .map_err(|error| Error::caused(ErrorKind::InvalidRequest, error))?;
+        let client = match is_fetched {
+            true => default_client::client_for_requests()?,
+            false => default_client()?,
+        };
+        let request = client.get(url).into_outgoing().0?;
+        Ok(Some(request))
+    }
+
+    fn expected(&self) -> NextRequest {
+        NextRequest {
+            idempotent: Some(true),
+            available: true,
+        }
+    }
+
+    fn last_event_id(&self) -> Option<String> {
+        None
+    }
+}
+
+/// One request of the caller.
+struct RequestOnce {
+    client: Client,
+    request: Stored,
+}
+
+enum Stored {
+    Cloneable(Request),
+    Once(Request),
+    Invalid(reqwest::Error),
+    Spent { idempotent: bool },
+}
+
+impl RequestTemplate for RequestOnce {
+    fn next(&mut self, _: bool) -> Result<Option<Box<dyn Outgoing>>, Error> {
+        let request = match &mut self.request {
+            Stored::Cloneable(request) => request.try_clone(),
+            stored => {
+                let idempotent =
+                    matches!(stored, Stored::Once(request) if request.method().is_idempotent());
+                match std::mem::replace(stored, Stored::Spent { idempotent }) {
+                    Stored::Once(request) => Some(request),
+                    Stored::Invalid(error) => return Err(invalid_request(error)),
+                    Stored::Cloneable(_) | Stored::Spent { .. } => None,
+                }
+            }
+        };
+        Ok(request.map(|request| outgoing(self.client.clone(), request)))
+    }
+
+    fn expected(&self) -> NextRequest {
+        let (idempotent, available) = match &self.request {
+            Stored::Cloneable(request) => (Some(request.method().is_idempotent()), true),
+            Stored::Spent { idempotent } => (Some(*idempotent), false),
+            Stored::Once(_) | Stored::Invalid(_) => (None, false),
+        };
+        NextRequest {
+            idempotent,
+            available,
+        }
+    }
+
+    fn last_event_id(&self) -> Option<String> {
+        match &self.request {
+            Stored::Cloneable(request) | Stored::Once(request) => {
+                headers::last_event_id(request.headers())
+            }
+            Stored::Invalid(_) | Stored::Spent { .. } => None,
+        }
+    }
+}
+
+impl sealed::Sealed for RequestBuilder {}
+
+impl IntoRequest for RequestBuilder {
+    fn into_template(self) -> Template {
+        let (client, request) = self.build_split();
+        let request = match request {
+            Ok(request) if request.try_clone().is_some() => Stored::Cloneable(request),
+            Ok(request) => Stored::Once(request),
+            Err(error) => Stored::Invalid(error),
+        };
+        Template(Box::new(RequestOnce { client, request }))
+    }
+
+    fn into_outgoing(self) -> Prepared {
+        let (client, request) = self.build_split();
+        Prepared(match request {
+            Ok(request) => Ok(outgoing(client, request)),
+            Err(error) => Err(invalid_request(error)),
+        })
+    }
+}
+
+impl IntoConnection for RequestBuilder {
+    fn connections(make: Maker<Self>) -> Connections {
+        Connections::of_requests(make)
+    }
+}
+
+fn invalid_request(error: reqwest::Error) -> Error {
+    Error::caused(ErrorKind::InvalidRequest, error.without_url())
+}
+
+/// A request and the client that sends it.
+struct ReadyRequest {
+    client: Client,
+    request: Request,
+}
+
+fn outgoing(client: Client, request: Request) -> Box<dyn Outgoing> {
+    Box::new(ReadyRequest { client, request })
+}
+
+impl Outgoing for ReadyRequest {
+    fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    fn url(&self) -> Option<&Url> {
+        Some(self.request.url())
+    }
+
+    fn headers(&mut self) -> &mut HeaderMap {
+        self.request.headers_mut()
+    }
+
+    fn send(self: Box<Self>, fetch: Option<&mut Fetch>) -> Sending {
+        let Self {
+            client,
+            mut request,
+        } = *self;
+        // Which client `fetch` sends by is not known.
+        if fetch.is_some() || has_timeout(&client) {
+            lift_timeout(&mut request);
+        }
+        match fetch {
+            Some(Fetch(fetch)) => {
+                let response = fetch(request);
+                Box::pin(async move { Ok(incoming(response.await?, false)) })
+            }
+            None => Box::pin(async move { Ok(incoming(client.execute(request).await?, true)) }),
+        }
+    }
+}
+
+/// Lifts the total timeout of the client, which would cut a healthy stream. A timeout of the request is
+/// what the caller wants for this request, and stays.
+fn lift_timeout(request: &mut Request) {
+    request.timeout_mut().get_or_insert(NO_TIMEOUT);
+}
+
+/// Whether the client has a total timeout. A timer for each chunk costs 60 ns, so none is set that nobody
+/// asked for (`benches`, end to end, an event a chunk). The client has no getter, but its `Debug` names the
+/// timeout's type if there is one.
+fn has_timeout(client: &Client) -> bool {
+    let mut search = Search { is_found: false };
+    // Cannot fail: `Search` does not.
+    let _ = write!(search, "{client:?}");
+    search.is_found
+}
+
+/// Looks for the type's name, which comes as one piece.
+struct Search {
+    is_found: bool,
+}
+
+impl Write for Search {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.is_found |= text.contains("TotalTimeout");
+        Ok(())
+    }
+}
+
+/// `is_own`: sent by reqwest's client, not by a function of the caller's.
+fn incoming(response: Response, is_own: bool) -> Incoming {
+    let url = response.url();
+    let is_known = url.host_str() != Some(UNKNOWN_HOST);
+    let head = ResponseHead::new(
+        response.status(),
+        response.version(),
+        response.headers(),
+        is_known.then(|| url.clone()),
+        response.remote_addr(),
+    );
+    let mut body = OwnBody { response, is_own };
+    // Their values hold on to the buffer that the connection has read them to.
+    drop(std::mem::take(body.response.headers_mut()));
+    Incoming {
+        head,
+        body: Box::new(body),
+    }
+}
+
+struct OwnBody {
+    response: Response,
+    is_own: bool,
+}
+
+impl Body for OwnBody {
+    /// `Response::chunk` keeps nothing between polls, so a future of it for each poll costs no allocation
+    /// and loses nothing.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        pin!(self.response.chunk())
+            .poll(cx)
+            .map(|chunk| chunk.map_err(BoxError::from).transpose())
+    }
+
+    fn broke_off(self: Box<Self>) -> bool {
+        self.is_own && reset::broke_off(self.response)
+    }
+}
+
+impl sealed::Sealed for Response {}
+
+impl IntoResponse for Response {
+    fn into_incoming(self) -> Arrived {
+        Arrived(incoming(self, false))
+    }
+}
+
+impl IntoConnection for Response {
+    fn connections(make: Maker<Self>) -> Connections {
+        Connections::of_responses(make)
+    }
+}
+
+impl From<RefusedBody> for reqwest::Body {
+    fn from(body: RefusedBody) -> Self {
+        Self::wrap(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request {
+        Request::new(Method::GET, "http://127.0.0.1/".parse().unwrap())
+    }
+
+    #[test]
+    fn a_timeout_of_the_request_stays() {
+        let mut request = request();
+        lift_timeout(&mut request);
+        assert_eq!(request.timeout(), Some(&NO_TIMEOUT));
+        *request.timeout_mut() = Some(Duration::from_secs(5));
+        lift_timeout(&mut request);
+        assert_eq!(request.timeout(), Some(&Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_clients_total_timeout_is_seen() {
+        let client = |timeout: Option<u64>| {
+            let builder = Client::builder().connect_timeout(NO_TIMEOUT / 2);
+            let builder = builder.read_timeout(NO_TIMEOUT / 2);
+            match timeout {
+                Some(timeout) => builder.timeout(Duration::from_secs(timeout)),
+                None => builder,
+            }
+            .build()
+            .unwrap()
+        };
+        assert!(has_timeout(&client(Some(1))));
+        assert!(!has_timeout(&client(None)));
+        assert!(!has_timeout(&default_client().unwrap()));
+    }
+}
