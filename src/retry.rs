@@ -296,10 +296,6 @@ impl RetryPolicy {
         delay <= self.longest_server_delay
     }
 
-    pub(crate) fn is_healthy(&self, open: Duration) -> bool {
-        self.healthy_after.is_some_and(|healthy| open >= healthy)
-    }
-
     /// When a connection that opened at this time counts as healthy.
     pub(crate) fn healthy_at(&self, opened: Duration) -> Option<Duration> {
         opened.checked_add(self.healthy_after?)
