@@ -7,16 +7,18 @@ use std::time::Duration;
 
 /// When to try again, and how long to wait before.
 ///
-/// Four starting points, each of which every setter can change:
+/// Five starting points, each of which every setter can change:
 ///
-/// | | [`default()`](Self::default) | [`persistent()`](Self::persistent) | [`standard()`](Self::standard) | [`never()`](Self::never) |
-/// |---|---|---|---|---|
-/// | for | a request that should succeed | a subscription | the HTML standard's `EventSource` | one attempt |
-/// | clean end | finish | reconnect | reconnect | finish |
-/// | base delay, factor, max, jitter | 1 s, 2, 30 s, 1.0 | the same | 3 s, 1, none, 0 | the same as `default()` |
-/// | retries in a row | 10 | unlimited | unlimited | 0 |
-/// | retried statuses | 408, 425, 429, 5xx but 501, 505, 511 | the same | none | none |
-/// | server's delays | 100 ms ..= 5 min | 100 ms ..= 1 h | 100 ms ..= 1 h | 100 ms ..= 5 min |
+/// | | [`default()`](Self::default) | [`interactive()`](Self::interactive) | [`persistent()`](Self::persistent) | [`standard()`](Self::standard) | [`never()`](Self::never) |
+/// |---|---|---|---|---|---|
+/// | for | a request that should succeed | somebody waits in front of it | a subscription | the HTML standard's `EventSource` | one attempt |
+/// | clean end | finish | finish | reconnect | reconnect | finish |
+/// | base delay, factor, max, jitter | 1 s, 2, 30 s, 1.0 | 0.5 s, 2, 5 s, 1.0 | as `default()` | 3 s, 1, none, 0 | as `default()` |
+/// | retries in a row | 10 | 2 | unlimited | unlimited | 0 |
+/// | retried statuses | 408, 425, 429, 5xx except 501, 505, 511 | the same | the same | none | none |
+/// | server's delays | 100 ms ..= 5 min | 100 ms ..= 10 s | 100 ms ..= 1 h | 100 ms ..= 1 h | as `default()` |
+/// | healthy after | 10 s | 10 s | 10 s | 10 s | 10 s |
+/// | fails fast | yes | yes | no | no | – |
 ///
 /// # How long
 ///
@@ -24,9 +26,23 @@ use std::time::Duration;
 /// replaces it, for good. The n-th failure in a row waits
 /// `reconnection time × factor^(n−1)`, at most [`max_delay`](Self::max_delay) (but never less than
 /// the reconnection time), plus [jitter](Self::jitter). A `Retry-After` header is a floor under it.
-/// Only progress sets n back to zero: an event that was delivered, or a body that stayed open for
-/// [`healthy_after`](Self::healthy_after). A bare `200 OK` is not progress, so a server that
-/// accepts and hangs up does not defeat the backoff.
+///
+/// # Progress
+///
+/// Only progress sets n, the count of retries and the time of
+/// [`max_elapsed`](Self::max_elapsed) back. It is one of these:
+///
+/// - The position moved: an event, or a block without data, brought an ID that is not the one the
+///   attempt began from. It does not count on a connection that began with the same ID as the one
+///   before: that server starts over.
+/// - The connection is [healthy](Self::healthy_after): a quiet channel behind a proxy that cuts it
+///   every 30 s is no failure.
+/// - The stream ended cleanly, after at least one event that is no keep-alive.
+///
+/// A bare `200 OK` is not progress, nor is a greeting: a server that accepts, greets and hangs up
+/// is asked ever more rarely. A request that is not idempotent makes no progress, unless
+/// [`reconnect_on_close`](Self::reconnect_on_close) says that it is a subscription: what may cost
+/// money is bounded in all.
 ///
 /// ```
 /// use fetch_event_source::RetryPolicy;
@@ -53,10 +69,14 @@ pub struct RetryPolicy {
     pub(crate) reconnect_on_close: bool,
     retries_statuses: bool,
     pub(crate) replay_non_idempotent: bool,
+    pub(crate) fail_fast: bool,
+    /// A body of nothing but unknown lines is an error: not in the HTML standard.
+    pub(crate) rejects_other_bodies: bool,
 }
 
 impl Default for RetryPolicy {
-    /// For a request that should succeed: ten retries in a row, and a clean end is the end.
+    /// For a request that should succeed: ten retries in a row, and a clean end is the end. A
+    /// connect error is final if no response has come yet.
     fn default() -> Self {
         Self {
             base_delay: Duration::from_secs(1),
@@ -72,11 +92,27 @@ impl Default for RetryPolicy {
             reconnect_on_close: false,
             retries_statuses: true,
             replay_non_idempotent: false,
+            fail_fast: true,
+            rejects_other_bodies: true,
         }
     }
 }
 
 impl RetryPolicy {
+    /// For an answer that somebody waits for: two retries in a row, the first within a second. A
+    /// connect error is final if no response has come yet, and so is a `Retry-After` of more than
+    /// 10 s. A clean end is the end.
+    #[must_use]
+    pub fn interactive() -> Self {
+        Self {
+            base_delay: Duration::from_millis(500),
+            max_delay: Some(Duration::from_secs(5)),
+            max_retries: Some(2),
+            longest_server_delay: Duration::from_secs(10),
+            ..Self::default()
+        }
+    }
+
     /// For a subscription that must stay up: reconnects after a clean end, and never gives up on
     /// a transient failure.
     #[must_use]
@@ -85,6 +121,7 @@ impl RetryPolicy {
             max_retries: None,
             longest_server_delay: Duration::from_secs(60 * 60),
             reconnect_on_close: true,
+            fail_fast: false,
             ..Self::default()
         }
     }
@@ -100,6 +137,7 @@ impl RetryPolicy {
             max_delay: None,
             jitter: 0.0,
             retries_statuses: false,
+            rejects_other_bodies: false,
             ..Self::persistent()
         }
     }
@@ -114,8 +152,9 @@ impl RetryPolicy {
         }
     }
 
-    /// The reconnection time until the server's `retry:` replaces it. Default: 1 s; 3 s for
-    /// [`standard()`](Self::standard), which is what Chromium takes.
+    /// The reconnection time until the server's `retry:` replaces it. Default: 1 s; 500 ms for
+    /// [`interactive()`](Self::interactive); 3 s for [`standard()`](Self::standard), as in
+    /// Chromium.
     #[must_use]
     pub fn base_delay(mut self, delay: Duration) -> Self {
         self.base_delay = delay;
@@ -132,7 +171,9 @@ impl RetryPolicy {
     }
 
     /// The longest delay that growth leads to, jitter not counted; `None`: no limit. Default:
-    /// 30 s. A longer reconnection time asked for by the server is still kept to.
+    /// 30 s; 5 s for [`interactive()`](Self::interactive), none for
+    /// [`standard()`](Self::standard). A longer reconnection time that the server asked for is
+    /// still kept.
     #[must_use]
     pub fn max_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
         self.max_delay = delay.into();
@@ -156,8 +197,10 @@ impl RetryPolicy {
         self
     }
 
-    /// How many retries in a row, without progress in between, before the last end is the result;
-    /// `None`: no limit. Default: 10. Reconnections after a clean end count too.
+    /// How many retries in a row, without [progress](#progress) in between, before the last end is
+    /// the result; `None`: no limit. Default: 10; 2 for [`interactive()`](Self::interactive), none
+    /// for [`persistent()`](Self::persistent) and [`standard()`](Self::standard). Reconnections
+    /// after a clean end count too, those that a handle orders do not.
     #[must_use]
     pub fn max_retries(mut self, retries: impl Into<Option<u32>>) -> Self {
         self.max_retries = retries.into();
@@ -172,13 +215,14 @@ impl RetryPolicy {
         self
     }
 
-    /// The delays that are taken from a server. Default: 100 ms to 5 minutes; to an hour for
-    /// [`persistent()`](Self::persistent) and [`standard()`](Self::standard).
+    /// The delays that are taken from a server. Default: 100 ms to 5 minutes; to 10 s for
+    /// [`interactive()`](Self::interactive), to an hour for [`persistent()`](Self::persistent) and
+    /// [`standard()`](Self::standard).
     ///
-    /// A `retry:` outside is moved to the nearer bound; so a server cannot turn its clients into a
-    /// flood, nor put them to sleep for ever. A `Retry-After` beyond the upper bound makes the
-    /// response final, since coming back earlier would be wrong and waiting that long is not what
-    /// the caller agreed to. An excluded bound counts as included, an open one is no bound.
+    /// A `retry:` outside is moved to the nearer bound, so a server can neither turn its clients
+    /// into a flood nor put them to sleep for ever. A `Retry-After` beyond the upper bound makes
+    /// the response final: to come back earlier would be wrong, and the caller did not agree to
+    /// wait that long. An excluded bound counts as included, an open one is no bound.
     #[must_use]
     pub fn server_delay_bounds(mut self, bounds: impl RangeBounds<Duration>) -> Self {
         self.shortest_server_delay = bound(bounds.start_bound()).unwrap_or(Duration::ZERO);
@@ -186,9 +230,11 @@ impl RetryPolicy {
         self
     }
 
-    /// How long a body must stay open to count as progress when it brings no event: a quiet
-    /// channel behind a proxy that cuts every 30 s is healthy. Time that a hook takes, or that
-    /// nobody polls, is not counted. `None`: only events count. Default: 10 s.
+    /// How long after the response a connection counts as [progress](#progress) because it is
+    /// still there: a quiet channel behind a proxy that cuts it every 30 s is healthy. It is seen
+    /// by a poll that finds the body open with nothing to read, so a consumer who takes his time
+    /// does not make a dead connection healthy. `None`: only IDs and clean ends count. Default:
+    /// 10 s.
     #[must_use]
     pub fn healthy_after(mut self, open: impl Into<Option<Duration>>) -> Self {
         self.healthy_after = open.into();
@@ -205,13 +251,16 @@ impl RetryPolicy {
     }
 
     /// Whether a request whose method is not idempotent (POST, PATCH: RFC 9110, section 9.2.2) may
-    /// be sent again although the server may have acted on the last one. Default: no, for it may
-    /// be a paid answer, or an order.
+    /// be sent again although the server may have acted on the last one. Default: no, because it
+    /// may be a paid answer, or an order.
     ///
     /// Without it such a request is repeated only after an error in connecting, 425, 429, or 503
-    /// with `Retry-After`, from the URL that was asked. There is one gap: where the server answers
-    /// a POST with a redirect, and the redirect leads back to the same URL or to a port that refuses,
-    /// reqwest does not tell that there was a redirect. Whoever posts to such a server should give
+    /// with `Retry-After`, from the URL that was asked; or if a hook asks for it. With it,
+    /// [`max_retries`](Self::max_retries) still bounds how often: such requests make no
+    /// [progress](#progress).
+    ///
+    /// There is one gap. If the server answers a POST with a redirect back to the same URL, or to a
+    /// port that refuses, reqwest does not tell that there was a redirect. For such a server, give
     /// the client `reqwest::redirect::Policy::none()`.
     #[must_use]
     pub fn replay_non_idempotent(mut self, replay: bool) -> Self {
@@ -219,8 +268,17 @@ impl RetryPolicy {
         self
     }
 
-    /// 408, 425, 429 and the 5xx that are transient. 501, 505 and 511 say that the request itself is
-    /// the trouble.
+    /// Whether a connect error is final as long as no response has come, whatever that response
+    /// said: a wrong port is an error at once, a server that restarts later is waited for.
+    /// Default: yes; no for [`persistent()`](Self::persistent) and [`standard()`](Self::standard).
+    #[must_use]
+    pub fn fail_fast(mut self, fail_fast: bool) -> Self {
+        self.fail_fast = fail_fast;
+        self
+    }
+
+    /// 408, 425, 429 and the 5xx that may pass. 501, 505 and 511 say that the request itself is
+    /// wrong.
     pub(crate) fn retries_status(&self, status: u16) -> bool {
         self.retries_statuses
             && matches!(status, 408 | 425 | 429 | 500..=599)
@@ -238,8 +296,9 @@ impl RetryPolicy {
         delay <= self.longest_server_delay
     }
 
-    pub(crate) fn is_healthy(&self, open: Duration) -> bool {
-        self.healthy_after.is_some_and(|healthy| open >= healthy)
+    /// When a connection that opened at this time counts as healthy.
+    pub(crate) fn healthy_at(&self, opened: Duration) -> Option<Duration> {
+        opened.checked_add(self.healthy_after?)
     }
 
     /// Whether the n-th retry in a row may follow, where it would begin `elapsed` after the first

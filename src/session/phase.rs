@@ -1,0 +1,86 @@
+//! Where a session stands, and what belongs to it there.
+
+use std::time::Duration;
+
+use super::end::NotSent;
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The next request is due.
+    Due,
+    /// The caller is asked for it.
+    Asking,
+    /// A request is on its way.
+    Requesting,
+    /// The body of a response that opens no stream is being read.
+    Refused,
+    Open,
+    /// An attempt ended; what follows is for the hooks to say.
+    Ended,
+    Waiting,
+    Paused,
+    Over,
+}
+
+/// The same, with what belongs to it. Times are since the start of the session.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum State {
+    Due,
+    Asking,
+    Requesting,
+    Refused,
+    Open,
+    Ended(Ended),
+    Waiting {
+        until: Duration,
+    },
+    Paused {
+        since: Duration,
+        /// When the next request would have been due, if one was waited for.
+        until: Option<Duration>,
+    },
+    Over,
+}
+
+/// An end that waits for its answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) plan: Plan,
+    /// What a retry waits, even one against the policy.
+    pub(super) delay: Duration,
+    pub(super) at: Duration,
+    pub(super) available: bool,
+}
+
+/// What the policy would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plan {
+    Retry,
+    GiveUp,
+    Refuse(NotSent),
+}
+
+impl State {
+    pub(super) fn phase(&self) -> Phase {
+        match self {
+            Self::Due => Phase::Due,
+            Self::Asking => Phase::Asking,
+            Self::Requesting => Phase::Requesting,
+            Self::Refused => Phase::Refused,
+            Self::Open => Phase::Open,
+            Self::Ended(_) => Phase::Ended,
+            Self::Waiting { .. } => Phase::Waiting,
+            Self::Paused { .. } => Phase::Paused,
+            Self::Over => Phase::Over,
+        }
+    }
+
+    /// Whether there is an attempt that can end.
+    pub(super) fn is_under_way(&self) -> bool {
+        matches!(
+            self,
+            Self::Asking | Self::Requesting | Self::Refused | Self::Open
+        )
+    }
+}
