@@ -1,6 +1,7 @@
 //! The event, owned.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
@@ -21,12 +22,16 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// 15 bytes is shared with other events of the stream: only the data is allocated anew by a clone.
 ///
 /// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+///
+/// Two are equal if type, data and last event ID are: [`has_own_id`](Self::has_own_id) does not count.
+#[derive(Clone, Default)]
 pub struct Event {
-    data: String,
+    /// Boxed, for a `String` and the flag would make the event larger, and moves of it are dear.
+    data: Box<str>,
     /// Empty: "message".
     event_type: EcoString,
     last_event_id: EcoString,
+    has_own_id: bool,
 }
 
 impl Event {
@@ -34,7 +39,7 @@ impl Event {
     #[must_use]
     pub fn new(data: impl Into<String>) -> Self {
         Self {
-            data: data.into(),
+            data: data.into().into_boxed_str(),
             ..Self::default()
         }
     }
@@ -49,29 +54,39 @@ impl Event {
         Self { event_type, ..self }
     }
 
-    /// Sets the last event ID. Default: empty, which means none.
+    /// Sets the last event ID, as the event's own. Default: empty, which means none.
     #[must_use]
+    #[doc(alias = "id")]
     pub fn with_last_event_id(self, id: impl AsRef<str>) -> Self {
         Self {
             last_event_id: id.as_ref().into(),
+            has_own_id: true,
             ..self
         }
     }
 
+    pub(crate) fn set_own_id(self, has_own_id: bool) -> Self {
+        Self { has_own_id, ..self }
+    }
+
+    #[inline(always)]
     pub(crate) fn from_parts(
         data: String,
         event_type: EcoString,
         last_event_id: EcoString,
+        has_own_id: bool,
     ) -> Self {
         Self {
-            data,
+            data: data.into_boxed_str(),
             event_type,
             last_event_id,
+            has_own_id,
         }
     }
 
     /// The type: the value of the `event` field, or `message`.
     #[must_use]
+    #[doc(alias = "event")]
     pub fn event_type(&self) -> &str {
         match &*self.event_type {
             "" => MESSAGE,
@@ -88,8 +103,17 @@ impl Event {
     /// The last event ID: that of this event, or of the last one before it that had one. Empty if
     /// there was none.
     #[must_use]
+    #[doc(alias = "id")]
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
+    }
+
+    /// Whether the event's own block had an `id` line, an empty one included. If not, its
+    /// [`last_event_id`](Self::last_event_id) is that of an event before it.
+    #[must_use]
+    #[doc(alias = "id")]
+    pub fn has_own_id(&self) -> bool {
+        self.has_own_id
     }
 
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
@@ -99,8 +123,9 @@ impl Event {
 
     /// The data alone.
     #[must_use]
+    #[doc(alias = "data")]
     pub fn into_data(self) -> String {
-        self.data
+        self.data.into_string()
     }
 
     /// The data, read as JSON.
@@ -258,11 +283,37 @@ impl Event {
     pub fn decode_base64(&self) -> Result<Vec<u8>, base64::DecodeError> {
         let is_space = |byte: &u8| byte.is_ascii_whitespace();
         if !self.data.as_bytes().iter().any(is_space) {
-            return BASE64.decode(&self.data);
+            return BASE64.decode(self.data.as_bytes());
         }
-        let mut digits = self.data.clone().into_bytes();
+        let mut digits = self.data.as_bytes().to_vec();
         digits.retain(|byte| !is_space(byte));
         BASE64.decode(digits)
+    }
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.data, &self.event_type, &self.last_event_id)
+            == (&other.data, &other.event_type, &other.last_event_id)
+    }
+}
+
+impl Eq for Event {}
+
+impl Hash for Event {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.data, &self.event_type, &self.last_event_id).hash(state);
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("data", &self.data)
+            .field("event_type", &self.event_type())
+            .field("last_event_id", &self.last_event_id)
+            .field("has_own_id", &self.has_own_id)
+            .finish()
     }
 }
 

@@ -7,8 +7,10 @@ use std::task::{Context, Poll};
 use futures_core::stream::{FusedStream, Stream, TryStream};
 
 use crate::event::Event;
-use crate::feed::Feed;
-use crate::parser::{EventTooLarge, Parser};
+
+use crate::next::Next;
+use crate::parser::{EventTooLarge, Parser, Step};
+use crate::reader::EventReader;
 
 /// So many chunks without an event, and the executor gets a turn.
 ///
@@ -38,7 +40,11 @@ where
 {
     Events {
         source: Some(Box::pin(byte_stream)),
-        feed: Feed::new(Parser::new()),
+        reader: {
+            let mut reader = EventReader::new(Parser::new());
+            reader.tell_asides(false);
+            reader
+        },
     }
 }
 
@@ -57,7 +63,7 @@ where
 pub struct Events<S: TryStream> {
     /// `None`: ended.
     source: Option<Pin<Box<S>>>,
-    feed: Feed<S::Ok>,
+    reader: EventReader<S::Ok>,
 }
 
 /// Why [`Events`] ended before its source did.
@@ -81,21 +87,27 @@ where
     ///
     /// To be set before the first poll.
     pub fn last_event_id(mut self, id: impl Into<String>) -> Self {
-        self.feed.configure(|parser| parser.with_last_event_id(id));
+        self.reader
+            .configure(|parser| parser.with_last_event_id(id));
         self
     }
 
     /// The largest event accepted, in bytes. Default: 16 MiB. What counts is told at
     /// [`Parser::max_event_size`].
     pub fn max_event_size(mut self, bytes: usize) -> Self {
-        self.feed.configure(|parser| parser.max_event_size(bytes));
+        self.reader.configure(|parser| parser.max_event_size(bytes));
         self
+    }
+
+    /// The next event: as `StreamExt::next` of `futures_util`, without that crate.
+    pub fn next(&mut self) -> Next<'_, Self> {
+        Next::new(self)
     }
 
     /// Ends it, with this error or without.
     fn end(&mut self, error: Option<EventsError<S::Error>>) -> Polled<S> {
         self.source = None;
-        self.feed.end();
+        self.reader.end();
         Poll::Ready(error.map(Err))
     }
 }
@@ -114,19 +126,23 @@ where
             let Some(source) = &mut this.source else {
                 return Poll::Ready(None);
             };
-            match this.feed.find_event() {
-                Ok(true) => return Poll::Ready(Some(Ok(this.feed.event()))),
-                Ok(false) => {}
+            if this.reader.has_event() {
+                return Poll::Ready(Some(Ok(this.reader.take_event())));
+            }
+            match this.reader.step() {
+                Ok(Some(Step::Event)) => return Poll::Ready(Some(Ok(this.reader.take_event()))),
+                Ok(Some(_)) => continue,
+                Ok(None) => {}
                 Err(error) => return this.end(Some(error.into())),
             }
             match source.as_mut().try_poll_next(cx) {
-                Poll::Ready(Some(Ok(chunk))) => this.feed.push(chunk),
+                Poll::Ready(Some(Ok(chunk))) => this.reader.push(chunk),
                 Poll::Ready(Some(Err(error))) => {
                     return this.end(Some(EventsError::Source(error)));
                 }
                 Poll::Ready(None) => return this.end(None),
                 Poll::Pending => {
-                    this.feed.idle();
+                    this.reader.idle();
                     return Poll::Pending;
                 }
             }

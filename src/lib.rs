@@ -134,10 +134,11 @@
 
 mod event;
 mod events;
-mod feed;
 #[cfg(feature = "json")]
 mod json;
+mod next;
 mod parser;
+mod reader;
 mod retry;
 #[cfg_attr(not(feature = "client"), allow(dead_code))] // the shell is who uses it
 mod session;
@@ -197,7 +198,8 @@ pub use event::Event;
 pub use events::{Events, EventsError, events};
 #[cfg(feature = "json")]
 pub use json::{JsonError, JsonStream, JsonStreamError, JsonStreamExt};
-pub use parser::{DEFAULT_MAX_EVENT_SIZE, EventRef, EventTooLarge, Frame, Parser};
+pub use next::Next;
+pub use parser::{DEFAULT_MAX_EVENT_SIZE, EventRef, EventTooLarge, Frame, OwnedFrame, Parser};
 pub use retry::RetryPolicy;
 
 #[cfg(feature = "client")]

@@ -104,8 +104,9 @@ impl Model {
                 self.data.push('\n');
             }
             "id" if !value.contains('\0') => self.id_buffer = value.to_owned(),
+            "id" => {}
             "retry" => self.given.extend(retry(value).map(Given::Retry)),
-            _ => {}
+            _ => self.given.push(Given::Ignored(line)),
         }
     }
 

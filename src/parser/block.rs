@@ -6,7 +6,7 @@ use super::field::Line;
 use super::last_event_id::LastEventId;
 use super::text::Span;
 use super::value::Value;
-use super::{BEGUN, KEPT, fit, spare_memory};
+use super::{MAX_RESERVED, MIN_RETAINED, fit, spare_memory};
 use crate::event::MESSAGE;
 
 /// The standard's "data buffer", "event type buffer" and "last event ID buffer".
@@ -25,6 +25,14 @@ pub(super) struct Block {
     last_event_id: LastEventId,
     /// The event is complete. It has lent its values to the consumer until the next line.
     dispatched: bool,
+    /// The complete event had an `id` line.
+    has_own_id: bool,
+    /// Whether a block with a type and no data is told.
+    tells_empty: bool,
+    /// The connection had a line that we know, blank ones apart.
+    saw_known_line: bool,
+    /// How many lines of unknown fields the connection had.
+    ignored_lines: u64,
 }
 
 /// What a line has led to.
@@ -36,22 +44,35 @@ pub(crate) enum Step {
     Retry(Duration),
     /// The block is none, but had a new ID.
     LastEventId,
+    /// A line of an unknown field.
+    Ignored(Span),
+    /// The block has a type and no data. Only if [`Parser::tell_empty_events`] asks for it; it stands
+    /// in for [`LastEventId`](Self::LastEventId) too.
+    ///
+    /// [`Parser::tell_empty_events`]: super::Parser::tell_empty_events
+    EmptyEvent,
 }
 
 impl Block {
-    pub(super) fn new(last_event_id: LastEventId) -> Self {
-        Self {
-            last_event_id,
-            ..Self::default()
-        }
-    }
-
     /// An empty block on a new connection. The text is about to go.
     pub(super) fn restart(&mut self, text: &str) {
         let mut last_event_id = std::mem::take(&mut self.last_event_id);
         last_event_id.seed();
         last_event_id.keep(text);
-        *self = Self::new(last_event_id);
+        self.replace(last_event_id);
+    }
+
+    /// An empty block with this ID.
+    pub(super) fn replace(&mut self, last_event_id: LastEventId) {
+        *self = Self {
+            last_event_id,
+            tells_empty: self.tells_empty,
+            ..Self::default()
+        };
+    }
+
+    pub(super) fn tell_empty_events(&mut self, tells: bool) {
+        self.tells_empty = tells;
     }
 
     /// The bytes that the buffers hold.
@@ -71,7 +92,7 @@ impl Block {
     pub(super) fn begin_data(&mut self) -> &mut String {
         let expected = std::mem::take(&mut self.moved_len);
         if self.data.is_empty() {
-            self.data.reserve(expected.min(BEGUN));
+            self.data.reserve(expected.min(MAX_RESERVED));
         }
         &mut self.data
     }
@@ -79,14 +100,22 @@ impl Block {
     /// "Process the field", or dispatch.
     #[inline(always)]
     pub(super) fn line(&mut self, text: &str, line: Span) -> Option<Step> {
-        match Line::parse(line.of_bytes(text)) {
+        let line_says = Line::parse(line.of_bytes(text));
+        match line_says {
             Line::Blank => return self.dispatch(text),
+            Line::Unknown => {
+                self.ignored_lines += 1;
+                return Some(Step::Ignored(line));
+            }
+            _ => self.saw_known_line = true,
+        }
+        match line_says {
             Line::Data(value) => self.push_data(text, line.last(value.len())),
             Line::EventType(value) => self.event_type.set(line.last(value.len())),
             Line::Id(value) => self.last_event_id.set(line.last(value.len())),
             Line::Retry(time) => return Some(Step::Retry(time)),
             Line::Comment(text) => return Some(Step::Comment(line.last(text.len()))),
-            Line::Ignored => {}
+            Line::BadValue | Line::Blank | Line::Unknown => {}
         }
         None
     }
@@ -129,12 +158,17 @@ impl Block {
     /// There is data, so it is an event.
     #[inline]
     pub(super) fn dispatch_data(&mut self) {
+        self.has_own_id = self.last_event_id.is_buffered();
         self.last_event_id.commit();
         self.dispatched = true;
     }
 
     #[inline]
     fn dispatch_nothing(&mut self, text: &str) -> Option<Step> {
+        if self.tells_empty && self.event_type.len() > 0 {
+            self.dispatch_data();
+            return Some(Step::EmptyEvent);
+        }
         let new_id = self.last_event_id.is_changing(text);
         self.last_event_id.commit();
         self.event_type.clear();
@@ -145,6 +179,11 @@ impl Block {
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         !self.has_data() && self.event_type.len() == 0 && !self.last_event_id.is_buffered()
+    }
+
+    /// Whether a blank line would give an event, or an empty one if those are told.
+    pub(super) fn is_event(&self) -> bool {
+        self.has_data() || (self.tells_empty && self.event_type.len() > 0)
     }
 
     #[inline]
@@ -168,6 +207,32 @@ impl Block {
     pub(super) fn dispatch_only(&mut self, data: Span) {
         self.data_span = Some(data);
         self.dispatched = true;
+        self.saw_known_line = true;
+    }
+
+    /// A data line goes past the text.
+    pub(super) fn note_known_line(&mut self) {
+        self.saw_known_line = true;
+    }
+
+    #[inline]
+    pub(super) fn saw_known_line(&self) -> bool {
+        self.saw_known_line
+    }
+
+    #[inline]
+    pub(super) fn ignored_lines(&self) -> u64 {
+        self.ignored_lines
+    }
+
+    /// The event dispatched has no data line.
+    pub(super) fn is_empty_event(&self) -> bool {
+        self.dispatched && !self.has_data()
+    }
+
+    #[inline]
+    pub(super) fn has_own_id(&self) -> bool {
+        self.has_own_id
     }
 
     /// "Set the data buffer and the event type buffer to the empty string." Not the ID's.
@@ -176,6 +241,7 @@ impl Block {
         self.data_span = None;
         self.data.clear();
         self.event_type.clear();
+        self.has_own_id = false;
     }
 
     /// Copies what is still in the text, which is about to go.
@@ -230,6 +296,11 @@ impl Block {
         self.last_event_id.committed(text)
     }
 
+    /// The ID of the unfinished block's own line.
+    pub(super) fn own_id<'a>(&'a self, text: &'a str) -> Option<&'a str> {
+        self.last_event_id.buffered(text)
+    }
+
     /// The data as a string of its own: large data is moved out, not copied.
     #[inline]
     pub(super) fn take_data(&mut self, text: &str) -> String {
@@ -262,7 +333,7 @@ impl Block {
     /// have.
     #[inline]
     pub(super) fn unused(&self) -> usize {
-        self.unused_data(BEGUN)
+        self.unused_data(MAX_RESERVED)
             .max(self.event_type.unused())
             .max(self.last_event_id.unused())
     }
@@ -281,8 +352,8 @@ impl Block {
     /// Gives that memory back, where it is more than is kept; of unfinished data, where it has more than
     /// `begun`.
     pub(super) fn shrink(&mut self, begun: usize) {
-        if self.unused_data(begun) > KEPT {
-            fit(&mut self.data, KEPT);
+        if self.unused_data(begun) > MIN_RETAINED {
+            fit(&mut self.data, MIN_RETAINED);
         }
         self.event_type.shrink();
         self.last_event_id.shrink();

@@ -11,8 +11,10 @@ pub(super) enum Line<'a> {
     EventType(&'a [u8]),
     Id(&'a [u8]),
     Retry(Duration),
-    /// An unknown field, or a known one whose value does not count.
-    Ignored,
+    /// A known field whose value does not count.
+    BadValue,
+    /// An unknown field.
+    Unknown,
 }
 
 impl<'a> Line<'a> {
@@ -43,7 +45,7 @@ impl<'a> Line<'a> {
             return field(rest, Self::retry);
         }
         // "Otherwise: The field is ignored."
-        Self::Ignored
+        Self::Unknown
     }
 
     /// "If the field value does not contain U+0000 NULL, then set the last event ID buffer to the
@@ -51,7 +53,7 @@ impl<'a> Line<'a> {
     #[inline(always)]
     fn id(value: &'a [u8]) -> Self {
         if value.contains(&0) {
-            return Self::Ignored;
+            return Self::BadValue;
         }
         Self::Id(value)
     }
@@ -63,12 +65,12 @@ impl<'a> Line<'a> {
     /// The standard leaves two values open: the empty one is ignored, one past `u64` is its end.
     fn retry(value: &'a [u8]) -> Self {
         if value.is_empty() {
-            return Self::Ignored;
+            return Self::BadValue;
         }
         value
             .iter()
             .try_fold(0, push_digit)
-            .map_or(Self::Ignored, |ms| Self::Retry(Duration::from_millis(ms)))
+            .map_or(Self::BadValue, |ms| Self::Retry(Duration::from_millis(ms)))
     }
 }
 
@@ -81,8 +83,20 @@ fn field<'a>(rest: &'a [u8], known: impl FnOnce(&'a [u8]) -> Line<'a>) -> Line<'
         // as the field value."
         [] => known(&[]),
         // Another, longer name.
-        _ => Line::Ignored,
+        _ => Line::Unknown,
     }
+}
+
+/// Whether a line that ends here without its line end may be one that we know: it is one, or the
+/// beginning of a known field's name.
+pub(super) fn may_be_known(line: &[u8]) -> bool {
+    const NAMES: [&[u8]; 4] = [b"data", b"event", b"id", b"retry"];
+    NAMES.iter().any(|name| name.starts_with(line)) || is_known(line)
+}
+
+/// Whether the line is a comment, or has a known field.
+pub(super) fn is_known(line: &[u8]) -> bool {
+    !matches!(Line::parse(line), Line::Unknown | Line::Blank)
 }
 
 /// The value of a data line that has got as far as its colon, or what is there of it.

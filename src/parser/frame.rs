@@ -22,10 +22,14 @@ pub enum Frame<'a> {
     /// A block without data has set the last event ID to this: there is no event to carry it.
     /// Not given if the ID is what it was.
     LastEventId(&'a str),
+    /// A line of a field that the standard does not know, as it came: it changes nothing.
+    Ignored(&'a str),
 }
 
 /// An event, borrowed from the [`Parser`](super::Parser) and from the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Two are equal if their public fields are: [`has_own_id`](Self::has_own_id) does not count.
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct EventRef<'a> {
     /// The event's type, `message` unless the server named another.
@@ -35,14 +39,61 @@ pub struct EventRef<'a> {
     /// The last event ID when the event was dispatched: the ID of this event, or of the last one
     /// before it that had one, or empty.
     pub last_event_id: &'a str,
+    pub(super) has_own_id: bool,
 }
 
 impl EventRef<'_> {
-    /// An event of its own, which may outlive the parser and the input.
+    /// Whether the event's own block had an `id` line: see [`Event::has_own_id`].
+    #[must_use]
+    pub fn has_own_id(&self) -> bool {
+        self.has_own_id
+    }
+
+    /// An owned event, which may outlive the parser and the input.
     #[must_use]
     pub fn to_event(&self) -> Event {
         Event::new(self.data)
             .with_type(self.event_type)
             .with_last_event_id(self.last_event_id)
+            .set_own_id(self.has_own_id)
+    }
+}
+
+impl PartialEq for EventRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.event_type, self.data, self.last_event_id)
+            == (other.event_type, other.data, other.last_event_id)
+    }
+}
+
+impl Eq for EventRef<'_> {}
+
+/// A [`Frame`], owned: an item of [`Events::frames`](crate::Events::frames).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnedFrame {
+    /// An event.
+    Event(Event),
+    /// The text of a comment line.
+    Comment(String),
+    /// The server asks for this reconnection time.
+    Retry(Duration),
+    /// A block without data has set the last event ID to this.
+    LastEventId(String),
+    /// A line of a field that the standard does not know.
+    Ignored(String),
+}
+
+impl Frame<'_> {
+    /// The frame, owned.
+    #[must_use]
+    pub fn to_owned(&self) -> OwnedFrame {
+        match *self {
+            Self::Event(event) => OwnedFrame::Event(event.to_event()),
+            Self::Comment(text) => OwnedFrame::Comment(text.to_owned()),
+            Self::Retry(time) => OwnedFrame::Retry(time),
+            Self::LastEventId(id) => OwnedFrame::LastEventId(id.to_owned()),
+            Self::Ignored(line) => OwnedFrame::Ignored(line.to_owned()),
+        }
     }
 }

@@ -68,6 +68,11 @@ impl LastEventId {
         }
     }
 
+    /// What an `id` line of the unfinished block has said.
+    pub(super) fn buffered<'a>(&'a self, text: &'a str) -> Option<&'a str> {
+        self.buffered.then(|| self.buffer.get(text))
+    }
+
     /// Whether [`commit`](Self::commit) would change the string.
     pub(super) fn is_changing(&self, text: &str) -> bool {
         self.buffered && self.buffer.get(text) != self.string.get(text)

@@ -30,7 +30,7 @@ mod value;
 
 use memchr::memchr2;
 
-pub use frame::{EventRef, Frame};
+pub use frame::{EventRef, Frame, OwnedFrame};
 pub use limit::{DEFAULT_MAX_EVENT_SIZE, EventTooLarge};
 
 pub(crate) use block::Step;
@@ -38,7 +38,8 @@ pub(crate) use text::Span;
 
 use block::Block;
 use comments::comments_len;
-use field::data_value;
+use ecow::EcoString;
+use field::{data_value, is_known, may_be_known};
 use last_event_id::LastEventId;
 use text::{MOST_OF_A_WINDOW, Text};
 
@@ -57,22 +58,22 @@ const LONG_LINE: usize = 512;
 const SMALL_CHUNK: usize = 1 << 10;
 
 /// So much of a data line shows where its value begins.
-const NAMED: usize = "data: ".len();
+const DATA_PREFIX: usize = "data: ".len();
 
 /// How many bytes of a long line are decoded together: they should stay in the first cache.
 const PIECE: usize = 16 << 10;
 
 /// So few bytes take a short cut if they are ASCII: servers that flush byte by byte would pay for
 /// a look at a window with each.
-const MORSEL: usize = 8;
+const FEW_BYTES: usize = 8;
 
 /// Between events a buffer keeps this much memory for the next; where nothing more comes for long, the
 /// text does too.
-pub(crate) const KEPT: usize = 1 << 10;
+pub(crate) const MIN_RETAINED: usize = 1 << 10;
 
 /// Between chunks the data of an unfinished event may keep this much of what one before it has needed:
 /// the next is mostly as large.
-const BEGUN: usize = 128 << 10;
+const MAX_RESERVED: usize = 128 << 10;
 
 /// Turns the bytes of an event stream into [`Frame`]s.
 ///
@@ -100,7 +101,7 @@ const BEGUN: usize = 128 << 10;
 /// ```
 ///
 /// An event whose blank line has not come when the stream ends is no event: there is nothing to
-/// call at the end.
+/// call at the end. Where a server leaves the last blank line out, [`finish`](Self::finish) gives it.
 ///
 /// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 #[derive(Clone)]
@@ -110,21 +111,21 @@ pub struct Parser {
     block: Block,
     max_event_size: usize,
     /// All lines of the text together might exceed the limit, so that each must be checked.
-    near_limit: bool,
+    check_each_line: bool,
     /// So many ASCII bytes can be appended to the text with no thought of the mode, of the limit,
     /// or of what comes before them.
     spare: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Mode {
     /// What comes goes through the text.
     Lines,
     /// What comes is the value of a data line, which goes to the block. So many bytes of the line,
     /// its name, are held nowhere any more, but count.
     Data { name: usize },
-    /// The limit was exceeded.
-    Poisoned,
+    /// The limit was exceeded: the error that is given from now on.
+    Poisoned(EventTooLarge),
 }
 
 /// What the input has led to.
@@ -146,7 +147,7 @@ impl Parser {
             text: Text::default(),
             block: Block::default(),
             max_event_size: DEFAULT_MAX_EVENT_SIZE,
-            near_limit: true,
+            check_each_line: true,
             spare: 0,
         }
     }
@@ -162,8 +163,8 @@ impl Parser {
     }
 
     pub(crate) fn set_last_event_id(&mut self, id: String) {
-        self.block = Block::new(LastEventId::new(id));
-        self.distrust();
+        self.block.replace(LastEventId::new(id));
+        self.invalidate_limit();
     }
 
     /// The largest event accepted, in bytes. Default: [`DEFAULT_MAX_EVENT_SIZE`], 16 MiB.
@@ -179,7 +180,7 @@ impl Parser {
     #[must_use]
     pub fn max_event_size(mut self, bytes: usize) -> Self {
         self.max_event_size = bytes;
-        self.distrust();
+        self.invalidate_limit();
         self
     }
 
@@ -200,6 +201,74 @@ impl Parser {
     pub fn reset(&mut self) {
         self.drop_all();
         self.mode = Mode::Lines;
+    }
+
+    /// Ends the body, and gives its unfinished event: what that has so far, the unfinished last line
+    /// included, as if a blank line followed. Then the parser is as after a [`reset`](Self::reset).
+    ///
+    /// The standard drops such an event, for it may have been cut anywhere: call this only where the
+    /// server is known to leave the last blank line out. All frames must have been taken before. `None`
+    /// if there is no data, or if the event exceeds the limit: then all of it is dropped, an ID too.
+    ///
+    /// ```
+    /// # use fetch_event_source::Parser;
+    /// # fn main() -> Result<(), fetch_event_source::EventTooLarge> {
+    /// let mut parser = Parser::new();
+    /// let mut input: &[u8] = b"data: 1\n\ndata: 2";
+    /// while let Some(_) = parser.next(&mut input)? {}
+    /// assert_eq!(parser.finish().map(|event| event.data), Some("2"));
+    /// assert_eq!(parser.finish(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn finish(&mut self) -> Option<EventRef<'_>> {
+        matches!(self.finish_step(), Some(Step::Event)).then(|| self.event())
+    }
+
+    /// [`finish`](Self::finish), without the loan: an event, or an empty one.
+    pub(crate) fn finish_step(&mut self) -> Option<Step> {
+        self.block.end_dispatch();
+        if self.end_last_line().is_err() {
+            self.reset();
+            return None;
+        }
+        self.block.keep(self.text.as_str());
+        self.text = Text::default();
+        self.invalidate_limit();
+        let step = match self.block.is_event() {
+            true => self.block.dispatch(""),
+            false => None,
+        };
+        if step.is_none() {
+            self.reset();
+        }
+        step
+    }
+
+    /// Ends the last line of a body that ends within it.
+    fn end_last_line(&mut self) -> Result<(), EventTooLarge> {
+        match &self.mode {
+            Mode::Lines => {
+                // What the caller has not asked for is lost.
+                while self.take_lines(true)?.is_some() {}
+                if self.text.unfinished_len() > 0 || self.text.is_within_character() {
+                    self.text.push(b"\n");
+                    self.update_limit();
+                    while self.take_lines(true)?.is_some() {}
+                }
+            }
+            Mode::Data { name } => {
+                let name = *name;
+                self.text.end_line_into(self.block.data_mut(), b'\n');
+                self.mode = Mode::Lines;
+                if name > self.room() {
+                    return self.poison();
+                }
+                self.block.data_mut().push('\n');
+            }
+            Mode::Poisoned(error) => return Err(error.clone()),
+        }
+        Ok(())
     }
 
     /// Finds the next frame. `None`: the input is used up, go on with the next chunk.
@@ -268,9 +337,11 @@ impl Parser {
     fn frame(&self, step: Step) -> Frame<'_> {
         match step {
             Step::Event => Frame::Event(self.event()),
-            Step::Comment(text) => Frame::Comment(self.comment(text)),
+            Step::Comment(text) => Frame::Comment(self.span(text)),
             Step::Retry(time) => Frame::Retry(time),
             Step::LastEventId => Frame::LastEventId(self.last_event_id()),
+            Step::Ignored(line) => Frame::Ignored(self.span(line)),
+            Step::EmptyEvent => Frame::Event(self.event()),
         }
     }
 
@@ -278,7 +349,7 @@ impl Parser {
     /// nothing come after the last event of a chunk.
     #[inline(always)]
     fn ends_at_once(&mut self, input: &[u8]) -> bool {
-        if !input.is_empty() || self.near_limit || !self.text.is_looked_through() {
+        if !input.is_empty() || self.check_each_line || !self.text.is_looked_through() {
             return false;
         }
         self.block.end_dispatch();
@@ -301,7 +372,19 @@ impl Parser {
             event_type: self.block.event_type(text),
             data: self.block.data(text),
             last_event_id: self.last_event_id(),
+            has_own_id: self.block.has_own_id(),
         }
+    }
+
+    /// Whether that event has a type and no data line.
+    pub(crate) fn is_empty_event(&self) -> bool {
+        self.block.is_empty_event()
+    }
+
+    /// Whether that event's own block had an `id` line.
+    #[inline]
+    pub(crate) fn has_own_id(&self) -> bool {
+        self.block.has_own_id()
     }
 
     /// Its type, if it is not `message`.
@@ -316,20 +399,52 @@ impl Parser {
         self.block.take_data(self.text.as_str())
     }
 
-    /// The comment that [`step`](Self::step) has found.
+    /// The text of the comment or line that [`step`](Self::step) has found.
     #[inline]
-    pub(crate) fn comment(&self, text: Span) -> &str {
+    pub(crate) fn span(&self, text: Span) -> &str {
         text.of(self.text.as_str())
+    }
+
+    /// Whether a block with a type and no data is told, as [`Step::EmptyEvent`].
+    pub(crate) fn tell_empty_events(&mut self, tells: bool) {
+        self.block.tell_empty_events(tells);
+    }
+
+    /// Whether the connection had a line that we know, blank ones apart. The values of some do not
+    /// count: they do here.
+    pub(crate) fn saw_known_line(&self) -> bool {
+        self.block.saw_known_line()
+    }
+
+    /// How many lines of unknown fields the connection had.
+    pub(crate) fn ignored_lines(&self) -> u64 {
+        self.block.ignored_lines()
+    }
+
+    /// Whether a body that ends here held unknown lines only, at least one, and perhaps blank ones.
+    /// The unfinished last line counts, unless it may be the beginning of one that we know. To be
+    /// asked before [`finish`](Self::finish).
+    pub(crate) fn ended_as_other(&self) -> bool {
+        if self.block.saw_known_line() || !matches!(self.mode, Mode::Lines) {
+            return false;
+        }
+        let line = self.text.unfinished();
+        if self.text.is_within_character() {
+            // It would be decoded as U+FFFD, which is in no name.
+            return !may_be_known(format!("{line}\u{FFFD}").as_bytes());
+        }
+        let line_counts = !may_be_known(line.as_bytes());
+        line_counts || (self.block.ignored_lines() > 0 && !is_known(line.as_bytes()))
     }
 
     /// With no more input, [`step`](Self::step) would find nothing, and give no memory back. An event
     /// may still be lent.
     #[inline]
     pub(crate) fn is_drained(&self) -> bool {
-        !self.near_limit
+        !self.check_each_line
             && self.text.is_looked_through()
             && self.text.capacity() <= KEPT_WINDOW
-            && self.block.capacity() <= KEPT
+            && self.block.capacity() <= MIN_RETAINED
     }
 
     /// [`next`](Self::next), without the loan. Comments may be passed over.
@@ -342,7 +457,7 @@ impl Parser {
         input: &mut &[u8],
         with_comments: bool,
     ) -> Result<Option<Step>, EventTooLarge> {
-        if self.take_crumb(input) {
+        if self.push_byte(input) {
             return Ok(None);
         }
         if self.block.end_dispatch() && self.take_plain_event() {
@@ -364,7 +479,7 @@ impl Parser {
     /// Takes in a byte, if it is the only one and changes nothing but the text: servers that flush byte
     /// by byte would pay for a look at all else with each.
     #[inline(always)]
-    pub(crate) fn take_crumb(&mut self, input: &mut &[u8]) -> bool {
+    pub(crate) fn push_byte(&mut self, input: &mut &[u8]) -> bool {
         let [byte] = **input else {
             return false;
         };
@@ -381,7 +496,7 @@ impl Parser {
     /// Takes an event of one data line and nothing else: most are. The block must be empty.
     #[inline(always)]
     fn take_plain_event(&mut self) -> bool {
-        if self.near_limit {
+        if self.check_each_line {
             return false;
         }
         let data = self.text.take_plain_line(b"data: ");
@@ -401,7 +516,7 @@ impl Parser {
             let Some(line) = lines.next(text.as_bytes(), after_cr) else {
                 break None;
             };
-            if self.near_limit && line.len() > self.room() {
+            if self.check_each_line && line.len() > self.room() {
                 return self.poison();
             }
             let mut step = self.block.line(text, line);
@@ -427,14 +542,14 @@ impl Parser {
     /// Takes in more of the input, when no whole line is left.
     #[inline(always)]
     fn refill(&mut self, input: &mut &[u8], with_comments: bool) -> Result<Refill, EventTooLarge> {
-        if input.is_empty() && !self.near_limit {
+        if input.is_empty() && !self.check_each_line {
             self.shrink();
             return Ok(Refill::Nothing);
         }
-        if input.len() >= self.spare.min(MORSEL) || !input.iter().all(u8::is_ascii) {
+        if input.len() >= self.spare.min(FEW_BYTES) || !input.iter().all(u8::is_ascii) {
             return self.refill_window(input, with_comments);
         }
-        Ok(self.take_morsel(input))
+        Ok(self.push_few(input))
     }
 
     #[inline(never)]
@@ -443,10 +558,10 @@ impl Parser {
         input: &mut &[u8],
         with_comments: bool,
     ) -> Result<Refill, EventTooLarge> {
-        match self.mode {
+        match &self.mode {
             Mode::Lines => self.refill_text(input, with_comments),
-            Mode::Data { name } => self.refill_data(name, input),
-            Mode::Poisoned => self.poison(),
+            Mode::Data { name } => self.refill_data(*name, input),
+            Mode::Poisoned(error) => Err(error.clone()),
         }
     }
 
@@ -456,11 +571,11 @@ impl Parser {
         with_comments: bool,
     ) -> Result<Refill, EventTooLarge> {
         let unfinished = self.text.unfinished_len();
-        if self.near_limit && unfinished > self.room() {
+        if self.check_each_line && unfinished > self.room() {
             return self.poison();
         }
         if input.is_empty() {
-            self.look_at_limit();
+            self.update_limit();
             self.shrink();
             return Ok(Refill::Nothing);
         }
@@ -477,10 +592,10 @@ impl Parser {
                 return self.refill_data(name, input);
             }
         }
-        let worth_moving = if is_small { NAMED } else { LONG_LINE };
+        let worth_moving = if is_small { DATA_PREFIX } else { LONG_LINE };
         if unfinished < worth_moving || !self.move_data() {
             self.text.push(take(input, WINDOW));
-            self.look_at_limit();
+            self.update_limit();
         }
         Ok(Refill::Lines)
     }
@@ -510,9 +625,9 @@ impl Parser {
 
     /// Lines that leave the text take no more of the room than they did in it, so this holds until
     /// more is appended.
-    fn look_at_limit(&mut self) {
+    fn update_limit(&mut self) {
         let (len, room) = (self.text.as_str().len(), self.room());
-        self.near_limit = len > room;
+        self.check_each_line = len > room;
         self.spare = if self.text.is_between_characters() {
             room.min(LONG_LINE).saturating_sub(len)
         } else {
@@ -521,8 +636,8 @@ impl Parser {
     }
 
     /// What the last look at the limit has found does not hold any more.
-    fn distrust(&mut self) {
-        self.near_limit = true;
+    fn invalidate_limit(&mut self) {
+        self.check_each_line = true;
         self.spare = 0;
     }
 
@@ -536,6 +651,7 @@ impl Parser {
         self.block.begin_data().push_str(&line[name..]);
         self.text.drop_unfinished();
         self.spare = 0;
+        self.block.note_known_line();
         self.mode = Mode::Data { name };
         true
     }
@@ -551,6 +667,7 @@ impl Parser {
         }
         *input = value;
         self.spare = 0;
+        self.block.note_known_line();
         self.mode = Mode::Data { name };
         Some(name)
     }
@@ -592,7 +709,7 @@ impl Parser {
 
     /// Takes in a few ASCII bytes, for which all else is too much ado.
     #[inline]
-    fn take_morsel(&mut self, input: &mut &[u8]) -> Refill {
+    fn push_few(&mut self, input: &mut &[u8]) -> Refill {
         self.spare -= input.len();
         let morsel = std::mem::take(input);
         let any_end = morsel
@@ -613,15 +730,17 @@ impl Parser {
 
     #[cold]
     fn poison<T>(&mut self) -> Result<T, EventTooLarge> {
+        let own_id = self.block.own_id(self.text.as_str()).map(EcoString::from);
+        let error = EventTooLarge::new(self.max_event_size, own_id);
         self.drop_all();
-        self.mode = Mode::Poisoned;
-        Err(EventTooLarge::new(self.max_event_size))
+        self.mode = Mode::Poisoned(error.clone());
+        Err(error)
     }
 
     fn drop_all(&mut self) {
         self.block.restart(self.text.as_str());
         self.text = Text::default();
-        self.distrust();
+        self.invalidate_limit();
     }
 
     /// Gives back what a large event has needed.
@@ -629,9 +748,9 @@ impl Parser {
     fn shrink(&mut self) {
         // Capacities first: to tell what is unused takes longer, and mostly all are small.
         if self.text.capacity() > KEPT_WINDOW
-            || (self.block.capacity() > KEPT && self.block.unused() > KEPT)
+            || (self.block.capacity() > MIN_RETAINED && self.block.unused() > MIN_RETAINED)
         {
-            self.shrink_to(KEPT_WINDOW, BEGUN);
+            self.shrink_to(KEPT_WINDOW, MAX_RESERVED);
         }
     }
 
@@ -639,10 +758,10 @@ impl Parser {
     /// time. What [`event`](Self::event) has is gone.
     #[inline]
     pub(crate) fn idle(&mut self) {
-        if self.text.capacity() > KEPT || self.block.capacity() > KEPT {
+        if self.text.capacity() > MIN_RETAINED || self.block.capacity() > MIN_RETAINED {
             // Whoever was lent an event has copied it: it is not kept.
             self.block.end_dispatch();
-            self.shrink_to(KEPT, KEPT);
+            self.shrink_to(MIN_RETAINED, MIN_RETAINED);
         }
     }
 

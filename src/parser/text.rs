@@ -136,6 +136,11 @@ impl Text {
         self.begun && self.decoder.is_between_characters()
     }
 
+    /// Whether a character is unfinished.
+    pub(super) fn is_within_character(&self) -> bool {
+        !self.decoder.is_between_characters()
+    }
+
     /// Appends a character, one of a few after all line ends in the text were given; says whether
     /// it is another.
     #[inline]

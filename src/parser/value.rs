@@ -1,6 +1,6 @@
 //! The value of a field, wherever it is.
 
-use super::KEPT;
+use super::MIN_RETAINED;
 use super::text::Span;
 
 /// A value that stays in the text where it arrived, until the text goes.
@@ -76,7 +76,7 @@ impl Value {
     /// Gives that memory back, if it is more than is kept.
     #[inline]
     pub(super) fn shrink(&mut self) {
-        if self.unused() > KEPT {
+        if self.unused() > MIN_RETAINED {
             self.kept = String::new();
         }
     }

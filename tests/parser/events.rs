@@ -105,7 +105,7 @@ async fn too_large_an_event_ends_the_stream() {
     let mut events = events(body(["data: 1\n\ndata: 2345\n\ndata: 6\n\n"])).max_event_size(8);
     assert_eq!(events.next().await.unwrap().unwrap().data(), "1");
     let error = events.next().await.unwrap().unwrap_err();
-    let EventsError::TooLarge(too_large) = error else {
+    let EventsError::TooLarge(ref too_large) = error else {
         panic!("{error}");
     };
     assert_eq!(too_large.limit(), 8);

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::parsing::{Given, assert_parses_to, comment, event, parse, typed};
+use crate::parsing::{Given, assert_parses_to, comment, event, ignored, parse, typed};
 use fetch_event_source::{DEFAULT_MAX_EVENT_SIZE, Parser};
 
 /// The input exceeds every limit below this one, and not this one, however it is cut.
@@ -35,7 +35,7 @@ fn an_event_after_another_has_no_larger_limit() {
 
 #[test]
 fn an_ignored_line_counts() {
-    assert_needs(11, b"ignored: me\n\n", &[]);
+    assert_needs(11, b"ignored: me\n\n", &[ignored("ignored: me")]);
     assert_needs(9, b": comment\n\n", &[comment("comment")]);
 }
 

@@ -67,7 +67,8 @@ impl Model {
                 self.given
                     .push(Given::Retry(value.parse().unwrap_or(u64::MAX)));
             }
-            _ => {}
+            "id" | "retry" => {}
+            _ => self.given.push(Given::Ignored(line.to_owned())),
         }
     }
 

@@ -15,6 +15,7 @@ pub enum Given {
     Comment(String),
     Retry(u64),
     LastEventId(String),
+    Ignored(String),
     TooLarge,
 }
 
@@ -44,6 +45,7 @@ impl From<Frame<'_>> for Given {
                 Self::Retry(time.as_millis().try_into().expect("what fits into a u64"))
             }
             Frame::LastEventId(id) => Self::LastEventId(id.to_owned()),
+            Frame::Ignored(line) => Self::Ignored(line.to_owned()),
             other => panic!("a new kind of frame: {other:?}"),
         }
     }

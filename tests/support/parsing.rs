@@ -27,6 +27,10 @@ pub(crate) fn comment(text: &str) -> Given {
     Given::Comment(text.to_owned())
 }
 
+pub(crate) fn ignored(line: &str) -> Given {
+    Given::Ignored(line.to_owned())
+}
+
 pub(crate) fn id_only(id: &str) -> Given {
     Given::LastEventId(id.to_owned())
 }

@@ -1,0 +1,278 @@
+//! Chunks to owned events: what every stream of this crate reads from.
+
+use ecow::EcoString;
+
+use crate::event::Event;
+use crate::parser::{EventTooLarge, MIN_RETAINED, Parser, Step};
+
+/// A type longer than this is not kept where no chunk follows.
+const LONG_TYPE: usize = MIN_RETAINED;
+
+/// A parser, and the chunk that it reads.
+///
+/// Look for an event by [`has_event`](Self::has_event), then [`take_event`](Self::take_event). What
+/// is no event waits for [`step`](Self::step). `push` the next chunk when `step` gives `None`.
+pub(crate) struct EventReader<B> {
+    parser: Parser,
+    /// The chunk, until the parser has taken in all of it: it may lie in a large buffer.
+    chunk: Option<B>,
+    /// How many bytes of the chunk were used.
+    used: usize,
+    /// Nothing is left, neither in the chunk nor in the parser.
+    used_up: bool,
+    /// The type and the ID seen last. They mostly repeat, and are then shared, not copied.
+    event_type: EcoString,
+    last_event_id: EcoString,
+    /// At which count of the parser's commits the ID was copied.
+    id_commits: u64,
+    /// What the parser has found and [`step`](Self::step) has not given yet.
+    found: Option<Step>,
+    /// Whether comments and unknown lines are passed over.
+    skips_asides: bool,
+}
+
+#[cfg_attr(not(feature = "client"), allow(dead_code))] // the client is who uses most of it
+impl<B: AsRef<[u8]>> EventReader<B> {
+    pub(crate) fn new(parser: Parser) -> Self {
+        Self {
+            parser,
+            chunk: None,
+            used: 0,
+            used_up: true,
+            event_type: EcoString::new(),
+            last_event_id: EcoString::new(),
+            id_commits: 0,
+            found: None,
+            skips_asides: false,
+        }
+    }
+
+    /// Lends the parser to a function that sets it up.
+    pub(crate) fn configure(&mut self, set_up: impl FnOnce(Parser) -> Parser) {
+        self.parser = set_up(std::mem::take(&mut self.parser));
+        self.used_up = false; // the unfinished event may exceed a new limit
+        self.copy_id();
+    }
+
+    /// Whether a block with a type and no data is told, as [`Step::EmptyEvent`]. Default: no.
+    pub(crate) fn tell_empty_events(&mut self, tells: bool) {
+        self.parser.tell_empty_events(tells);
+    }
+
+    /// Whether [`step`](Self::step) gives comments and lines of unknown fields. Default: yes. Those
+    /// lines are counted all the same.
+    pub(crate) fn tell_asides(&mut self, tells: bool) {
+        self.skips_asides = !tells;
+    }
+
+    /// Takes the next chunk. The one before must be used up: [`step`](Self::step) gave `None`.
+    pub(crate) fn push(&mut self, chunk: B) {
+        debug_assert!(self.used_up, "the last chunk was not used up");
+        self.chunk = Some(chunk);
+        self.used = 0;
+        self.used_up = false;
+    }
+
+    /// Whether the next thing is an event: then [`take_event`](Self::take_event) gives it. Anything
+    /// else, an error too, waits for [`step`](Self::step).
+    #[inline(always)]
+    pub(crate) fn has_event(&mut self) -> bool {
+        if self.used_up || self.found.is_some() {
+            return false;
+        }
+        match self.parse() {
+            Ok(Some(Step::Event)) => return true,
+            Ok(found) => self.found = found,
+            Err(_) => {} // it comes again
+        }
+        false
+    }
+
+    /// The event that [`has_event`](Self::has_event), [`step`](Self::step) or
+    /// [`finish_event`](Self::finish_event) has found.
+    ///
+    /// Call once, in return position: moving a fresh event costs as much as parsing it.
+    #[inline(always)]
+    pub(crate) fn take_event(&mut self) -> Event {
+        let event_type = match self.parser.other_type() {
+            None => EcoString::new(),
+            Some(other) => {
+                if self.event_type != other {
+                    self.event_type = other.into();
+                }
+                self.event_type.clone()
+            }
+        };
+        let last_event_id = self.last_event_id().clone();
+        let has_own_id = self.parser.has_own_id();
+        Event::from_parts(
+            self.parser.take_data(),
+            event_type,
+            last_event_id,
+            has_own_id,
+        )
+    }
+
+    /// Leaves the event that [`has_event`](Self::has_event) has found to [`step`](Self::step).
+    #[cold]
+    pub(crate) fn leave_event(&mut self) {
+        self.found = Some(Step::Event);
+    }
+
+    /// The next thing in the chunk; `None` if another chunk is needed. An event, an empty one too, is
+    /// taken by [`take_event`](Self::take_event) before anything else is asked.
+    ///
+    /// # Errors
+    ///
+    /// The size limit: the same one again and again, until [`reset`](Self::reset) or [`end`](Self::end).
+    #[inline]
+    pub(crate) fn step(&mut self) -> Result<Option<Step>, EventTooLarge> {
+        match self.found.take() {
+            None if self.used_up => Ok(None),
+            None => self.parse(),
+            found => Ok(found),
+        }
+    }
+
+    /// The text of a comment or an unknown line that [`step`](Self::step) has given just now.
+    pub(crate) fn text(&self, text: crate::parser::Span) -> &str {
+        self.parser.span(text)
+    }
+
+    /// Whether a block has set the ID since the last [`take_event`](Self::take_event) or
+    /// [`last_event_id`](Self::last_event_id).
+    #[inline(always)]
+    pub(crate) fn has_new_id(&self) -> bool {
+        self.id_commits != self.parser.id_commits()
+    }
+
+    /// The ID, as text that is not copied yet.
+    #[inline(always)]
+    pub(crate) fn new_id(&self) -> &str {
+        self.parser.last_event_id()
+    }
+
+    /// The ID of the last complete block that had one, shared with the events where it is long.
+    ///
+    /// Compared only after a block has set it: a server may send one long ID once.
+    #[inline(always)]
+    pub(crate) fn last_event_id(&mut self) -> &EcoString {
+        if self.has_new_id() {
+            self.id_commits = self.parser.id_commits();
+            if self.last_event_id != self.parser.last_event_id() {
+                self.last_event_id = self.parser.last_event_id().into();
+            }
+        }
+        &self.last_event_id
+    }
+
+    fn copy_id(&mut self) {
+        self.id_commits = self.parser.id_commits();
+        self.last_event_id = self.parser.last_event_id().into();
+    }
+
+    #[inline(always)]
+    fn parse(&mut self) -> Result<Option<Step>, EventTooLarge> {
+        loop {
+            let step = self.parse_step();
+            let is_aside = matches!(step, Ok(Some(Step::Comment(_) | Step::Ignored(_))));
+            if !(is_aside && self.skips_asides) || self.used_up {
+                return if is_aside && self.skips_asides {
+                    Ok(None)
+                } else {
+                    step
+                };
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn parse_step(&mut self) -> Result<Option<Step>, EventTooLarge> {
+        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+        let mut rest = chunk.get(self.used..).unwrap_or_default();
+        let step = self.parser.step(&mut rest, !self.skips_asides);
+        self.used = chunk.len() - rest.len();
+        let is_read = rest.is_empty();
+        if is_read {
+            self.chunk = None;
+            self.used = 0;
+        }
+        self.used_up = match &step {
+            Ok(None) => true,
+            // Mostly a small chunk holds one event: it is not asked for another.
+            Ok(Some(_)) => is_read && self.parser.is_drained(),
+            Err(_) => false,
+        };
+        step
+    }
+
+    /// Whether there may be something to find without another chunk.
+    pub(crate) fn is_at_work(&self) -> bool {
+        !self.used_up || self.found.is_some()
+    }
+
+    /// Whether the connection had a line that is a comment or has a known field.
+    pub(crate) fn saw_known_line(&self) -> bool {
+        self.parser.saw_known_line()
+    }
+
+    /// How many lines of unknown fields the connection had.
+    pub(crate) fn ignored_lines(&self) -> u64 {
+        self.parser.ignored_lines()
+    }
+
+    /// Whether a body that ends here is no event stream: it held unknown lines, at least one, and
+    /// perhaps blank ones. The unfinished last line counts, unless it may be the beginning of a known
+    /// field's name. Ask before [`finish_event`](Self::finish_event).
+    pub(crate) fn ended_as_other(&self) -> bool {
+        self.parser.ended_as_other()
+    }
+
+    /// At a clean end, when all else was taken: whether there is an unfinished event, or an unfinished
+    /// empty one where those are told. [`take_event`](Self::take_event) gives it, once; whether it is an
+    /// empty one says [`is_empty_event`](Self::is_empty_event).
+    pub(crate) fn finish_event(&mut self) -> bool {
+        let step = self.parser.finish_step();
+        self.chunk = None;
+        self.used_up = true;
+        self.found = None;
+        step.is_some()
+    }
+
+    /// Whether the event found has a type and no data.
+    pub(crate) fn is_empty_event(&self) -> bool {
+        self.parser.is_empty_event()
+    }
+
+    /// No chunk comes for now: gives back the memory that pays for itself only over many events.
+    pub(crate) fn idle(&mut self) {
+        if self.is_at_work() {
+            return;
+        }
+        self.parser.idle();
+        self.drop_long_type();
+    }
+
+    /// Nothing more comes.
+    pub(crate) fn end(&mut self) {
+        self.chunk = None;
+        self.used = 0;
+        self.used_up = true;
+        self.found = None;
+        self.parser.reset();
+        self.drop_long_type();
+    }
+
+    /// Starts a new connection from this ID: the chunk and what is unfinished are dropped.
+    pub(crate) fn reset(&mut self, last_event_id: &str) {
+        self.end();
+        self.parser.set_last_event_id(last_event_id.to_owned());
+        self.copy_id();
+    }
+
+    fn drop_long_type(&mut self) {
+        if self.event_type.len() > LONG_TYPE {
+            self.event_type = EcoString::new();
+        }
+    }
+}
