@@ -43,8 +43,8 @@ impl<E> From<EventsError<E>> for theirs::EventStreamError<E> {
 }
 
 /// So that an [`EventStream`](crate::EventStream) can stand where their stream is expected: it is
-/// `Transport`, unless it is [`EventTooLarge`](crate::Error::EventTooLarge): that is `Parser`, with
-/// the code `TooLarge`.
+/// `Transport`, unless it is [`ErrorKind::EventTooLarge`](crate::ErrorKind::EventTooLarge): that is `Parser`,
+/// with the code `TooLarge`.
 #[cfg(feature = "client")]
 #[cfg_attr(
     docsrs,
@@ -52,9 +52,9 @@ impl<E> From<EventsError<E>> for theirs::EventStreamError<E> {
 )]
 impl From<crate::Error> for theirs::EventStreamError<crate::Error> {
     fn from(error: crate::Error) -> Self {
-        match error {
-            crate::Error::EventTooLarge(error) => too_large(&error),
-            other => Self::Transport(other),
+        match error.downcast_ref::<EventTooLarge>() {
+            Some(too_large) => self::too_large(too_large),
+            None => Self::Transport(error),
         }
     }
 }

@@ -132,6 +132,7 @@
 // Without the client its names are not there to link to.
 #![cfg_attr(not(feature = "client"), allow(rustdoc::broken_intra_doc_links))]
 
+mod bounds;
 mod event;
 mod events;
 #[cfg(feature = "json")]
@@ -140,60 +141,24 @@ mod next;
 mod parser;
 mod reader;
 mod retry;
-#[cfg_attr(not(feature = "client"), allow(dead_code))] // the shell is who uses it
+#[cfg_attr(not(feature = "client"), allow(dead_code))] // the client uses it
 mod session;
 
+#[cfg(feature = "client")]
+mod client;
 #[cfg(feature = "eventsource-stream")]
 mod eventsource_stream;
-
 // Documentation only: compiled for rustdoc and doctests.
-#[cfg(all(any(doc, doctest), feature = "client"))]
-#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+#[cfg(all(any(doc, doctest), feature = "reqwest"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub mod guide;
-
-#[cfg(feature = "client")]
-mod action;
-#[cfg(feature = "client")]
-mod chunks;
-#[cfg(feature = "client")]
-mod driver;
-#[cfg(feature = "client")]
-mod error;
-#[cfg(feature = "client")]
-mod handle;
-#[cfg(feature = "client")]
-mod hooks;
-#[cfg(feature = "client")]
-mod link;
-#[cfg(feature = "client")]
-mod options;
-#[cfg(feature = "client")]
-mod origin;
-#[cfg(feature = "client")]
-mod published_id;
-#[cfg(feature = "client")]
-mod request;
-#[cfg(feature = "client")]
-mod response;
-#[cfg(feature = "client")]
-mod shared;
-#[cfg(feature = "client")]
-mod signal;
-#[cfg(feature = "client")]
-mod source;
-#[cfg(feature = "client")]
-mod stats;
-#[cfg(feature = "client")]
-mod stream;
-#[cfg(feature = "client")]
-mod timer;
-#[cfg(feature = "client")]
-mod trace;
-
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
+pub use bounds::MaybeSend;
+#[cfg(feature = "client")]
+pub use client::names::*;
 pub use event::Event;
 pub use events::{Events, EventsError, events};
 #[cfg(feature = "json")]
@@ -201,21 +166,6 @@ pub use json::{JsonError, JsonStream, JsonStreamError, JsonStreamExt};
 pub use next::Next;
 pub use parser::{DEFAULT_MAX_EVENT_SIZE, EventRef, EventTooLarge, Frame, OwnedFrame, Parser};
 pub use retry::RetryPolicy;
-
-#[cfg(feature = "client")]
-pub use {
-    action::{Action, Failure, IntoAction, StreamEnd},
-    error::{BoxError, Error, RefusedResponse, UnreadResponse},
-    handle::{Handle, ReadyState},
-    hooks::{Hook, Hooks, IntoFlow, OnClose, OnError, OnMessage, OnOpen, Unset},
-    origin::Attempt,
-    reqwest,
-    response::ResponseHead,
-    signal::{Finished, Signal},
-    source::{EventSource, RequestBuilderExt, fetch_event_source},
-    stats::Stats,
-    stream::{EventStream, Signals},
-};
 
 /// What the fuzz targets call that is not public. There is none of it but in their build.
 #[cfg(fuzzing)]
@@ -228,11 +178,11 @@ pub mod fuzzing {
 
     #[cfg(feature = "client")]
     pub fn response(lines: &[u8]) {
-        crate::response::laws::check(lines);
+        crate::client::http::response::laws::check(lines);
     }
 }
 
 /// The README's code compiles.
-#[cfg(all(doctest, feature = "client"))]
+#[cfg(all(doctest, feature = "reqwest"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

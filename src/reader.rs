@@ -139,6 +139,12 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.parser.span(text)
     }
 
+    /// Grows whenever a block sets the ID.
+    #[inline(always)]
+    pub(crate) fn id_commits(&self) -> u64 {
+        self.parser.id_commits()
+    }
+
     /// Whether a block has set the ID since the last [`take_event`](Self::take_event) or
     /// [`last_event_id`](Self::last_event_id).
     #[inline(always)]

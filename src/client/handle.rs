@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::shared::{Intent, Shared};
-use crate::stats::Stats;
+use crate::client::control::{Command, Control};
+use crate::client::stats::{ReadyState, Stats};
 
 /// Steers a source from another task: a clone is a reference to the same source.
 ///
@@ -19,7 +19,7 @@ use crate::stats::Stats;
 ///
 /// let source = fetch_event_source("http://127.0.0.1:3000/sse");
 /// let handle = source.handle();
-/// let task = tokio::spawn(source.on_message(async |event| println!("{}", event.data())).run());
+/// let task = tokio::spawn(source.on_message(|event| println!("{}", event.data())).run());
 /// handle.pause(); // the connection is gone
 /// handle.resume(); // and is back, with `Last-Event-ID`
 /// handle.close(); // `run()` gives `Finished::Aborted`
@@ -27,63 +27,53 @@ use crate::stats::Stats;
 /// ```
 #[derive(Clone)]
 pub struct Handle {
-    shared: Arc<Shared>,
-}
-
-/// Where a source stands: the standard's `readyState` (9.2.2), and `Paused`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ReadyState {
-    /// Not connected yet, or not any more: connecting, waiting to reconnect, or not yet polled.
-    Connecting,
-    /// The stream is open.
-    Open,
-    /// [`Handle::pause`] closed the connection; [`Handle::resume`] brings it back.
-    Paused,
-    /// It is over.
-    Closed,
+    control: Arc<Control>,
 }
 
 impl Handle {
-    pub(crate) fn of(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(crate) fn of(control: Arc<Control>) -> Self {
+        Self { control }
     }
 
     /// Ends the source: the connection is dropped, nothing is delivered any more, no request
     /// leaves. The result is [`Finished::Aborted`](crate::Finished::Aborted). Final.
+    #[doc(alias = "abort")]
+    #[doc(alias = "cancel")]
     pub fn close(&self) {
-        self.shared.steer(Intent::Close);
+        self.control.command(Command::Close);
     }
 
-    /// Drops the connection and stays away until [`resume`](Self::resume): for an application in
-    /// the background, or without a network. fetch-event-source does so by itself in a hidden
-    /// browser tab (`openWhenHidden`); here it is the caller's word.
+    /// Drops the connection and stays away until [`resume`](Self::resume): for an application in the
+    /// background, or without a network.
     pub fn pause(&self) {
-        self.shared.steer(Intent::Pause);
+        self.control.command(Command::Pause);
     }
 
-    /// Connects again after [`pause`](Self::pause), at once, with `Last-Event-ID`. Without a pause
-    /// it does nothing.
+    /// Connects again after [`pause`](Self::pause), with `Last-Event-ID`. Without a pause it does nothing.
     ///
-    /// A request that is not idempotent is not sent again: the source fails with
-    /// [`Error::NotReplayed`](crate::Error::NotReplayed).
+    /// It connects at once, as [`reconnect`](Self::reconnect) does, and under the same limits.
     pub fn resume(&self) {
-        self.shared.resume();
+        self.control.resume();
     }
 
-    /// Drops the connection, or cuts the wait short, and connects again at once, with
-    /// `Last-Event-ID`; also out of a pause. For news that the network has changed.
+    /// Drops the connection, or cuts the wait short, and connects again with `Last-Event-ID`; also out of a
+    /// pause. For news that the network has changed.
+    ///
+    /// The first such order connects at once, and each later one if there was progress since the last and
+    /// that one is at least the reconnection time ago. Otherwise it waits the policy's delay, so that orders
+    /// in a loop are no flood. No order shortens a `Retry-After`. An order uses up no retry, and no hook is
+    /// asked.
     ///
     /// A request that is not idempotent is not sent again: the source fails with
-    /// [`Error::NotReplayed`](crate::Error::NotReplayed).
+    /// [`ErrorKind::NotReplayed`](crate::ErrorKind::NotReplayed).
     pub fn reconnect(&self) {
-        self.shared.steer(Intent::Run);
+        self.control.command(Command::Reconnect);
     }
 
     /// Where the source stands.
     #[must_use]
     pub fn state(&self) -> ReadyState {
-        self.shared.ready_state()
+        self.control.ready_state()
     }
 
     /// The ID that a reconnection sends now: the one of the last event that the consumer was
@@ -92,7 +82,7 @@ impl Handle {
     /// [`last_event_id`](crate::EventSource::last_event_id).
     #[must_use]
     pub fn last_event_id(&self) -> String {
-        self.shared.last_event_id().get()
+        self.control.last_event_id()
     }
 
     /// What has become of the source so far: requests, connections, retries, events, bytes, and since
@@ -107,7 +97,7 @@ impl Handle {
     ///
     /// let source = fetch_event_source("http://127.0.0.1:3000/sse");
     /// let handle = source.handle();
-    /// tokio::spawn(source.on_message(async |event| println!("{}", event.data())).run());
+    /// tokio::spawn(source.on_message(|event| println!("{}", event.data())).run());
     ///
     /// let stats = handle.stats();
     /// println!("{} events over {} connections", stats.events, stats.connections);
@@ -115,7 +105,7 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.stats()
+        self.control.stats()
     }
 }
 

@@ -139,14 +139,26 @@ macro_rules! outputs {
 
             impl<'h> $Output<'h, Now> for $T {
                 fn answer(self) -> Answer<'h, $V> {
-                    Answer::Now(self.value())
+                    Answer::Now($Value::value(self))
                 }
             }
         )+
 
+        impl $Value for never::Never {
+            fn value(self) -> HookResult<$V> {
+                self
+            }
+        }
+
+        impl<'h> $Output<'h, Now> for never::Never {
+            fn answer(self) -> Answer<'h, $V> {
+                self
+            }
+        }
+
         impl<T: $Value, E: Into<BoxError>> $Value for Result<T, E> {
             fn value(self) -> HookResult<$V> {
-                self.map_err(Into::into)?.value()
+                $Value::value(self.map_err(Into::into)?)
             }
         }
 
@@ -157,7 +169,7 @@ macro_rules! outputs {
         {
             fn answer(self) -> Answer<'h, $V> {
                 match self {
-                    Ok(output) => output.answer(),
+                    Ok(output) => $Output::answer(output),
                     Err(error) => Answer::Now(Err(error.into())),
                 }
             }
@@ -168,7 +180,7 @@ macro_rules! outputs {
             F: Future<Output: $Value> + MaybeSend + 'h,
         {
             fn answer(self) -> Answer<'h, $V> {
-                Answer::Later(Box::pin(async move { self.await.value() }))
+                Answer::Later(Box::pin(async move { $Value::value(self.await) }))
             }
         }
     };
@@ -177,13 +189,11 @@ macro_rules! outputs {
 outputs! { HookOutput, HookValue, ControlFlow<()>:
     (), () => Ok(ControlFlow::Continue(()));
     ControlFlow<()>, flow => Ok(flow);
-    never::Never, never => never;
 }
 
 outputs! { ActionOutput, ActionValue, Action:
     (), () => Ok(Action(Verdict::FollowPolicy));
     Action, action => Ok(action);
-    never::Never, never => never;
 }
 
 /// A hook, and its future while that runs. No lifetime is in the trait: see the head of this file.

@@ -19,3 +19,25 @@ pub(crate) mod timer;
 pub(crate) mod trace;
 
 pub(crate) use self::reqwest::Fetch;
+
+/// The public names of the client.
+pub(crate) mod names {
+    pub use ::http;
+    #[cfg(feature = "reqwest")]
+    pub use ::reqwest;
+
+    pub use super::decision::{Action, Failure, StreamEnd};
+    pub use super::error::{BoxError, Error, ErrorKind, RefusedBody, transient};
+    pub use super::handle::Handle;
+    pub use super::hooks::{ActionOutput, ActionValue, HookOutput, HookResult, HookValue};
+    pub use super::http::request_source::{Attempt, IntoConnection, IntoRequest, IntoResponse};
+    pub use super::http::response::ResponseHead;
+    #[cfg(feature = "reqwest")]
+    pub use super::reqwest::{
+        RequestBuilderExt, default_client, default_client_builder, fetch_event_source,
+    };
+    pub use super::signal::{Finished, Signal};
+    pub use super::source::EventSource;
+    pub use super::stats::{ReadyState, Stats};
+    pub use super::stream::{EventStream, Signals};
+}

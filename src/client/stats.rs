@@ -2,12 +2,27 @@
 
 use std::time::Duration;
 
-use crate::handle::ReadyState;
-
 #[cfg(target_has_atomic = "64")]
-use self::atomic::Count;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
 #[cfg(not(target_has_atomic = "64"))]
-use self::locked::Count;
+use portable_atomic::AtomicU64;
+
+/// Where a source stands: the standard's `readyState` (9.2.2), and `Paused`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReadyState {
+    /// Not connected yet, or not any more: connecting, waiting to reconnect, or not yet polled.
+    Connecting,
+    /// The stream is open.
+    Open,
+    /// [`Handle::pause`](crate::Handle::pause) closed the connection;
+    /// [`Handle::resume`](crate::Handle::resume) brings it back.
+    Paused,
+    /// It is over.
+    Closed,
+}
 
 /// What has become of a source so far: made by [`Handle::stats`](crate::Handle::stats).
 ///
@@ -31,12 +46,15 @@ pub struct Stats {
     /// Bytes of the streams read so far, as the HTTP client gives them: comments included, decoded
     /// where it decodes. Bodies of refusals are not among them.
     pub bytes: u64,
+    /// Lines of fields that the standard does not know, and ignores.
+    pub ignored_lines: u64,
     /// Where the source stands.
     pub state: ReadyState,
     /// For how long it has stood there. Time before the first attempt does not count.
     pub time_in_state: Duration,
-    /// How long ago the last event that the consumer was handed had been read from its connection;
-    /// `None` before the first.
+    /// How long ago the last event that the consumer was handed had been read from its connection; `None`
+    /// before the first. Only events read while there was a [`Handle`](crate::Handle) count: without one the
+    /// clock is not read.
     pub time_since_event: Option<Duration>,
 }
 
@@ -49,10 +67,11 @@ pub(crate) struct Counters {
     retries: Count,
     events: Count,
     bytes: Count,
-    /// When the last chunk came that had something to tell.
+    ignored_lines: Count,
+    /// When the last chunk came; 0 while there is no handle.
     chunk_at: Count,
-    /// When the chunk came that had the last event in it: the clock is not read for each event. 0:
-    /// there was none.
+    /// When the chunk came that had the last event in it: the clock is not read for each event. 0: there
+    /// was none, or no handle then.
     event_at: Count,
 }
 
@@ -73,20 +92,23 @@ impl Counters {
         self.bytes.add(bytes as u64);
     }
 
+    pub(crate) fn ignored(&self, lines: u64) {
+        self.ignored_lines.add(lines);
+    }
+
+    /// A chunk came while there was no handle to ask when.
+    pub(crate) fn chunk_came_unwatched(&self) {
+        self.chunk_at.set(0);
+    }
+
     /// When the chunk was read whose events are delivered from now on.
     pub(crate) fn chunk_came(&self, at: Duration) {
         self.chunk_at.set(nanos(at).max(1));
     }
 
-    /// Another event of a chunk that had one before.
-    #[inline]
-    pub(crate) fn delivered_another(&self) {
-        self.events.add(1);
-    }
-
     #[inline]
     pub(crate) fn delivered(&self) {
-        self.delivered_another();
+        self.events.add(1);
         self.event_at.set(self.chunk_at.get());
     }
 
@@ -99,6 +121,7 @@ impl Counters {
             retries: self.retries.get(),
             events: self.events.get(),
             bytes: self.bytes.get(),
+            ignored_lines: self.ignored_lines.get(),
             state,
             time_in_state: now.saturating_sub(since),
             time_since_event: event_at.map(|at| now.saturating_sub(Duration::from_nanos(at))),
@@ -110,72 +133,29 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) // in 584 years
 }
 
-#[cfg(target_has_atomic = "64")]
-mod atomic {
-    use std::sync::atomic::{AtomicU64, Ordering};
+#[derive(Default)]
+struct Count(AtomicU64);
 
-    #[derive(Default)]
-    pub(super) struct Count(AtomicU64);
-
-    impl Count {
-        #[inline]
-        pub(super) fn get(&self) -> u64 {
-            self.0.load(Ordering::Relaxed)
-        }
-
-        #[inline]
-        pub(super) fn set(&self, to: u64) {
-            self.0.store(to, Ordering::Relaxed);
-        }
-
-        #[inline]
-        pub(super) fn add(&self, more: u64) {
-            self.set(self.get().wrapping_add(more));
-        }
+impl Count {
+    #[inline]
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
-}
 
-/// For processors without atomics of 64 bits.
-#[cfg(any(test, not(target_has_atomic = "64")))]
-mod locked {
-    use std::sync::{Mutex, PoisonError};
+    #[inline]
+    fn set(&self, to: u64) {
+        self.0.store(to, Ordering::Relaxed);
+    }
 
-    #[derive(Default)]
-    pub(super) struct Count(Mutex<u64>);
-
-    impl Count {
-        pub(super) fn get(&self) -> u64 {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-        }
-
-        pub(super) fn set(&self, to: u64) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = to;
-        }
-
-        pub(super) fn add(&self, more: u64) {
-            self.set(self.get().wrapping_add(more));
-        }
+    #[inline]
+    fn add(&self, more: u64) {
+        self.set(self.get().wrapping_add(more));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn both_kinds_of_counts_count() {
-        let atomic = Count::default();
-        let locked = locked::Count::default();
-        for more in [1, 0, 41, u64::from(u32::MAX), u64::MAX - 7] {
-            atomic.add(more);
-            locked.add(more);
-            assert_eq!(atomic.get(), locked.get());
-        }
-        assert_eq!(atomic.get(), u64::from(u32::MAX) + 34, "it wraps");
-        atomic.set(7);
-        locked.set(7);
-        assert_eq!((atomic.get(), locked.get()), (7, 7));
-    }
 
     #[test]
     fn an_event_is_as_old_as_its_chunk() {

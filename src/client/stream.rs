@@ -6,102 +6,60 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::{FusedStream, Stream};
 
-use crate::action::Action;
-use crate::driver::{Ask, Audience, Driver, Step};
-use crate::error::{BoxError, Error};
+use crate::client::driver::{Driver, Found, Step};
+use crate::client::error::Error;
+use crate::client::handle::Handle;
+use crate::client::signal::{Finished, Signal};
 use crate::event::Event;
-use crate::handle::Handle;
-use crate::options::Decide;
-use crate::session::Verdict;
-use crate::signal::{Finished, Signal};
+use crate::next::Next;
 
 /// Everything that happens to a source, as a stream: made by
 /// [`EventSource::signals`](crate::EventSource::signals).
 ///
-/// An `Err` is final: the stream ends after it. It reconnects by itself, as long as it is polled;
-/// dropped is closed. Nothing is sent before the first poll.
+/// An `Err` is final: the stream ends after it. It reconnects by itself as long as it is polled; dropped is
+/// closed. Nothing is sent before the first poll.
 ///
 /// # Cancel safety
 ///
 /// A `next()` that is dropped loses nothing: no event is taken before it is handed over.
 #[must_use = "streams do nothing unless polled"]
 pub struct Signals {
-    driver: Driver,
-    decide: Option<Decide>,
-    finished: Option<Finished>,
+    driver: Driver<'static>,
 }
 
 impl Signals {
-    pub(crate) fn new(driver: Driver, decide: Option<Decide>) -> Self {
-        Self {
-            driver,
-            decide,
-            finished: None,
-        }
+    pub(crate) fn new(driver: Driver<'static>) -> Self {
+        Self { driver }
+    }
+
+    /// The next signal; `None` after the end. No other crate is needed for it.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Next<'_, Self> {
+        Next::new(self)
     }
 
     /// Why the stream ended without an error; `None` before its end, and after an error.
     #[must_use]
     pub fn finished(&self) -> Option<&Finished> {
-        self.finished.as_ref()
+        self.driver.finished()
     }
 
-    /// To steer it from elsewhere.
+    /// Steers the source from elsewhere.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.driver.handle()
-    }
-
-    fn decide(&mut self, ask: Ask) -> Result<(), BoxError> {
-        let action = match (&ask, &mut self.decide) {
-            (Ask::Failure(failure), Some(decide)) => self.driver.or_close(|_| decide(failure))?,
-            _ => Action(Verdict::Proceed),
-        };
-        self.driver.answer(ask, action);
-        Ok(())
-    }
-
-    /// What a step that is no event means to the consumer: nothing, an item, or the end (`None`
-    /// within). Apart, so that events do not carry the weight of it.
-    #[cold]
-    fn pass_on(&mut self, step: Option<Step>) -> Option<Option<Result<Signal, Error>>> {
-        match step {
-            Some(Step::Signal(signal)) => Some(Some(Ok(signal))),
-            Some(Step::Ask(ask)) => {
-                let error = self.decide(ask).err()?;
-                let failed = self.driver.end(Err(Error::Hook(error)));
-                Some(failed.err().map(Err))
-            }
-            Some(Step::Over(Err(error))) => Some(Some(Err(error))),
-            Some(Step::Over(Ok(finished))) => {
-                self.finished = Some(finished);
-                None
-            }
-            None => Some(None),
-        }
     }
 }
 
 impl Stream for Signals {
     type Item = Result<Signal, Error>;
 
-    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            match ready!(self.driver.poll_step(cx)) {
-                Some(Step::Signal(signal)) => {
-                    if let Signal::Event(event) = &signal {
-                        self.driver.delivered(event.shared_last_event_id());
-                    }
-                    return Poll::Ready(Some(Ok(signal)));
-                }
-                step => {
-                    if let Some(item) = self.pass_on(step) {
-                        return Poll::Ready(item);
-                    }
-                }
-            }
-        }
+        Poll::Ready(match ready!(self.driver.poll_step(cx)) {
+            Some(Step::Signal(signal)) => Some(Ok(signal)),
+            Some(Step::Finished(Err(error))) => Some(Err(error)),
+            Some(Step::Finished(Ok(_))) | None => None,
+        })
     }
 }
 
@@ -115,64 +73,55 @@ impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signals")
             .field("state", &self.handle().state())
-            .field("finished", &self.finished)
+            .field("finished", &self.finished())
             .finish_non_exhaustive()
     }
 }
 
-/// The events of a source, as a stream: made by
-/// [`EventSource::stream`](crate::EventSource::stream).
+/// The events of a source, as a stream: made by [`EventSource::stream`](crate::EventSource::stream).
 ///
-/// An `Err` is final: the stream ends after it. It reconnects by itself, as long as it is polled;
-/// dropped is closed. Nothing is sent before the first poll.
+/// An `Err` is final: the stream ends after it. It reconnects by itself as long as it is polled; dropped is
+/// closed. Nothing is sent before the first poll.
 ///
 /// # Cancel safety
 ///
 /// A `next()` that is dropped loses nothing: no event is taken before it is handed over.
 #[must_use = "streams do nothing unless polled"]
 pub struct EventStream {
-    signals: Signals,
+    driver: Driver<'static>,
 }
 
 impl EventStream {
-    pub(crate) fn new(driver: Driver, decide: Option<Decide>) -> Self {
-        debug_assert!(driver.audience() == Audience::Events);
-        Self {
-            signals: Signals::new(driver, decide),
-        }
+    pub(crate) fn new(driver: Driver<'static>) -> Self {
+        Self { driver }
+    }
+
+    /// The next event; `None` after the end. No other crate is needed for it.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Next<'_, Self> {
+        Next::new(self)
     }
 
     /// Why the stream ended without an error; `None` before its end, and after an error.
     #[must_use]
     pub fn finished(&self) -> Option<&Finished> {
-        self.signals.finished()
+        self.driver.finished()
     }
 
-    /// To steer it from elsewhere.
+    /// Steers the source from elsewhere.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        self.signals.handle()
+        self.driver.handle()
     }
 
     #[inline(never)]
-    fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+    fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         loop {
-            let signals = &mut self.signals;
-            match ready!(signals.driver.poll_step(cx)) {
-                Some(Step::Signal(Signal::Event(event))) => {
-                    // Put into its place first: the compiler moves nothing past what is counted.
-                    let item = Poll::Ready(Some(Ok(event)));
-                    if let Poll::Ready(Some(Ok(event))) = &item {
-                        signals.driver.delivered(event.shared_last_event_id());
-                    }
-                    return item;
-                }
-                step => match signals.pass_on(step) {
-                    Some(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                    Some(None) => return Poll::Ready(None),
-                    // The driver makes no signals but events for this audience.
-                    Some(Some(Ok(_))) | None => {}
-                },
+            match ready!(self.driver.poll_step(cx)) {
+                Some(Step::Signal(Signal::Event(event))) => return Poll::Ready(Some(Ok(event))),
+                Some(Step::Signal(_)) => {}
+                Some(Step::Finished(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Some(Step::Finished(Ok(_))) | None => return Poll::Ready(None),
             }
         }
     }
@@ -181,20 +130,21 @@ impl EventStream {
 impl Stream for EventStream {
     type Item = Result<Event, Error>;
 
-    // To find an event is a call; to make it belongs where it is wanted.
+    // Finding an event is a call; constructing it is inlined in the caller (`benches`, stream() small: a move
+    // of a fresh event costs as much as parsing it).
     #[inline(always)]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let driver = &mut self.signals.driver;
-        if driver.delivers_event_at_hand() {
-            return Poll::Ready(Some(Ok(driver.hand_over())));
+        match self.driver.find_event_to_deliver(cx) {
+            Found::Event => Poll::Ready(Some(Ok(self.driver.take_event()))),
+            Found::Pending => Poll::Pending,
+            Found::Other => self.poll_steps(cx),
         }
-        self.poll_turns(cx)
     }
 }
 
 impl FusedStream for EventStream {
     fn is_terminated(&self) -> bool {
-        self.signals.is_terminated()
+        self.driver.is_over()
     }
 }
 

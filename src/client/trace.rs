@@ -1,24 +1,24 @@
 //! What is reported through `tracing`: the names and fields that the crate's documentation promises, and
 //! nothing else. All of it is about attempts and what lies between them; nothing about an event.
 //!
-//! No text of a server's, and none of the caller's but the method and the host.
+//! No text of the server, and of the caller only the source's name, the method and the host.
 
 use std::time::Duration;
 
-use reqwest::{Request, StatusCode};
+use http::{Method, StatusCode};
 use tracing::field::Empty;
-use tracing::span::EnteredSpan;
-use tracing::{Span, debug, debug_span, warn};
+use tracing::span::Entered;
+use tracing::{Span, debug, debug_span, info, warn};
 
-use crate::error::Error;
-use crate::request;
-use crate::signal::Finished;
+use crate::client::error::Error;
+use crate::client::signal::Finished;
 
 /// The same for all, wherever in the crate they come from.
 const TARGET: &str = "fetch_event_source";
 
-/// What a source tells.
 pub(crate) struct Trace {
+    /// The source's name, as the caller gave it.
+    name: Option<String>,
     /// The attempt under way; none in between.
     span: Span,
     /// Its number, or the last one's.
@@ -26,8 +26,9 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(name: Option<String>) -> Self {
         Self {
+            name,
             span: Span::none(),
             attempt: 0,
         }
@@ -39,6 +40,7 @@ impl Trace {
         self.span = debug_span!(
             target: TARGET,
             "attempt",
+            source = self.source(),
             attempt,
             method = Empty,
             host = Empty,
@@ -47,20 +49,24 @@ impl Trace {
         );
     }
 
-    /// What happens until this is dropped belongs to the attempt.
-    pub(crate) fn enter(&self) -> EnteredSpan {
-        self.span.clone().entered()
+    /// What happens until the guard is dropped belongs to the attempt.
+    #[inline]
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        self.span.enter()
     }
 
-    pub(crate) fn requesting(&self, request: &Request) {
-        let host = request.url().host_str().unwrap_or_default();
-        self.span.record("method", request.method().as_str());
-        self.span.record("host", host);
+    /// Method and host are not known behind `connect_with`.
+    pub(crate) fn requesting(&self, method: Option<&Method>, host: Option<&str>, resumes: bool) {
+        if let Some(method) = method {
+            self.span.record("method", method.as_str());
+        }
+        if let Some(host) = host {
+            self.span.record("host", host);
+        }
+        self.span.record("resumes", resumes);
+        let (source, attempt) = (self.source(), self.number());
         self.span
-            .record("resumes", request::has_last_event_id(request.headers()));
-        let attempt = self.number();
-        self.span
-            .in_scope(|| debug!(target: TARGET, attempt, "requesting"));
+            .in_scope(|| debug!(target: TARGET, source, attempt, "requesting"));
     }
 
     pub(crate) fn answered(&self, status: StatusCode) {
@@ -68,27 +74,45 @@ impl Trace {
     }
 
     pub(crate) fn open(&self, status: StatusCode) {
-        let (attempt, status) = (self.number(), status.as_u16());
+        let (source, attempt, status) = (self.source(), self.number(), status.as_u16());
         self.span
-            .in_scope(|| debug!(target: TARGET, attempt, status, "open"));
+            .in_scope(|| debug!(target: TARGET, source, attempt, status, "open"));
     }
 
     pub(crate) fn unsendable_id(&self) {
         self.span.in_scope(|| {
             warn!(
                 target: TARGET,
+                source = self.source(),
                 attempt = self.number(),
                 "the last event ID cannot be carried by a header: sent without it"
             );
         });
     }
 
+    /// So many lines of a connection had fields that nobody knows.
+    pub(crate) fn ignored_lines(&self, lines: u64) {
+        if lines == 0 {
+            return;
+        }
+        self.span.in_scope(|| {
+            warn!(
+                target: TARGET,
+                source = self.source(),
+                attempt = self.number(),
+                lines,
+                "ignored lines of unknown fields"
+            );
+        });
+    }
+
     /// The attempt ended by itself.
     pub(crate) fn ended(&mut self, end: Result<(), &Error>) {
-        let (attempt, error) = (self.number(), end.err());
+        let (source, attempt, error) = (self.source(), self.number(), end.err());
         self.span.in_scope(|| {
             debug!(
                 target: TARGET,
+                source,
                 attempt,
                 reason = reason(error),
                 status = status(error),
@@ -99,8 +123,9 @@ impl Trace {
     }
 
     pub(crate) fn retrying(&self, error: Option<&Error>, delay: Duration, retries: u32) {
-        debug!(
+        info!(
             target: TARGET,
+            source = self.source(),
             attempt = self.number(),
             reason = reason(error),
             status = status(error),
@@ -112,24 +137,29 @@ impl Trace {
 
     /// A handle spoke.
     pub(crate) fn steered(&mut self, by: &'static str) {
-        let attempt = self.number();
+        let (source, attempt) = (self.source(), self.number());
         self.span
-            .in_scope(|| debug!(target: TARGET, attempt, by, "steered"));
+            .in_scope(|| debug!(target: TARGET, source, attempt, by, "steered"));
         self.close();
     }
 
     pub(crate) fn over(&mut self, result: Result<&Finished, &Error>) {
-        let attempt = self.number();
+        let (source, attempt) = (self.source(), self.number());
         self.span.in_scope(|| match result {
             Ok(finished) => {
-                debug!(target: TARGET, attempt, finished = name(*finished), "over");
+                let finished = finished.name();
+                debug!(target: TARGET, source, attempt, finished, "over");
             }
             Err(error) => {
-                let (reason, status) = (error.reason(), status(Some(error)));
-                debug!(target: TARGET, attempt, reason, status, "over");
+                let (reason, status) = (error.kind().name(), status(Some(error)));
+                warn!(target: TARGET, source, attempt, reason, status, "over");
             }
         });
         self.close();
+    }
+
+    fn source(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// None before the first.
@@ -144,19 +174,9 @@ impl Trace {
 }
 
 fn reason(error: Option<&Error>) -> &'static str {
-    error.map_or("clean_end", Error::reason)
+    error.map_or("clean_end", |error| error.kind().name())
 }
 
 fn status(error: Option<&Error>) -> Option<u16> {
     Some(error?.status()?.as_u16())
-}
-
-fn name(finished: Finished) -> &'static str {
-    match finished {
-        Finished::Ended => "ended",
-        Finished::Done => "done",
-        Finished::NoContent => "no_content",
-        Finished::Stopped => "stopped",
-        Finished::Aborted => "aborted",
-    }
 }

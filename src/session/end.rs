@@ -101,6 +101,8 @@ pub(crate) struct NextRequest {
     pub(crate) idempotent: Option<bool>,
     /// There is one: its body could be cloned.
     pub(crate) available: bool,
+    /// The source was given one response and nothing to ask again with: its end is the end.
+    pub(crate) is_only_one: bool,
 }
 
 /// Why a request that was due is not sent.

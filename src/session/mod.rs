@@ -92,6 +92,11 @@ impl Session {
         self.policy.rejects_other_bodies
     }
 
+    /// Whether the policy retries this status.
+    pub(crate) fn retries_status(&self, status: u16) -> bool {
+        self.policy.retries_status(status)
+    }
+
     /// A request is asked for, if one is due. Returns its number, from 1. The response clock
     /// starts: the time that the caller takes to make the request counts.
     pub(crate) fn next_attempt(&mut self, now: Duration) -> u64 {
@@ -248,12 +253,26 @@ impl Session {
             at: now,
             available: next.available,
         });
-        Some(Proposal {
+        Some(self.proposal((plan == Plan::Retry).then_some(delay)))
+    }
+
+    fn proposal(&self, next_delay: Option<Duration>) -> Proposal {
+        Proposal {
             retries: self.streak.retries,
             attempts: self.attempts,
             ever_opened: self.ever_opened,
-            next_delay: (plan == Plan::Retry).then_some(delay),
-        })
+            next_delay,
+        }
+    }
+
+    /// The hook for a clean end failed: the end is a failure after all, which the policy does not
+    /// retry.
+    pub(crate) fn failed_on_close(&mut self) -> Option<Proposal> {
+        let State::Ended(ended) = &mut self.state else {
+            return None;
+        };
+        ended.plan = Plan::GiveUp;
+        Some(self.proposal(None))
     }
 
     /// The answer to an end.
@@ -374,7 +393,7 @@ impl Session {
 
     /// What the policy does about an end while its limits are not reached.
     fn plan(&self, end: End, next: NextRequest) -> Plan {
-        if !end.is_retried_by(&self.policy, self.answered) {
+        if next.is_only_one || !end.is_retried_by(&self.policy, self.answered) {
             return Plan::GiveUp;
         }
         if next.idempotent == Some(false) && !self.replays.allows(false) {

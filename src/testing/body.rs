@@ -1,5 +1,6 @@
 //! A body that comes in steps.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 
 use super::Connection;
-use crate::timer::Timer;
+use crate::client::timer::Timer;
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {
@@ -24,7 +25,8 @@ pub(super) enum End {
     Hold,
 }
 
-pub(super) struct ScriptedBody {
+/// The body of a scripted answer: made by [`ScriptedServer`](super::ScriptedServer).
+pub struct ScriptedBody {
     steps: std::vec::IntoIter<Step>,
     end: End,
     /// `None`: it is over.
@@ -49,6 +51,15 @@ impl ScriptedBody {
             timer,
             due,
         }
+    }
+}
+
+impl fmt::Debug for ScriptedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptedBody")
+            .field("steps", &self.steps.as_slice())
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }
 

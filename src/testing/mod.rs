@@ -92,7 +92,7 @@
 //! let answer: Vec<_> = answer.collect().await;
 //!
 //! assert_eq!(answer[0].as_ref().unwrap().data(), "Hel");
-//! assert!(matches!(answer[1], Err(Error::Disconnected(_))));
+//! assert!(matches!(answer[1], Err(ErrorKind::Disconnected)));
 //! let [request] = &server.requests()[..] else {
 //!     panic!("it was asked again");
 //! };
@@ -110,20 +110,27 @@ mod received;
 mod reply;
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reqwest::{Request, Response};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode, Version};
+use url::Url;
 
+pub use body::ScriptedBody;
 pub use received::ReceivedRequest;
+pub(crate) use received::ScriptedRequest;
 pub use reply::Reply;
 
-use crate::error::BoxError;
-use crate::timer::Clock;
+use crate::bounds::{BoxFuture, BoxLook};
+use crate::client::error::BoxError;
+use crate::client::error::{Error, ErrorKind, Refused};
+use crate::client::http::request_source::Attempt;
+use crate::client::http::response::{self, ResponseHead};
+use crate::client::platform;
+use crate::client::timer::Clock;
 
 /// The answer that [`ScriptedServer::fetch`] gives to a request, to come.
-pub type Answering = Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
+pub type Answering = BoxFuture<'static, Result<Response<ScriptedBody>, BoxError>>;
 
 /// A server that is not there: it answers in the order in which the answers were written down. See
 /// the [module](self).
@@ -146,7 +153,7 @@ enum Script {
         replies: std::vec::IntoIter<Reply>,
         then: Option<Reply>,
     },
-    Function(Box<dyn FnMut(&ReceivedRequest) -> Reply + Send>),
+    Function(BoxLook<'static, ReceivedRequest, Reply>),
 }
 
 impl ScriptedServer {
@@ -197,19 +204,41 @@ impl ScriptedServer {
         self
     }
 
-    /// What a source is given as its [`fetch`](crate::EventSource::fetch), in place of a client.
+    /// What a source is made of by [`connect_with`](crate::EventSource::connect_with), in place of an HTTP
+    /// stack.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// use fetch_event_source::testing::{Reply, ScriptedServer};
+    /// use fetch_event_source::{Event, EventSource};
+    ///
+    /// let server = ScriptedServer::new([Reply::ok().event(Event::new("hello"))]);
+    /// let mut events = EventSource::connect_with(server.connect()).idempotent(true).stream();
+    /// assert_eq!(events.next().await.unwrap().unwrap().data(), "hello");
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
-    /// Called past the script's end, it panics. That ends the source, and where the test polls
-    /// it, the test; a task that polls it ends with the panic.
-    pub fn fetch(&self) -> impl Fn(Request) -> Answering + Clone + Send + Sync + 'static + use<> {
+    /// Called past the script's end, it panics. That ends the source, and where the test polls it, the test; a
+    /// task that polls it ends with the panic.
+    pub fn connect(&self) -> impl Fn(Attempt) -> Answering + Clone + Send + Sync + 'static + use<> {
         let server = self.clone();
-        move |request| {
-            let connection = server.accept(&request);
-            let reply = lock(&server.0.script).reply(&connection.request);
-            reply.play(connection)
+        move |attempt: Attempt| {
+            server.answer(ScriptedRequest {
+                method: Method::GET,
+                url: Url::parse("http://scripted.test/").expect("it is valid"),
+                headers: attempt.headers().clone(),
+                body: None,
+            })
         }
+    }
+
+    pub(crate) fn answer(&self, request: ScriptedRequest) -> Answering {
+        let connection = self.accept(request);
+        let reply = lock(&self.0.script).reply(&connection.request);
+        reply.play(connection)
     }
 
     /// The requests that came, in order.
@@ -227,7 +256,7 @@ impl ScriptedServer {
         open.count()
     }
 
-    fn accept(&self, request: &Request) -> Connection {
+    fn accept(&self, request: ScriptedRequest) -> Connection {
         let at = self.0.clock.now();
         let mut log = lock(&self.0.log);
         let request = ReceivedRequest::new(log.len() + 1, request, at);
@@ -237,6 +266,52 @@ impl ScriptedServer {
             server: Arc::clone(&self.0),
         }
     }
+}
+
+/// A head, for tests of code that looks at one. Its URL is not known.
+///
+/// # Panics
+///
+/// If the status is none, below 100 or above 999.
+#[must_use]
+#[track_caller]
+pub fn response_head(status: u16, headers: &HeaderMap) -> ResponseHead {
+    let Ok(status) = StatusCode::from_u16(status) else {
+        panic!("{status} is no status: take one from 100 to 999");
+    };
+    ResponseHead::new(status, Version::HTTP_11, headers, None, None)
+}
+
+/// The error of a response that was refused for its status, for tests of code that judges errors.
+///
+/// ```
+/// use fetch_event_source::http::HeaderMap;
+/// use fetch_event_source::testing::refused;
+///
+/// let error = refused(429, &HeaderMap::new(), "slow down");
+/// assert_eq!(error.status().unwrap(), 429);
+/// assert_eq!(error.body_text().unwrap(), "slow down");
+/// ```
+///
+/// # Panics
+///
+/// If the status is none, below 100 or above 999.
+#[must_use]
+#[track_caller]
+pub fn refused(status: u16, headers: &HeaderMap, body: impl Into<Bytes>) -> Error {
+    let head = response_head(status, headers);
+    let mut refused = Refused::new(body.into(), Bytes::new(), None);
+    if let Some(asked) = response::retry_after(headers, platform::wall_time()) {
+        refused.retry_after = Some(asked.delay);
+        refused.has_retry_after = asked.is_standard;
+    }
+    Error::refused(ErrorKind::Status(head.status()), head, refused)
+}
+
+/// An error of this kind without a cause, for tests of code that judges errors.
+#[must_use]
+pub fn error(kind: ErrorKind) -> Error {
+    kind.into()
 }
 
 impl Script {

@@ -5,14 +5,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
-use reqwest::{Body, Method, Request, Url};
+use http::{HeaderMap, Method};
+use url::Url;
 
 use super::lock;
 
 /// A request as it came to a [`ScriptedServer`](super::ScriptedServer), as it would have been sent.
 #[derive(Clone)]
 pub struct ReceivedRequest(Arc<Parts>);
+
+/// What a server is asked.
+pub(crate) struct ScriptedRequest {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+}
 
 struct Parts {
     number: usize,
@@ -25,14 +33,19 @@ struct Parts {
 }
 
 impl ReceivedRequest {
-    pub(super) fn new(number: usize, request: &Request, at: Duration) -> Self {
-        let body = request.body().and_then(Body::as_bytes);
+    pub(super) fn new(number: usize, request: ScriptedRequest, at: Duration) -> Self {
+        let ScriptedRequest {
+            method,
+            url,
+            headers,
+            body,
+        } = request;
         Self(Arc::new(Parts {
             number,
-            method: request.method().clone(),
-            url: request.url().clone(),
-            headers: request.headers().clone(),
-            body: body.map(Bytes::copy_from_slice),
+            method,
+            url,
+            headers,
+            body,
             at,
             closed_at: Mutex::new(None),
         }))
@@ -48,13 +61,14 @@ impl ReceivedRequest {
         self.0.number
     }
 
-    /// The method.
+    /// The method; GET for a request by [`connect`](super::ScriptedServer::connect), which has none.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.0.method
     }
 
-    /// The URL.
+    /// The URL; `http://scripted.test/` for a request by [`connect`](super::ScriptedServer::connect), which
+    /// has none.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.0.url

@@ -5,14 +5,13 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::response::Builder;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Body, Response, ResponseBuilderExt, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
 
 use super::body::{End, ScriptedBody, Step};
 use super::{Answering, Connection};
 use crate::event::Event;
-use crate::timer::Timer;
+use crate::client::timer::Timer;
 
 /// The answer to one request: a head, and a body in steps; or no response.
 ///
@@ -184,7 +183,7 @@ impl Reply {
     }
 
     /// After the last step the body breaks off, as of a connection that is lost:
-    /// [`Error::Disconnected`](crate::Error::Disconnected).
+    /// [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected).
     #[track_caller]
     pub fn cut(self) -> Self {
         self.ending(End::Cut)
@@ -227,7 +226,7 @@ impl Reply {
         Box::pin(async move {
             poll_fn(|cx| timer.poll(due, cx)).await;
             match self.answer {
-                Answer::Response(response) => Ok(response.begin(connection, timer, due)?),
+                Answer::Response(response) => Ok(response.begin(connection, timer, due)),
                 Answer::Failure(kind) => Err(io::Error::from(kind).into()),
                 Answer::Nothing => pending().await,
             }
@@ -241,14 +240,11 @@ impl Scripted {
         connection: Connection,
         timer: Timer,
         due: Duration,
-    ) -> Result<Response, http::Error> {
-        let mut head = Builder::new()
-            .status(self.status)
-            .url(connection.request.url().clone());
-        if let Some(headers) = head.headers_mut() {
-            *headers = self.headers;
-        }
+    ) -> Response<ScriptedBody> {
         let body = ScriptedBody::new(self.steps, self.end, connection, timer, due);
-        Ok(head.body(Body::wrap(body))?.into())
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
     }
 }

@@ -1,228 +1,501 @@
 //! From a request to its events.
 
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
-use reqwest::{Client, Request, RequestBuilder, Response};
+use bytes::Bytes;
+use http::Method;
+use url::Url;
 
-use super::{Audience, Driver, Step, Turn};
-use crate::chunks::{Chunks, Read};
-use crate::error::{Error, UnreadResponse};
-use crate::feed::Item;
-use crate::link::{BoxFuture, Link, Progress};
-use crate::origin::{Attempt, Next};
-use crate::request;
-use crate::response::{self, Kind, ResponseHead};
-use crate::session::NotSent;
-use crate::signal::{Finished, Signal};
+use super::calls::Called;
+use super::{Driver, SignalFilter, Step, Turn};
+use crate::client::Fetch;
+use crate::client::error::{
+    BoxError, Error, ErrorKind, RedactedError, made_no_request, no_response,
+};
+use crate::client::http::exchange::{Exchange, ExchangeEvent, Incoming, Outgoing, Refusal};
+use crate::client::http::headers;
+use crate::client::http::request_source::{Attempt, RequestSource};
+use crate::client::http::response::{self, Allowed, Kind, ResponseHead};
+use crate::client::signal::{Finished, Signal};
+use crate::client::trace::Trace;
+use crate::event::Event;
+use crate::parser;
+use crate::session::{NextRequest, NotSent};
 
-impl Driver {
-    pub(super) fn connect(&mut self) -> Turn {
-        if let Some(id) = self.invalid_id.take() {
-            return self.over(Err(Error::InvalidLastEventId(id)));
+/// The attempt under way: where its request comes from, and what is known of it.
+pub(super) struct AttemptState {
+    requests: RequestSource,
+    fetch: Option<Fetch>,
+    allowed: Allowed,
+    /// The caller says that the request may be repeated.
+    is_idempotent: bool,
+    /// An option that makes no sense: the first error.
+    invalid: Option<Error>,
+    pub(super) trace: Trace,
+    pub(super) request: SentRequest,
+    /// The head of the response that opened, or of a 204.
+    pub(super) head: Option<ResponseHead>,
+    /// How the last attempt failed that sent a request.
+    pub(super) failure: Option<Error>,
+    /// What the short way has met and left to the long one.
+    pub(super) arrived: Option<ExchangeEvent>,
+    /// The body ended cleanly; its last event is being handed over.
+    body_is_over: bool,
+}
+
+/// The request that this attempt has sent.
+#[derive(Default)]
+pub(super) struct SentRequest {
+    pub(super) method: Option<Method>,
+    pub(super) url: Option<Url>,
+    pub(super) is_sent: bool,
+}
+
+impl AttemptState {
+    pub(super) fn new(
+        requests: RequestSource,
+        fetch: Option<Fetch>,
+        allowed: Allowed,
+        is_idempotent: bool,
+        name: Option<String>,
+        invalid: Option<Error>,
+    ) -> Self {
+        Self {
+            requests,
+            fetch,
+            allowed,
+            is_idempotent,
+            invalid,
+            trace: Trace::new(name),
+            request: SentRequest::default(),
+            head: None,
+            failure: None,
+            arrived: None,
+            body_is_over: false,
         }
-        let number = self.session.next_attempt();
-        self.timer.now(); // its time begins
+    }
+
+    pub(super) fn expected(&self) -> NextRequest {
+        self.requests.expected(self.is_idempotent)
+    }
+
+    pub(super) fn close(&mut self) {
+        self.trace.close();
+        self.arrived = None;
+        if let Some(failure) = &self.failure {
+            failure.close();
+        }
+    }
+
+    fn begin(&mut self, number: u64) {
         self.trace.begin(number);
-        let _entered = self.trace.enter();
-        let attempt = Attempt {
-            number,
-            last_event_id: self.session.last_event_id().cloned(),
-            failure: self.failure.clone(),
+        self.request = SentRequest::default();
+        self.head = None;
+        self.arrived = None;
+        self.body_is_over = false;
+    }
+}
+
+/// What an attempt begins with.
+enum Beginning {
+    Request(Box<dyn Outgoing>),
+    Exchange(Exchange),
+    Response { response: Incoming, is_bare: bool },
+    Nothing,
+}
+
+/// Asks for the request, or for the response.
+fn begin(
+    requests: &mut RequestSource,
+    attempt: Attempt,
+    is_fetched: bool,
+) -> Result<Beginning, Error> {
+    Ok(match requests {
+        RequestSource::Template(template) => match template.next(is_fetched)? {
+            Some(request) => Beginning::Request(request),
+            None => Beginning::Nothing,
+        },
+        RequestSource::Requests(make) => Beginning::Exchange(Exchange::Asking(make(attempt))),
+        RequestSource::Responses(connect) => {
+            Beginning::Exchange(Exchange::Sending(connect(attempt)))
+        }
+        RequestSource::InHand {
+            response,
+            is_bare,
+            then,
+        } => match (response.take(), then) {
+            (Some(response), _) => Beginning::Response {
+                response,
+                is_bare: *is_bare,
+            },
+            (None, Some(then)) => return begin(then, attempt, is_fetched),
+            (None, None) => Beginning::Nothing,
+        },
+    })
+}
+
+impl Driver<'_> {
+    pub(super) fn connect(&mut self) -> Turn {
+        if let Some(error) = self.attempt.invalid.take() {
+            return self.over(Err(error));
+        }
+        let now = self.pacing.now();
+        let number = self.session.next_attempt(now);
+        self.attempt.begin(number);
+        if self.attempt.requests.sends_by_itself() {
+            if let Some(turn) = self.begin_request(self.attempt.is_idempotent) {
+                return turn;
+            }
+            self.tell_unsendable_id();
+            let resumes = !self.deliveries.last_event_id().is_empty();
+            self.attempt.trace.requesting(None, None, resumes);
+        }
+        let id = self.deliveries.last_event_id().clone();
+        let attempt = Attempt::new(number, id, self.attempt.failure.clone());
+        let begun = {
+            let _entered = self.attempt.trace.enter();
+            let is_fetched = self.attempt.fetch.is_some();
+            begin(&mut self.attempt.requests, attempt, is_fetched)
         };
-        match self.origin.next(attempt, self.calls.fetch.is_some()) {
-            Ok(Next::Request(client, request)) => self.send(client, request),
-            Ok(Next::Asked(future)) => {
-                self.shared.put_link(Link::Asking(future));
+        match begun {
+            Ok(Beginning::Request(request)) => self.send(request, false),
+            Ok(Beginning::Exchange(exchange)) => {
+                self.control.put_exchange(exchange);
                 Poll::Ready(None)
             }
-            Ok(Next::Spent) => self.over(Err(self.not_sent(NotSent::NotCloneable))),
+            Ok(Beginning::Response { response, is_bare }) => {
+                self.attempt.request.is_sent = true;
+                self.judge(response, is_bare)
+            }
+            Ok(Beginning::Nothing) => {
+                let error = self.not_sent(NotSent::NotCloneable, None);
+                self.over(Err(error))
+            }
             Err(error) => self.ended(Err(error)),
         }
     }
 
-    fn asked(&mut self, request: RequestBuilder) -> Turn {
-        let (client, request) = request.build_split();
-        match request {
-            Ok(request) => self.send(client, request),
-            Err(error) => self.ended(Err(Error::invalid_request(error))),
+    /// A request is about to be sent, or was sent for a response in hand. `None`: it may be.
+    fn begin_request(&mut self, is_idempotent: bool) -> Option<Turn> {
+        let now = self.pacing.now();
+        match self.session.begin(is_idempotent, now) {
+            Ok(true) => {
+                self.attempt.request.is_sent = true;
+                if !self.attempt.requests.is_in_hand() {
+                    self.control.counters().sent();
+                }
+                None
+            }
+            Ok(false) => Some(Poll::Ready(None)), // it came too late
+            Err(reason) => {
+                let error = self.not_sent(reason, None);
+                Some(self.over(Err(error)))
+            }
         }
     }
 
-    fn send(&mut self, client: Client, mut request: Request) -> Turn {
-        self.method = request.method().clone();
-        let now = self.timer.now();
-        match self.session.begin(self.method.is_idempotent(), now) {
-            Ok(true) => {}
-            Ok(false) => return Poll::Ready(None), // it came too late
-            Err(reason) => return self.over(Err(self.not_sent(reason))),
+    /// `is_asked`: the caller's function has made the request for this attempt.
+    fn send(&mut self, mut request: Box<dyn Outgoing>, is_asked: bool) -> Turn {
+        let method = request.method().clone();
+        let is_idempotent = self.attempt.is_idempotent || method.is_idempotent();
+        self.attempt.request.method = Some(method);
+        if let Some(turn) = self.begin_request(is_idempotent) {
+            return turn;
         }
-        self.prepare(&mut request);
-        self.trace.requesting(&request);
-        self.shared.counters().sent();
-        self.asked_url = Some(request.url().clone());
-        let response: BoxFuture<_> = match &mut self.calls.fetch {
-            Some(fetch) => fetch(request),
-            None => Box::pin(async move { client.execute(request).await.map_err(Into::into) }),
-        };
-        self.shared.put_link(Link::Sending(response));
+        self.set_headers(&mut *request, is_asked);
+        let url = request.url().cloned();
+        let host = url.as_ref().and_then(Url::host_str);
+        let resumes = headers::has_last_event_id(request.headers());
+        let method = self.attempt.request.method.as_ref();
+        self.attempt.trace.requesting(method, host, resumes);
+        self.attempt.request.url = url;
+        let response = request.send(self.attempt.fetch.as_mut());
+        self.control.put_exchange(Exchange::Sending(response));
         Poll::Ready(None)
     }
 
-    fn prepare(&mut self, request: &mut Request) {
-        request::set_headers(request);
-        if !self.origin.has_default_client() {
-            request::lift_timeout(request);
+    fn set_headers(&mut self, request: &mut dyn Outgoing, is_asked: bool) {
+        headers::set(request.headers());
+        match headers::last_event_id(request.headers()).filter(|_| is_asked) {
+            // The caller's own, which is where the source goes on. It may be bytes that are no text: they stay.
+            Some(id) => {
+                if id.is_empty() {
+                    headers::set_last_event_id(request.headers(), "");
+                }
+                self.deliveries.set_position(id.into(), &self.control);
+            }
+            None => {
+                self.tell_unsendable_id();
+                let id = self.deliveries.last_event_id();
+                headers::set_last_event_id(request.headers(), id);
+            }
         }
-        let Some(id) = self.session.last_event_id() else {
-            return;
-        };
-        if !request::set_last_event_id(request.headers_mut(), id) {
-            self.trace.unsendable_id();
-            self.outbox
-                .push_back(Step::Signal(Signal::UnsendableId(id.to_string())));
+    }
+
+    /// No header can carry the ID that is due.
+    fn tell_unsendable_id(&mut self) {
+        let id = self.deliveries.last_event_id();
+        if !headers::is_sendable(id) {
+            self.attempt.trace.unsendable_id();
+            self.pending.push_back(Signal::UnsendableId(id.to_string()));
         }
     }
 
     /// I/O comes before the clocks: what has arrived is no silence.
-    pub(super) fn poll_link(&mut self, cx: &mut Context<'_>) -> Turn {
-        // Without a link there are orders: the handle took it.
-        let Some(link) = self.shared.take_link() else {
-            return Poll::Pending;
+    pub(super) fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Turn {
+        let event = match self.attempt.arrived.take() {
+            Some(event) => event,
+            None => {
+                let polled = {
+                    let _entered = self.attempt.trace.enter();
+                    self.control.poll_exchange(cx)
+                };
+                match polled {
+                    Poll::Ready(event) => event,
+                    Poll::Pending => return self.wait_for_more(cx),
+                }
+            }
         };
-        let _entered = self.trace.enter();
-        let (link, progress) = link.poll(cx, || self.shared.has_orders());
-        if let Some(link) = link {
-            self.shared.put_link(link);
-        }
-        let Poll::Ready(progress) = progress else {
-            self.feed.idle();
-            return self.poll_clock(cx);
-        };
-        if self.shared.is_interrupted() {
-            return Poll::Ready(None); // given up while it was polled: what came of it is too late
-        }
-        match progress {
-            Progress::Request(Ok(request)) => self.asked(*request),
-            Progress::Request(Err(error)) => self.ended(Err(Error::request(error))),
-            Progress::Response(Ok(response)) => self.judge(response, cx),
-            Progress::Response(Err(error)) => {
-                let error = Error::from_fetch(error, self.asked_url.as_ref());
+        match event {
+            ExchangeEvent::Request(Ok(Ok(request))) => self.send(request, true),
+            ExchangeEvent::Request(Ok(Err(error))) => self.ended(Err(error)),
+            ExchangeEvent::Request(Err(error)) => self.ended(Err(made_no_request(error))),
+            ExchangeEvent::Response(Ok(response)) => self.judge(response, false),
+            ExchangeEvent::Response(Err(error)) => {
+                let error = no_response(error, self.attempt.request.url.as_ref());
                 self.ended(Err(error))
             }
-            Progress::Part => Poll::Ready(None),
-            Progress::Refusal(response, body) => self.refused(&response, body),
-            Progress::Chunk(Read { bytes, chunks }) => {
-                self.turns += chunks - 1;
-                self.shared.counters().received(bytes.len());
-                self.is_chunk_dated = false;
-                if self.session.runs_clocks() {
-                    let now = self.date_chunk();
-                    self.session.received_bytes(now);
+            ExchangeEvent::Part => Poll::Ready(None),
+            ExchangeEvent::Refused(refusal) => self.refused(refusal),
+            ExchangeEvent::Chunk(chunk) => {
+                self.receive(chunk);
+                Poll::Ready(None)
+            }
+            ExchangeEvent::End(Ok(body)) => {
+                if body.broke_off() {
+                    let cause = "the server reset the HTTP/2 stream with NO_ERROR, before its end";
+                    return self.ended(Err(Error::caused(ErrorKind::Disconnected, cause)));
                 }
-                self.feed.push(bytes);
-                Poll::Ready(None)
+                self.body_ended()
             }
-            Progress::End(Ok(response)) => self.body_ended(*response),
-            Progress::End(Err(error)) => self.ended(Err(Error::disconnected(error))),
+            ExchangeEvent::End(Err(error)) => self.ended(Err(disconnected(error))),
         }
     }
 
-    fn judge(&mut self, response: Box<Response>, cx: &mut Context<'_>) -> Turn {
-        self.trace.answered(response.status());
-        match response::judge(response.status(), response.headers(), &self.accepted_types) {
-            Kind::Stream => self.open(response, cx),
-            Kind::NoContent => self.over(Ok(Finished::NoContent)),
-            Kind::WrongType => self.ended(Err(Error::ContentType(UnreadResponse::new(response)))),
-            Kind::Encoded => self.ended(Err(Error::ContentEncoding(UnreadResponse::new(response)))),
-            Kind::Refusal => {
-                self.session.refused(self.timer.now());
-                self.shared
-                    .put_link(Link::Refused(response, BytesMut::new()));
-                Poll::Ready(None)
-            }
+    /// The connection has nothing to give.
+    pub(super) fn wait_for_more(&mut self, cx: &mut Context<'_>) -> Turn {
+        self.pacing.rested();
+        self.deliveries.idle(self.control.counters());
+        if self.session.awaits_health() {
+            let now = self.pacing.now();
+            self.session.found_open(now);
         }
+        self.poll_clock(cx)
     }
 
-    fn open(&mut self, mut response: Box<Response>, cx: &mut Context<'_>) -> Turn {
-        let head = ResponseHead::of(&mut response);
-        if let Some(validate) = &mut self.calls.validate {
-            if let Err(error) = validate(&head) {
-                return self.ended(Err(Error::Validate(error)));
-            }
-            self.poll_abort(cx);
-            if self.shared.is_interrupted() {
-                return Poll::Ready(None);
-            }
+    /// A chunk of the stream came.
+    #[inline]
+    pub(super) fn receive(&mut self, chunk: Bytes) {
+        self.pacing.spend_chunk(chunk.len());
+        let counters = self.control.counters();
+        counters.received(chunk.len());
+        if self.session.runs_clocks() || self.control.is_watched() {
+            let now = self.pacing.now();
+            self.session.received_bytes(now);
+            counters.chunk_came(now);
+        } else {
+            counters.chunk_came_unwatched();
         }
-        self.session.opened(self.timer.now());
-        self.drop_input(); // seeds the parser with the ID
-        self.failure = None;
-        self.shared
-            .put_link(Link::Open(Chunks::new(response, self.reads_ahead)));
-        self.shared.set_open(true);
-        self.shared.counters().opened();
-        self.trace.open(head.status());
-        Poll::Ready(Some(Step::Signal(Signal::Open(head))))
+        self.deliveries.push(chunk);
+    }
+
+    fn judge(&mut self, response: Incoming, is_bare: bool) -> Turn {
+        let status = response.head.status();
+        self.attempt.trace.answered(status);
+        let kind = match is_bare {
+            true => Kind::Stream,
+            false => response::judge(status, response.head.headers(), &self.attempt.allowed),
+        };
+        let why = match kind {
+            Kind::Stream => return self.open(response, is_bare),
+            Kind::NoContent => {
+                self.attempt.head = Some(response.head);
+                return self.over(Ok(Finished::NoContent));
+            }
+            Kind::Refusal => ErrorKind::Status(status),
+            Kind::WrongType => ErrorKind::ContentType,
+            Kind::Encoded => ErrorKind::ContentEncoding,
+        };
+        let now = self.pacing.now();
+        self.session.refused(now);
+        let refusal = Refusal::new(response, why);
+        self.control.put_exchange(Exchange::Refused(refusal));
+        Poll::Ready(None)
+    }
+
+    fn open(&mut self, response: Incoming, is_bare: bool) -> Turn {
+        let Incoming { head, body } = response;
+        if !is_bare {
+            if let Err(error) = self.calls.validate(&head) {
+                self.attempt.head = Some(head);
+                return self.ended(Err(Error::caused(ErrorKind::Validate, error)));
+            }
+            self.pacing.forget_time();
+        }
+        let now = self.pacing.now();
+        let id = self.deliveries.last_event_id();
+        self.session.opened(now, id);
+        self.deliveries.open(self.session.rejects_other_bodies());
+        self.attempt.failure = None;
+        self.attempt.head = Some(head.clone());
+        self.control.put_exchange(Exchange::Open(body));
+        self.control.set_open(true);
+        self.control.counters().opened();
+        self.attempt.trace.open(head.status());
+        self.call(Called::Open(head))
     }
 
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Turn {
-        match self.feed.next(self.audience == Audience::Everything) {
-            Ok(Some(item)) => {
-                self.note_arrival();
-                self.take(item, cx)
+        if self.attempt.arrived.is_some() {
+            return self.poll_exchange(cx);
+        }
+        let step = match self.deliveries.step() {
+            Ok(Some(step)) => step,
+            Ok(None) if self.attempt.body_is_over => return self.ended_cleanly(),
+            Ok(None) => return self.poll_exchange(cx),
+            Err(error) => return self.ended(Err(error.into())),
+        };
+        // Parsing may have dropped a chunk, which can run code of the caller.
+        if self.control.is_revoked() {
+            return Poll::Ready(None);
+        }
+        let signal = match step {
+            parser::Step::Event => {
+                let event = self.deliveries.take_event();
+                return self.read_event(event, cx);
             }
-            Ok(None) => self.poll_link(cx),
-            Err(error) => self.ended(Err(Error::EventTooLarge(error))),
-        }
-    }
-
-    /// Notes when the chunk came, before anything is told of it. Most chunks of a large event have nothing to
-    /// tell: they cost no look at the clock.
-    #[inline]
-    pub(super) fn note_arrival(&mut self) {
-        if !self.is_chunk_dated {
-            self.date_chunk();
-        }
-    }
-
-    fn date_chunk(&mut self) -> Duration {
-        let now = self.timer.now();
-        self.shared.counters().chunk_came(now);
-        self.is_chunk_dated = true;
-        now
-    }
-
-    fn take(&mut self, item: Item, cx: &mut Context<'_>) -> Turn {
-        // To read on may have dropped a chunk, and that may be code of the caller's own.
-        if self.shared.is_interrupted() {
-            return Poll::Ready(None); // not even one already parsed
-        }
-        let signal = match item {
-            Item::Event(event) => {
-                if self.session.runs_clocks() {
-                    self.session.received_event(self.timer.now());
-                }
-                if let Some(until) = &mut self.calls.until {
-                    if until(&event) {
-                        return self.over(Ok(Finished::Done));
-                    }
-                    self.poll_abort(cx);
-                    if self.shared.is_interrupted() {
-                        return Poll::Ready(None);
-                    }
-                }
-                Signal::Event(event)
+            parser::Step::EmptyEvent => {
+                let event = self.deliveries.take_event();
+                return self.read_empty_event(event, cx);
             }
-            Item::Comment(comment) => Signal::Comment(comment),
-            Item::Retry(time) => Signal::ReconnectionTime(self.session.received_retry(time)),
-            Item::LastEventId(id) => {
-                // All earlier events were handed over: this is a step of its own.
-                self.commit(id);
-                return Poll::Ready(None);
+            parser::Step::Comment(text) => Signal::Comment(self.deliveries.text(text).to_owned()),
+            parser::Step::Ignored(text) => Signal::Ignored(self.deliveries.text(text).to_owned()),
+            parser::Step::Retry(time) => Signal::ReconnectionTime(self.session.received_retry(time)),
+            parser::Step::LastEventId => {
+                // All earlier events were handed over: this is a step by itself.
+                self.deliveries.commit_id(&mut self.session, &self.control);
+                Signal::LastEventId(self.deliveries.last_event_id().to_string())
             }
         };
         Poll::Ready(Some(Step::Signal(signal)))
     }
+
+    /// An event came out of the bytes.
+    fn read_event(&mut self, event: Event, cx: &mut Context<'_>) -> Turn {
+        let is_keep_alive = self.calls.is_keep_alive(&event);
+        if self.session.runs_clocks() {
+            let now = self.pacing.now();
+            self.session.received_event(now, is_keep_alive);
+        }
+        self.deliveries.is_keep_alive = is_keep_alive;
+        if self.calls.is_end(&event) {
+            return self.over(Ok(Finished::EndMarker));
+        }
+        self.poll_abort(cx);
+        if self.control.is_revoked() {
+            return Poll::Ready(None); // not even one already parsed
+        }
+        self.offer(event)
+    }
+
+    /// A block with a type and no data: an event where the caller wants it, and for `until`.
+    fn read_empty_event(&mut self, event: Event, cx: &mut Context<'_>) -> Turn {
+        if self.deliveries.reading.empty_events {
+            return self.read_event(event, cx);
+        }
+        if self.calls.is_end(&event) {
+            return self.over(Ok(Finished::EndMarker));
+        }
+        self.deliveries.commit_id(&mut self.session, &self.control);
+        Poll::Ready(None)
+    }
+
+    /// Hands the event to the hook, or over.
+    fn offer(&mut self, event: Event) -> Turn {
+        if self.filter == SignalFilter::Nothing {
+            return match self.calls.call_message(event) {
+                Poll::Ready(answer) => self.message_answered(answer),
+                Poll::Pending => {
+                    self.run_hook(Called::Message);
+                    Poll::Ready(None)
+                }
+            };
+        }
+        if self.calls.has_message() {
+            return self.call(Called::MessageBefore(event));
+        }
+        Poll::Ready(Some(Step::Signal(Signal::Event(event))))
+    }
+
+    /// The body ended where its HTTP stack says that it should.
+    fn body_ended(&mut self) -> Turn {
+        if self.session.rejects_other_bodies() {
+            if let Some(body) = self.deliveries.take_other_body() {
+                let error = self.not_an_event_stream(body);
+                return self.ended(Err(error));
+            }
+        }
+        self.attempt.body_is_over = true;
+        let Some((event, has_data)) = self.deliveries.take_unfinished_event() else {
+            return self.ended_cleanly();
+        };
+        if self.calls.is_end(&event) {
+            return self.over(Ok(Finished::EndMarker));
+        }
+        let reading = self.deliveries.reading;
+        if !reading.deliver_unfinished_event || !(has_data || reading.empty_events) {
+            return self.ended_cleanly();
+        }
+        self.deliveries.is_keep_alive = self.calls.is_keep_alive(&event);
+        self.offer(event)
+    }
+
+    fn ended_cleanly(&mut self) -> Turn {
+        match self.calls.has_until() {
+            true => self.ended(Err(ErrorKind::Incomplete.into())),
+            false => self.ended(Ok(())),
+        }
+    }
+
+    /// The hook's future runs.
+    pub(super) fn run_hook(&mut self, called: Called) {
+        self.calls.running(called);
+        self.pacing.pause_clocks(&self.session);
+    }
+
+    pub(super) fn poll_hook(&mut self, cx: &mut Context<'_>) -> Turn {
+        let answered = ready!(self.calls.poll(cx));
+        self.pacing.forget_time();
+        match answered {
+            Some((called, answer)) => self.answered(called, answer),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// Calls the hook for it, if one is set, and does what it says.
+    pub(super) fn call(&mut self, called: Called) -> Turn {
+        let answer = self.calls.call(&called);
+        self.pacing.forget_time();
+        match answer {
+            Poll::Ready(answer) => self.answered(called, answer),
+            Poll::Pending => {
+                self.run_hook(called);
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+fn disconnected(error: BoxError) -> Error {
+    Error::caused(ErrorKind::Disconnected, RedactedError::of(error))
 }

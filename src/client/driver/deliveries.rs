@@ -1,120 +1,216 @@
-//! Events handed over: the short way for those at hand, and the ID that counts with them.
+//! What was read, and what the consumer has: the reader, the last event ID, and the count of both.
 
+use bytes::{Bytes, BytesMut};
 use ecow::EcoString;
 
-use super::{Audience, Driver, STEPS, Step};
+use crate::client::control::ControlOwner;
+use crate::client::options::Reading;
+use crate::client::stats::Counters;
 use crate::event::Event;
-use crate::published_id::PublishedId;
-use crate::signal::Signal;
+use crate::parser::{EventTooLarge, Parser, Span, Step};
+use crate::reader::EventReader;
+use crate::session::Session;
 
-impl Driver {
-    /// A clock stands still while nobody polls, and while events at hand are handed over.
-    pub(super) fn note_departure(&mut self, step: &Step) {
-        self.events_follow =
-            matches!(step, Step::Signal(Signal::Event(_))) && self.do_events_follow();
-        self.note_time();
-    }
+/// How much is kept of a body that may be no event stream.
+const BEGINNING: usize = 64 * 1024;
 
-    /// After an event: whether nothing but the next one can be due, if it is at hand.
-    fn do_events_follow(&self) -> bool {
-        self.session.is_open()
-            && self.calls.abort.is_none()
-            && self.calls.until.is_none()
-            && self.answer.is_none()
-            && self.outbox.is_empty()
-            && self.audience != Audience::Everything
-    }
-
-    /// Whether there is an event in the chunk at hand, and a turn would do nothing but hand it over:
-    /// what most turns are. [`hand_over`](Self::hand_over) has it then. Everything else is left to
-    /// [`poll_step`](Self::poll_step).
-    #[inline(always)]
-    pub(crate) fn has_event_at_hand(&mut self) -> bool {
-        self.events_follow
-            && self.steps_at_a_stretch != STEPS
-            && self.feed.has_event_at_hand()
-            && !self.are_orders_first()
-    }
-
-    /// Asked last: to read on may drop a chunk, and that may be code of the caller's own.
-    #[inline(always)]
-    fn are_orders_first(&mut self) -> bool {
-        let ordered = self.shared.has_orders();
-        if ordered {
-            self.feed.leave_event();
-        }
-        ordered
-    }
-
-    /// Hands over the event that [`has_event_at_hand`](Self::has_event_at_hand) has found.
-    #[inline(always)]
-    pub(crate) fn hand_over(&mut self) -> Event {
-        self.steps_at_a_stretch += 1;
-        self.feed.event()
-    }
-
-    /// [`has_event_at_hand`](Self::has_event_at_hand), for a consumer who takes the event at once: it
-    /// counts as delivered.
-    #[inline(never)]
-    pub(crate) fn delivers_event_at_hand(&mut self) -> bool {
-        let is_at_hand = self.or_close(Self::has_event_at_hand);
-        if is_at_hand {
-            // Of the session's progress nothing is left to say, nor of the time: an event of the same chunk
-            // was delivered before.
-            self.shared.counters().delivered_another();
-            if self.feed.has_new_id() {
-                self.commit_new_id();
-            }
-        }
-        is_at_hand
-    }
-
-    /// The consumer was handed the event with this ID.
-    #[inline]
-    pub(crate) fn delivered(&mut self, id: &EcoString) {
-        self.session.delivered();
-        self.shared.counters().delivered();
-        if !is_same(id, self.session.last_event_id()) {
-            self.commit(id.clone());
-        }
-    }
-
-    #[inline(always)]
-    fn commit_new_id(&mut self) {
-        let id = self.feed.new_id();
-        if id.is_empty() && self.session.last_event_id().is_none() {
-            return; // as `is_same` has it
-        }
-        if id.len() <= PublishedId::SHORT {
-            self.shared.last_event_id().set_short(id);
-            self.session.committed(id.into());
-        } else {
-            self.commit_new_long_id();
-        }
-    }
-
-    #[inline(never)]
-    fn commit_new_long_id(&mut self) {
-        if !is_same(self.feed.last_event_id(), self.session.last_event_id()) {
-            let id = self.feed.last_event_id().clone();
-            self.commit(id);
-        }
-    }
-
-    pub(super) fn commit(&mut self, id: EcoString) {
-        self.shared.last_event_id().set(&id);
-        self.session.committed(id);
-    }
+pub(super) struct Deliveries {
+    reader: EventReader<Bytes>,
+    /// The position: the ID of what the consumer was handed. What a reconnection sends.
+    last_event_id: EcoString,
+    /// Which of the reader's IDs that is.
+    committed: u64,
+    /// Nobody looks at an event before it is handed over.
+    pub(super) is_plain: bool,
+    /// The event that was taken last is a keep-alive.
+    pub(super) is_keep_alive: bool,
+    pub(super) reading: Reading,
+    beginning: Beginning,
+    /// How many ignored lines of this connection were counted.
+    ignored: u64,
 }
 
-/// Whether it is the ID known, told by its address where it is shared: a long ID that stays is not
-/// compared with every event.
-#[inline]
-fn is_same(id: &EcoString, known: Option<&EcoString>) -> bool {
-    let known = known.map_or("", EcoString::as_str);
-    if id.len() <= EcoString::INLINE_LIMIT {
-        id.len() == known.len() && (known.is_empty() || id == known)
-    } else {
-        std::ptr::eq(id.as_str(), known)
+/// The beginning of a body, until one line of it is known.
+enum Beginning {
+    Known,
+    Unknown(BytesMut),
+}
+
+impl Deliveries {
+    pub(super) fn new(reading: Reading, last_event_id: String) -> Self {
+        let mut deliveries = Self {
+            reader: EventReader::new(Parser::new().max_event_size(reading.max_event_size)),
+            last_event_id: last_event_id.into(),
+            committed: 0,
+            is_plain: false,
+            is_keep_alive: false,
+            reading,
+            beginning: Beginning::Known,
+            ignored: 0,
+        };
+        deliveries.reset();
+        deliveries
+    }
+
+    /// Which things besides events [`step`](Self::step) gives.
+    pub(super) fn tell(&mut self, everything: bool, has_until: bool) {
+        self.reader.tell_asides(everything);
+        self.reader
+            .tell_empty_events(has_until || self.reading.empty_events);
+    }
+
+    /// The position.
+    pub(super) fn last_event_id(&self) -> &EcoString {
+        &self.last_event_id
+    }
+
+    /// Goes on from this ID, which nothing delivered had.
+    pub(super) fn set_position(&mut self, id: EcoString, control: &ControlOwner) {
+        self.last_event_id = id;
+        control.publish_id(&self.last_event_id);
+        self.reset();
+    }
+
+    /// Takes the next chunk.
+    #[inline]
+    pub(super) fn push(&mut self, chunk: Bytes) {
+        if let Beginning::Unknown(_) = self.beginning {
+            self.keep_beginning(&chunk);
+        }
+        self.reader.push(chunk);
+    }
+
+    fn keep_beginning(&mut self, chunk: &[u8]) {
+        match &mut self.beginning {
+            Beginning::Unknown(beginning) if !self.reader.saw_known_line() => {
+                let room = BEGINNING - beginning.len();
+                beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            }
+            beginning => *beginning = Beginning::Known,
+        }
+    }
+
+    /// Whether the chunk's next thing is an event.
+    #[inline(always)]
+    pub(super) fn has_event(&mut self) -> bool {
+        self.reader.has_event()
+    }
+
+    #[inline(always)]
+    pub(super) fn take_event(&mut self) -> Event {
+        self.reader.take_event()
+    }
+
+    pub(super) fn leave_event(&mut self) {
+        self.reader.leave_event();
+    }
+
+    pub(super) fn step(&mut self) -> Result<Option<Step>, EventTooLarge> {
+        self.reader.step()
+    }
+
+    pub(super) fn text(&self, text: Span) -> &str {
+        self.reader.text(text)
+    }
+
+    #[inline]
+    pub(super) fn is_at_work(&self) -> bool {
+        self.reader.is_at_work()
+    }
+
+    /// The consumer has the event that was taken last: it counts, and its ID is the position.
+    #[inline]
+    pub(super) fn commit(&mut self, session: &mut Session, control: &ControlOwner) {
+        control.counters().delivered();
+        if !session.has_progressed() {
+            session.delivered(self.is_keep_alive);
+        }
+        self.commit_id(session, control);
+    }
+
+    /// The consumer has everything up to the last block: its ID is the position.
+    ///
+    /// HTML standard, 9.2.6: the last event ID string is set when an event is dispatched.
+    #[inline]
+    pub(super) fn commit_id(&mut self, session: &mut Session, control: &ControlOwner) {
+        let commits = self.reader.id_commits();
+        if self.committed != commits {
+            self.committed = commits;
+            self.commit_new_id(session, control);
+        }
+    }
+
+    fn commit_new_id(&mut self, session: &mut Session, control: &ControlOwner) {
+        let id = self.reader.last_event_id();
+        if *id != self.last_event_id {
+            self.last_event_id.clone_from(id);
+            if control.is_watched() {
+                control.publish_id(id);
+            }
+        }
+        if !session.has_progressed() {
+            session.committed(id);
+        }
+    }
+
+    /// No chunk comes for now: gives back what only many events together are worth.
+    #[inline]
+    pub(super) fn idle(&mut self, counters: &Counters) {
+        self.reader.idle();
+        self.look_at_lines(counters);
+    }
+
+    #[inline]
+    fn look_at_lines(&mut self, counters: &Counters) {
+        if matches!(self.beginning, Beginning::Unknown(_)) && self.reader.saw_known_line() {
+            self.beginning = Beginning::Known;
+        }
+        let ignored = self.reader.ignored_lines();
+        if ignored != self.ignored {
+            counters.ignored(ignored.saturating_sub(self.ignored));
+            self.ignored = ignored;
+        }
+    }
+
+    /// A stream opened. `keeps_beginning`: its body may turn out to be no event stream.
+    pub(super) fn open(&mut self, keeps_beginning: bool) {
+        self.reset();
+        if keeps_beginning {
+            self.beginning = Beginning::Unknown(BytesMut::new());
+        }
+    }
+
+    /// At a clean end: the beginning of a body that is no event stream.
+    pub(super) fn take_other_body(&mut self) -> Option<Bytes> {
+        if !self.reader.ended_as_other() {
+            return None;
+        }
+        match std::mem::replace(&mut self.beginning, Beginning::Known) {
+            Beginning::Unknown(beginning) => Some(beginning.freeze()),
+            Beginning::Known => None,
+        }
+    }
+
+    /// At a clean end: the unfinished event, and whether it has data.
+    pub(super) fn take_unfinished_event(&mut self) -> Option<(Event, bool)> {
+        if !self.reader.finish_event() {
+            return None;
+        }
+        let has_data = !self.reader.is_empty_event();
+        Some((self.reader.take_event(), has_data))
+    }
+
+    /// Drops what was read and not handed over. Returns how many lines of the connection were ignored.
+    pub(super) fn drop_input(&mut self, counters: &Counters) -> u64 {
+        self.look_at_lines(counters);
+        self.reset();
+        std::mem::take(&mut self.ignored)
+    }
+
+    fn reset(&mut self) {
+        self.reader.reset(&self.last_event_id);
+        self.committed = self.reader.id_commits();
+        self.beginning = Beginning::Known;
+        self.is_keep_alive = false;
     }
 }

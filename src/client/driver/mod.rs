@@ -1,364 +1,475 @@
 //! Drives a source: asks the session what is due, does it, and tells it what came of it. No rule is made
 //! here.
 //!
-//! `Signals`, `EventStream` and `run()` sit over [`Driver::poll_step`]. [`attempt`] goes from a request to
-//! its events, [`ends`] from an end to what follows, [`delivery`] hands events over.
+//! `EventStream`, `Signals`, `open()` and `run()` sit over [`Driver`]. It polls in two ways. The short one,
+//! [`find_event`](Driver::find_event), goes from the body to an event and takes whatever else comes to the
+//! long one, [`turn`](Driver::turn), which does one thing at a time. Each owner has a file: [`attempt`] the
+//! request and its response, [`deliveries`] what was read and what the consumer has, [`pacing`] time and
+//! turns, [`calls`] the hooks, [`outcome`] how an attempt ends and what follows.
 
 mod attempt;
-mod delivery;
-mod ends;
+mod calls;
+mod deliveries;
+mod outcome;
+mod pacing;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::ops::ControlFlow;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use ecow::EcoString;
-use reqwest::{Method, Url};
+use self::attempt::AttemptState;
+use self::calls::{Called, Calls};
+use self::deliveries::Deliveries;
+use self::pacing::Pacing;
+use crate::client::control::{ControlOwner, Orders};
+use crate::client::error::{Error, ErrorKind};
+use crate::client::handle::Handle;
+use crate::client::http::exchange::ExchangeEvent;
+use crate::client::http::request_source::RequestSource;
+use crate::client::http::response::ResponseHead;
+use crate::client::options::Options;
+use crate::client::signal::{Finished, Signal};
+use crate::client::stats::ReadyState;
+use crate::event::Event;
+use crate::session::{Order, Phase, Session};
 
-use crate::action::{Action, Failure, StreamEnd};
-use crate::error::Error;
-use crate::feed::Feed;
-use crate::handle::Handle;
-use crate::options::{Calls, Options};
-use crate::origin::Origin;
-use crate::parser::Parser;
-use crate::request;
-use crate::session::{Phase, Session};
-use crate::shared::{Intent, Orders, Owned};
-use crate::signal::{Finished, Signal};
-use crate::timer::Timer;
-use crate::trace::Trace;
-
-/// How many turns without anything for the consumer before the executor gets its chance: a server
-/// may send nothing but comments, as fast as it can.
-const TURNS: usize = 64;
-
-/// How many steps the consumer gets without a pause: a timeout around it should have its chance,
-/// however fast the server is.
-const STEPS: u32 = 256;
-
-/// What comes of a step.
+/// What comes of a turn.
 pub(crate) enum Step {
     Signal(Signal),
-    /// An attempt ended; nothing goes on before [`Driver::answer`].
-    Ask(Ask),
-    Over(Result<Finished, Error>),
+    Finished(Result<Finished, Error>),
 }
 
-/// An end that asks for an answer.
-pub(crate) enum Ask {
-    Failure(Failure),
-    End(StreamEnd),
-}
-
-/// Which signals the consumer wants: the others are not even made where they cost something.
+/// Which signals the consumer wants. The others are not made where they cost something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Audience {
+pub(crate) enum SignalFilter {
+    /// `run()`: hooks get everything.
+    Nothing,
+    /// `open()`, until something opened.
+    Opening,
     Events,
-    Hooks,
     Everything,
 }
 
-impl Audience {
-    #[inline]
+impl SignalFilter {
     fn wants(self, step: &Step) -> bool {
         match step {
-            Step::Signal(Signal::Event(_)) => true,
-            Step::Signal(Signal::Open(_)) => self != Self::Events,
+            Step::Finished(_) => true,
+            Step::Signal(Signal::Open(_)) => matches!(self, Self::Opening | Self::Everything),
+            Step::Signal(Signal::Event(_)) => matches!(self, Self::Events | Self::Everything),
             Step::Signal(_) => self == Self::Everything,
-            Step::Ask(_) | Step::Over(_) => true,
         }
     }
 }
 
-/// `None` within: the machine moved, and wants another turn.
+/// `None`: the machine moved and wants another turn.
 type Turn = Poll<Option<Step>>;
 
-pub(crate) struct Driver {
-    audience: Audience,
-    session: Session,
-    origin: Origin,
-    calls: Calls,
-    accepted_types: Vec<String>,
-    reads_ahead: bool,
-    feed: Feed<Bytes>,
-    shared: Owned,
-    timer: Timer,
-    trace: Trace,
-    chance: fastrand::Rng,
-    /// Method and URL of the request that went out last.
-    method: Method,
-    asked_url: Option<Url>,
-    /// The failure that led to the present attempt.
-    failure: Option<Arc<Error>>,
-    /// What happened, in order, and is not handed over yet: never an event.
-    outbox: VecDeque<Step>,
-    answer: Option<(Ask, Action)>,
-    /// The ID the caller gave that no header carries.
-    invalid_id: Option<String>,
-    /// Turns of the present poll; chunks that were read together count each.
-    turns: usize,
-    /// Steps handed over since somebody else had a turn.
-    steps_at_a_stretch: u32,
-    /// The executor had its turn since the wait began.
-    yielded: bool,
-    /// When the consumer went away with an item, or others got their turn before one, while a clock was
-    /// running.
-    left_at: Option<Duration>,
-    /// The last turn gave an event, and nothing but the next one can be due, if it is at hand.
-    events_follow: bool,
-    /// It is noted when the chunk at hand came.
-    is_chunk_dated: bool,
+/// What [`Driver::find_event`] has found.
+pub(crate) enum Found {
+    /// An event, to be had by [`Driver::take_event`].
+    Event,
+    /// Nothing yet; the waker is kept.
+    Pending,
+    /// Something else, for the long way.
+    Other,
 }
 
-impl Driver {
-    pub(crate) fn new(origin: Origin, options: Options, shared: Owned, audience: Audience) -> Self {
-        let Options {
-            policy,
-            clocks,
-            max_event_size,
-            reads_ahead,
-            accepted_types,
-            last_event_id,
-            calls,
-        } = options;
-        let chance = policy
-            .jitter_seed
-            .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+pub(crate) struct Driver<'h> {
+    control: ControlOwner,
+    session: Session,
+    attempt: AttemptState,
+    deliveries: Deliveries,
+    calls: Calls<'h>,
+    pacing: Pacing,
+    filter: SignalFilter,
+    /// What happened, in order, and is not handed over yet: never an event.
+    pending: VecDeque<Signal>,
+    ending: Ending,
+}
+
+/// How far the source is on the way to its end.
+#[derive(Default)]
+struct Ending {
+    /// What it ends with, after what is still to be handed over.
+    result: Option<Result<Finished, Error>>,
+    /// Why the source ended without an error.
+    finished: Option<Finished>,
+}
+
+impl<'h> Driver<'h> {
+    pub(crate) fn new(
+        requests: RequestSource,
+        mut options: Options<'h>,
+        control: ControlOwner,
+        filter: SignalFilter,
+    ) -> Self {
+        let invalid = options.first_error();
+        let is_timed = options.clocks.event.is_some() || options.clocks.first_event.is_some();
+        let id = options.last_event_id.take().unwrap_or_default();
+        let mut deliveries = Deliveries::new(options.reading, id);
+        deliveries.tell(
+            filter == SignalFilter::Everything,
+            options.predicates.until.is_some(),
+        );
+        let calls = Calls::new(options.hooks, options.predicates);
+        deliveries.is_plain = !is_timed
+            && match filter {
+                SignalFilter::Nothing => calls.are_plain(),
+                SignalFilter::Events | SignalFilter::Opening => {
+                    calls.are_plain() && !calls.has_message()
+                }
+                SignalFilter::Everything => false,
+            };
         Self {
-            audience,
-            invalid_id: last_event_id.clone().filter(|id| !request::is_sendable(id)),
-            session: Session::new(policy, clocks, last_event_id.map(EcoString::from)),
-            origin,
+            pacing: Pacing::new(control.clock(), options.policy.jitter_seed),
+            session: Session::new(options.policy, options.clocks),
+            attempt: AttemptState::new(
+                requests,
+                options.fetch,
+                options.allowed,
+                options.is_idempotent,
+                options.name,
+                invalid,
+            ),
+            deliveries,
             calls,
-            accepted_types,
-            reads_ahead,
-            feed: Feed::new(Parser::new().max_event_size(max_event_size)),
-            timer: Timer::new(shared.clock()),
-            shared,
-            trace: Trace::new(),
-            chance,
-            method: Method::GET,
-            asked_url: None,
-            failure: None,
-            outbox: VecDeque::new(),
-            answer: None,
-            turns: 0,
-            steps_at_a_stretch: 0,
-            yielded: false,
-            left_at: None,
-            events_follow: false,
-            is_chunk_dated: true,
+            control,
+            filter,
+            pending: VecDeque::new(),
+            ending: Ending::default(),
         }
     }
 
     pub(crate) fn handle(&self) -> Handle {
-        self.shared.handle()
+        self.control.handle(self.deliveries.last_event_id())
     }
 
-    pub(crate) fn audience(&self) -> Audience {
-        self.audience
+    pub(crate) fn finished(&self) -> Option<&Finished> {
+        self.ending.finished.as_ref()
     }
 
-    #[inline]
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.session.phase(), Phase::Over)
+        self.session.phase() == Phase::Over
     }
 
-    /// The next step; none after the last, [`Step::Over`].
+    /// Runs code of the caller. If it panics the source is over and its connection gone, although somebody
+    /// may catch the panic and keep the source.
     #[inline]
+    fn or_close<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
+        let guard = CloseOnPanic(self);
+        let out = run(guard.0);
+        std::mem::forget(guard);
+        out
+    }
+}
+
+/// The short way, for events.
+impl Driver<'_> {
+    /// Looks for an event in the chunk, then in the body, and counts it as delivered: the consumer takes it
+    /// at once.
+    #[inline(never)]
+    pub(crate) fn find_event_to_deliver(&mut self, cx: &mut Context<'_>) -> Found {
+        let found = self.or_close(|driver| driver.find_event(cx));
+        if let Found::Event = found {
+            self.deliveries.commit(&mut self.session, &self.control);
+        }
+        found
+    }
+
+    /// The event that was found. Call once, in return position: moving a fresh event costs as much as
+    /// parsing it.
+    #[inline(always)]
+    pub(crate) fn take_event(&mut self) -> Event {
+        self.deliveries.take_event()
+    }
+
+    #[inline]
+    fn find_event(&mut self, cx: &mut Context<'_>) -> Found {
+        if !self.deliveries.is_plain {
+            return Found::Other;
+        }
+        if self.has_event() {
+            return Found::Event;
+        }
+        if !self.session.is_open() || self.deliveries.is_at_work() || self.calls.are_running() {
+            return Found::Other;
+        }
+        self.pacing.begin_poll(&mut self.session);
+        while self.pacing.has_budget() && !self.control.has_orders() {
+            let polled = {
+                let _entered = self.attempt.trace.enter();
+                self.control.poll_exchange(cx)
+            };
+            match polled {
+                Poll::Ready(ExchangeEvent::Chunk(chunk)) => {
+                    self.receive(chunk);
+                    if self.has_event() {
+                        self.pacing.pause_clocks(&self.session);
+                        return Found::Event;
+                    }
+                    if self.deliveries.is_at_work() {
+                        return Found::Other;
+                    }
+                }
+                Poll::Ready(other) => {
+                    self.attempt.arrived = Some(other);
+                    return Found::Other;
+                }
+                Poll::Pending => {
+                    return match self.wait_for_more(cx) {
+                        Poll::Pending => Found::Pending,
+                        Poll::Ready(_) => Found::Other,
+                    };
+                }
+            }
+        }
+        Found::Other
+    }
+
+    /// Whether the chunk has an event, and no order comes first.
+    #[inline(always)]
+    fn has_event(&mut self) -> bool {
+        if !self.deliveries.has_event() {
+            return false;
+        }
+        // Checked last: parsing may drop a chunk, which can run code of the caller.
+        let is_ordered = self.control.has_orders();
+        if is_ordered {
+            self.deliveries.leave_event();
+        }
+        !is_ordered
+    }
+}
+
+/// The long way, for everything else.
+impl Driver<'_> {
+    /// The next step; none after the last, [`Step::Finished`].
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
         self.or_close(|driver| driver.poll_turns(cx))
     }
 
-    /// Runs code of the caller's own. Where it panics it is all over, and the connection gone,
-    /// although somebody may catch the panic and keep the source.
-    #[inline]
-    pub(crate) fn or_close<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
-        let unwinding = Unwinding(self);
-        let out = run(unwinding.0);
-        std::mem::forget(unwinding);
-        out
-    }
-
-    #[inline]
     fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
-        self.events_follow = false;
-        self.report_gap();
-        self.turns = 0;
-        while self.turns < TURNS {
-            self.turns += 1;
-            if self.is_over() {
-                return Poll::Ready(None);
-            }
-            if self.steps_at_a_stretch == STEPS {
-                break;
-            }
-            // Handed on as it is: with every event, to move it costs.
-            let turn = self.turn(cx);
-            match &turn {
-                Poll::Ready(Some(step)) if self.audience.wants(step) => {
-                    self.steps_at_a_stretch += 1;
-                    self.note_departure(step);
-                    return turn;
+        if self.is_over() {
+            return Poll::Ready(None);
+        }
+        self.pacing.begin_poll(&mut self.session);
+        while self.pacing.has_budget() {
+            self.pacing.spend_turn();
+            match ready!(self.turn(cx)) {
+                Some(step) if self.filter.wants(&step) => {
+                    self.hand_over(&step);
+                    return Poll::Ready(Some(step));
                 }
-                Poll::Ready(_) => {}
-                Poll::Pending if self.shared.register(cx) => {
-                    self.steps_at_a_stretch = 0;
-                    return Poll::Pending;
-                }
-                Poll::Pending => {} // a handle spoke meanwhile
+                _ if self.is_over() => return Poll::Ready(None),
+                _ => {}
             }
         }
         self.rest(cx)
     }
 
-    /// One thing: an order, a step to hand over, or a move of the machine.
+    fn hand_over(&mut self, step: &Step) {
+        if let Step::Signal(Signal::Event(_)) = step {
+            self.deliveries.commit(&mut self.session, &self.control);
+        }
+        self.pacing.pause_clocks(&self.session);
+    }
+
+    /// One thing: an order, a signal to hand over, a hook, or a move of the machine.
     fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
         self.poll_abort(cx);
-        let orders = self.shared.take_orders();
-        if orders.is_some_and(|orders| orders.intent == Intent::Close) {
+        let is_ordered = self.control.has_orders();
+        if !is_ordered {
+            if let Some(signal) = self.pending.pop_front() {
+                return Poll::Ready(Some(Step::Signal(signal)));
+            }
+        }
+        // A hook comes back before an order is followed.
+        if self.calls.are_running() {
+            return self.poll_hook(cx);
+        }
+        let orders = self.control.take_orders();
+        if orders.is_some_and(|orders| orders.state == ReadyState::Closed) {
             return self.over(Ok(Finished::Aborted));
         }
-        // Asked first, for to take what is not there costs as much, and mostly nothing is.
-        if self.answer.is_some() {
-            if let Some(result) = self.follow_answer() {
-                return self.over(result);
-            }
+        if let Some(result) = self.ending.result.take() {
+            return self.over(result);
         }
         if let Some(orders) = orders {
             self.obey(orders);
-        }
-        if !self.outbox.is_empty() {
-            return Poll::Ready(self.outbox.pop_front());
+            return Poll::Ready(None);
         }
         match self.session.phase() {
-            Phase::Due if self.shared.is_leaving() => Poll::Pending, // one at a time
+            // One at a time.
+            Phase::Due if self.control.is_dropping() => self.park(cx),
             Phase::Due => self.connect(),
-            Phase::Asking | Phase::Requesting { .. } | Phase::Refused { .. } => self.poll_link(cx),
-            Phase::Open { .. } => self.poll_open(cx),
-            Phase::Waiting { .. } => self.wait(cx),
-            Phase::Ended { .. } | Phase::Paused { .. } | Phase::Over => {
-                self.timer.disarm();
-                Poll::Pending
+            Phase::Asking | Phase::Requesting | Phase::Refused => self.poll_exchange(cx),
+            Phase::Open => self.poll_open(cx),
+            Phase::Waiting => self.wait(cx),
+            Phase::Ended | Phase::Paused | Phase::Over => {
+                self.pacing.timer.disarm();
+                self.park(cx)
             }
         }
     }
 
-    /// Others get their turn. The clocks are looked at though there was always something to read.
-    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
-        let gave_events = std::mem::take(&mut self.steps_at_a_stretch) == STEPS;
-        let is_at_work = self.feed.is_at_work();
-        self.note_arrival();
-        // What is at hand is no silence, however long the others take.
-        if is_at_work && self.session.runs_clocks() {
-            self.session.received_bytes(self.timer.now());
+    /// Nothing is due: a handle wakes the task, or a timer.
+    fn park(&mut self, cx: &Context<'_>) -> Turn {
+        if self.control.register(cx) {
+            self.pacing.rested();
+            Poll::Pending
+        } else {
+            Poll::Ready(None) // a handle spoke meanwhile
         }
-        // What comes of it waits in the outbox.
-        let _ = self.poll_clock(cx);
-        // Nor do events wait at hand for the server. (Of so many turns without any, none may be there.)
-        if is_at_work && gave_events {
-            self.note_time();
+    }
+
+    /// Others get their turn. The clocks are looked at although there was always something to read.
+    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+        let is_at_work = self.deliveries.is_at_work();
+        // Buffered bytes are not the server's silence, so they restart its timers.
+        if is_at_work && self.session.runs_clocks() {
+            let now = self.pacing.now();
+            self.session.received_bytes(now);
+        }
+        self.pacing.rested();
+        if !self.calls.are_running() {
+            if let Poll::Ready(Some(Step::Signal(signal))) = self.poll_clock(cx) {
+                self.pending.push_back(signal);
+            }
+        }
+        if is_at_work {
+            self.pacing.pause_clocks(&self.session);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// An abort is an order to close: the connection is gone at once, the next turn ends it.
-    pub(crate) fn poll_abort(&mut self, cx: &mut Context<'_>) {
-        let abort = self.calls.abort.as_mut();
-        if abort.is_some_and(|abort| abort.as_mut().poll(cx).is_ready()) {
-            self.calls.abort = None;
+    /// An abort closes the source: the connection is gone at once, the next turn ends it.
+    fn poll_abort(&mut self, cx: &mut Context<'_>) {
+        if self.calls.poll_abort(cx) {
             self.handle().close();
         }
     }
 
     /// The connection is gone already: the handle dropped it.
     fn obey(&mut self, orders: Orders) {
-        let paused = orders.intent == Intent::Pause;
-        let resumed = !paused && matches!(self.session.phase(), Phase::Paused { .. });
-        if !orders.interrupted && !resumed {
-            return;
-        }
-        self.trace.steered(match (paused, orders.interrupted) {
-            (true, _) => "pause",
-            (false, true) => "reconnect",
-            (false, false) => "resume",
+        let is_paused = orders.state == ReadyState::Paused;
+        let order = match (is_paused, orders.revoked) {
+            (true, true) => Order::Pause,
+            (false, true) => Order::Reconnect,
+            (false, false) if self.session.phase() == Phase::Paused => Order::Resume,
+            _ => return,
+        };
+        self.attempt.trace.steered(match order {
+            Order::Pause => "pause",
+            Order::Reconnect => "reconnect",
+            Order::Resume => "resume",
         });
-        let disconnected = self.session.is_open() || self.owes_disconnected();
-        self.outbox.clear();
+        let owes_disconnected = |signal: &Signal| matches!(signal, Signal::Disconnected);
+        let was_open = self.session.is_open() || self.pending.iter().any(owes_disconnected);
+        self.pending.clear();
         self.drop_input();
-        self.session.interrupted(paused, self.timer.now());
-        self.failure = None;
-        if disconnected {
-            self.outbox.push_back(Step::Signal(Signal::Disconnected));
+        let now = self.pacing.now();
+        self.session.ordered(order, now, self.pacing.chance());
+        self.attempt.failure = None;
+        self.attempt.arrived = None;
+        if was_open {
+            self.pending.push_back(Signal::Disconnected);
         }
-    }
-
-    /// The connection ended by itself, and that was not told yet.
-    fn owes_disconnected(&self) -> bool {
-        self.outbox
-            .iter()
-            .any(|step| matches!(step, Step::Signal(Signal::Disconnected)))
-    }
-
-    /// The answer to [`Step::Ask`]. It takes effect with the next step, after a look at whether
-    /// the source was closed meanwhile.
-    pub(crate) fn answer(&mut self, ask: Ask, action: Action) {
-        self.events_follow = false;
-        self.answer = Some((ask, action));
     }
 
     fn over(&mut self, result: Result<Finished, Error>) -> Turn {
-        let result = self.end(result);
-        Poll::Ready(Some(Step::Over(result)))
-    }
-
-    /// The caller ends it, with this result.
-    pub(crate) fn end(&mut self, result: Result<Finished, Error>) -> Result<Finished, Error> {
-        self.trace.over(result.as_ref());
+        self.attempt.trace.over(result.as_ref());
         self.close();
-        result
+        self.ending.finished = result.as_ref().ok().copied();
+        Poll::Ready(Some(Step::Finished(result)))
     }
 
     fn close(&mut self) {
-        self.events_follow = false;
         self.session.over();
-        self.trace.close();
-        self.shared.finish();
+        self.control.finish();
         self.drop_input();
-        self.outbox.clear();
-        self.answer = None; // it may hold a response that nobody has read
-        self.calls.abort = None;
-        self.timer.disarm();
+        self.attempt.close();
+        self.pending.clear();
+        self.calls.close();
+        self.pacing.timer.disarm();
     }
 
-    /// What was read and not handed over goes with its connection; the next goes on from the ID that was
-    /// committed.
+    /// What was read and not handed over goes with its connection. The next goes on from the committed ID.
     fn drop_input(&mut self) {
-        let id = self.session.last_event_id();
-        self.feed.reset(id.map_or("", EcoString::as_str));
+        let ignored = self.deliveries.drop_input(self.control.counters());
+        self.attempt.trace.ignored_lines(ignored);
+    }
+}
+
+/// How `open()` and `run()` drive.
+impl Driver<'_> {
+    /// The head of the first response that opens, or of a 204.
+    pub(crate) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Error>> {
+        loop {
+            let finished = match ready!(self.poll_step(cx)) {
+                Some(Step::Signal(Signal::Open(head))) => {
+                    self.filter = SignalFilter::Events;
+                    if let Some(result) = self.ending.result.take() {
+                        let _ = self.over(result);
+                    }
+                    return Poll::Ready(Ok(head));
+                }
+                Some(Step::Signal(_)) => continue,
+                Some(Step::Finished(Err(error))) => return Poll::Ready(Err(error)),
+                Some(Step::Finished(Ok(finished))) => finished,
+                None => Finished::Aborted,
+            };
+            let no_content = self.attempt.head.take();
+            let never = || ErrorKind::NeverOpened(finished).into();
+            return Poll::Ready(no_content.ok_or_else(never));
+        }
     }
 
-    fn note_time(&mut self) {
-        self.left_at = self.session.runs_clocks().then(|| self.timer.now());
+    /// Calls the hooks, one at a time and in order, until it is over.
+    pub(crate) fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Result<Finished, Error>> {
+        self.or_close(|driver| driver.poll_hooks(cx))
     }
 
-    #[inline]
-    fn report_gap(&mut self) {
-        if let Some(left_at) = self.left_at.take() {
-            self.session
-                .stood_still(self.timer.now().saturating_sub(left_at));
+    fn poll_hooks(&mut self, cx: &mut Context<'_>) -> Poll<Result<Finished, Error>> {
+        loop {
+            match self.find_event(cx) {
+                Found::Event => {
+                    self.pacing.spend_turn();
+                    let event = self.deliveries.take_event();
+                    match self.calls.call_message(event) {
+                        Poll::Ready(Ok(ControlFlow::Continue(()))) => {
+                            self.deliveries.commit(&mut self.session, &self.control);
+                        }
+                        Poll::Ready(other) => {
+                            if let Poll::Ready(Some(Step::Finished(result))) =
+                                self.message_answered(other)
+                            {
+                                return Poll::Ready(result);
+                            }
+                        }
+                        Poll::Pending => self.calls.running(Called::Message),
+                    }
+                    if !self.pacing.has_budget() {
+                        let _ = self.rest(cx);
+                        return Poll::Pending;
+                    }
+                }
+                Found::Pending => return Poll::Pending,
+                Found::Other => match ready!(self.poll_turns(cx)) {
+                    Some(Step::Finished(result)) => return Poll::Ready(result),
+                    Some(Step::Signal(_)) => {}
+                    // Polled after its end.
+                    None => return Poll::Ready(Ok(Finished::Aborted)),
+                },
+            }
         }
     }
 }
 
-/// Code of the caller's own runs. Dropped by its panic only.
-struct Unwinding<'a>(&'a mut Driver);
+/// Code of the caller runs. Dropped only by its panic.
+struct CloseOnPanic<'a, 'h>(&'a mut Driver<'h>);
 
-impl Drop for Unwinding<'_> {
+impl Drop for CloseOnPanic<'_, '_> {
     fn drop(&mut self) {
         self.0.close();
     }

@@ -1,144 +1,280 @@
-//! How an attempt ends, and what follows.
+//! How an attempt ends, and what follows: the end, the hook's answer, the outcome.
 
-use std::sync::Arc;
+use std::error::Error as StdError;
+use std::ops::ControlFlow;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use reqwest::Response;
 
-use super::{Ask, Driver, Step, Turn};
-use crate::action::{Failure, StreamEnd};
-use crate::error::{Error, RefusedResponse};
-use crate::link::Link;
-use crate::response;
-use crate::session::{End, Expired, NotSent, Outcome};
-use crate::signal::{Finished, Signal};
-use crate::timer::Timer;
+use super::calls::{Answer, Called};
+use super::{Driver, Step, Turn};
+use crate::client::decision::{Action, Failure, StreamEnd};
+use crate::client::error::{BoxError, Error, ErrorKind, Refused, is_transient};
+use crate::client::hooks::HookResult;
+use crate::client::http::exchange::{Exchange, Refusal};
+use crate::client::http::response;
+use crate::client::platform;
+use crate::client::signal::{Finished, Signal};
+use crate::client::stats::ReadyState;
+use crate::session::{End, Expired, NotSent, Outcome, Verdict};
 
-impl Driver {
-    pub(super) fn body_ended(&mut self, response: Response) -> Turn {
-        // Of a body that is not reqwest's own nothing more is known.
-        if response::broke_off(response) && self.calls.fetch.is_none() {
-            return self.ended(Err(Error::reset_without_error()));
-        }
-        match self.calls.until {
-            Some(_) => self.ended(Err(Error::Incomplete)),
-            None => self.ended(Ok(())),
-        }
-    }
-
+impl Driver<'_> {
     pub(super) fn poll_clock(&mut self, cx: &mut Context<'_>) -> Turn {
         let Some(deadline) = self.session.deadline() else {
-            self.timer.disarm();
+            self.pacing.timer.disarm();
             return Poll::Pending;
         };
-        ready!(self.timer.poll(deadline, cx));
-        match self.session.expired(self.timer.now()) {
-            None => Poll::Ready(None),
-            Some(Expired::Response(clock)) => self.ended(Err(Error::ResponseTimeout(clock))),
-            Some(Expired::Idle(clock)) => self.ended(Err(Error::IdleTimeout(clock))),
-            Some(Expired::Event(clock)) => self.ended(Err(Error::EventTimeout(clock))),
-            Some(Expired::RefusalBody) => match self.shared.take_link() {
-                Some(Link::Refused(response, body)) => self.refused(&response, body.freeze()),
-                _ => Poll::Pending, // there are orders
-            },
+        ready!(self.pacing.timer.poll(deadline, cx));
+        self.pacing.forget_time();
+        let now = self.pacing.now();
+        let Some(expired) = self.session.expired(now) else {
+            return Poll::Ready(None);
+        };
+        let kind = match expired {
+            Expired::Response(clock) => ErrorKind::ResponseTimeout(clock),
+            Expired::FirstEvent(clock) => ErrorKind::FirstEventTimeout(clock),
+            Expired::Idle(clock) => ErrorKind::IdleTimeout(clock),
+            Expired::Event(clock) => ErrorKind::EventTimeout(clock),
+            Expired::RefusalBody => {
+                return match self.control.take_exchange() {
+                    Some(Exchange::Refused(refusal)) => self.refused(refusal),
+                    _ => Poll::Ready(None), // there are orders
+                };
+            }
+        };
+        self.ended(Err(kind.into()))
+    }
+
+    /// The next request is due when the time has come.
+    pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> Turn {
+        if !self.pacing.may_end_wait(cx) {
+            return self.park(cx);
+        }
+        match self.poll_clock(cx) {
+            Poll::Pending => self.park(cx),
+            ready => ready,
         }
     }
 
-    pub(super) fn refused(&mut self, response: &Response, body: Bytes) -> Turn {
-        let headers = response.headers();
-        let asked = self.asked_url.as_ref();
-        let refused = RefusedResponse {
-            status: response.status(),
-            retry_after: response::retry_after(headers, Timer::wall_time()),
-            redirected: asked.is_some_and(|url| response::was_redirected(url, response.url())),
-            headers: headers.clone(),
-            body,
+    /// The beginning of a refused response was read.
+    pub(super) fn refused(&mut self, refusal: Refusal) -> Turn {
+        let (why, head, mut refused) = refusal.into_parts();
+        if let Some(asked) = response::retry_after(head.headers(), platform::wall_time()) {
+            refused.retry_after = Some(asked.delay);
+            refused.has_retry_after = asked.is_standard;
+        }
+        refused.redirected = match (&self.attempt.request.url, head.url()) {
+            (Some(asked), Some(answered)) => response::was_redirected(asked, answered),
+            _ => false,
         };
-        self.ended(Err(Error::Status(Box::new(refused))))
+        self.ended(Err(Error::refused(why, head, refused)))
+    }
+
+    pub(super) fn not_an_event_stream(&mut self, body: Bytes) -> Error {
+        let kind = ErrorKind::NotAnEventStream;
+        match self.attempt.head.clone() {
+            Some(head) => Error::refused(kind, head, Refused::new(body, Bytes::new(), None)),
+            None => kind.into(),
+        }
     }
 
     /// Every end of an attempt by itself; 204, the end marker and what is not sent go through `over`. The
-    /// connection is gone before anything else happens, but for an unread response, which the error carries.
+    /// connection is gone before anything else happens, except for what is unread of a refused response,
+    /// which the error carries.
     pub(super) fn ended(&mut self, end: Result<(), Error>) -> Turn {
-        drop(self.shared.take_link());
+        drop(self.control.take_exchange());
         self.drop_input();
-        self.shared.set_open(false);
+        self.control.set_open(false);
         if self.session.is_open() {
-            self.outbox.push_back(Step::Signal(Signal::Disconnected));
+            self.pending.push_back(Signal::Disconnected);
         }
-        self.trace.ended(end.as_ref().copied());
-        let kind = end.as_ref().map_or_else(Error::as_end, |()| End::Clean);
-        let now = self.timer.now();
-        self.session
-            .ended(kind, self.origin.next_request(), now, self.chance.f64());
-        let retries = self.session.retries();
-        let next_delay = self.session.proposed_delay();
-        self.outbox.push_back(Step::Ask(match end {
-            Ok(()) => Ask::End(StreamEnd {
-                retries,
-                next_delay,
-            }),
-            Err(error) => Ask::Failure(Failure {
-                error,
-                retries,
-                next_delay,
-            }),
-        }));
-        Poll::Ready(None)
+        let end = end.map_err(|error| match &self.attempt.head {
+            Some(head) => error.after_opening(head),
+            None => error,
+        });
+        self.attempt.trace.ended(end.as_ref().copied());
+        let kind = match &end {
+            Ok(()) => End::Clean,
+            Err(error) => self.end_of(error),
+        };
+        let (now, chance) = (self.pacing.now(), self.pacing.chance());
+        let next = self.attempt.expected();
+        let Some(proposal) = self.session.ended(kind, next, now, chance) else {
+            return Poll::Ready(None);
+        };
+        self.call(match end {
+            Ok(()) => Called::End(StreamEnd { proposal }),
+            Err(error) => Called::Failure(Failure { error, proposal }),
+        })
     }
 
-    /// What was said to an end. Gives the result if it is over.
-    #[cold]
-    pub(super) fn follow_answer(&mut self) -> Option<Result<Finished, Error>> {
-        let (ask, action) = self.answer.take()?;
-        let now = self.timer.now();
-        let outcome = self.session.answer(action.0, now);
-        let error = match ask {
-            Ask::Failure(failure) => Some(failure.error),
-            Ask::End(_) => None,
+    /// What the session needs to know of an error.
+    fn end_of(&self, error: &Error) -> End {
+        let unreached = |futile| End::Unreached {
+            unsent: error.is_connect(),
+            futile,
         };
-        match outcome {
+        match error.kind() {
+            ErrorKind::NoResponse => unreached(false),
+            ErrorKind::ResponseTimeout(_) => End::Unreached {
+                unsent: false,
+                futile: false,
+            },
+            ErrorKind::InvalidRequest
+            | ErrorKind::Redirect
+            | ErrorKind::Certificate
+            | ErrorKind::Proxy
+            | ErrorKind::MalformedHead => unreached(true),
+            ErrorKind::Status(status) => {
+                let refused = error.refusal();
+                End::Refused {
+                    status: status.as_u16(),
+                    retry_after: error.retry_after(),
+                    settled_after: refused.is_some_and(|refused| refused.has_retry_after),
+                    redirected: refused.is_some_and(|refused| refused.redirected),
+                }
+            }
+            ErrorKind::MakeRequest => {
+                let retries = |status| self.session.retries_status(status);
+                let transient = error.source().is_some_and(|cause| is_transient(cause, retries));
+                End::NotMade { transient }
+            }
+            ErrorKind::Disconnected
+            | ErrorKind::Incomplete
+            | ErrorKind::FirstEventTimeout(_)
+            | ErrorKind::IdleTimeout(_)
+            | ErrorKind::EventTimeout(_) => End::Broken,
+            _ => End::Fatal,
+        }
+    }
+
+    /// A hook has answered.
+    pub(super) fn answered(&mut self, called: Called, answer: Answer) -> Turn {
+        match (called, answer) {
+            (Called::Message, Answer::Flow(answer)) => self.message_answered(answer),
+            (Called::Open(head), Answer::Flow(answer)) => {
+                self.handed_over_after(Signal::Open(head), answer)
+            }
+            (Called::MessageBefore(event), Answer::Flow(answer)) => {
+                self.handed_over_after(Signal::Event(event), answer)
+            }
+            (Called::Failure(failure), Answer::Action(answer)) => match answer {
+                Ok(action) => self.follow(Some(failure.error), action),
+                Err(error) => self.over_after(Err(hook_failed(error))),
+            },
+            (Called::End(_), Answer::Action(answer)) => match answer {
+                Ok(action) => self.follow(None, action),
+                Err(error) => self.failed_on_close(hook_failed(error)),
+            },
+            _ => Poll::Ready(None),
+        }
+    }
+
+    /// The hook of `run()` has come back from an event. Without an error the event counts as delivered,
+    /// whatever a handle has ordered meanwhile.
+    pub(super) fn message_answered(&mut self, answer: HookResult<ControlFlow<()>>) -> Turn {
+        match answer {
+            Ok(flow) => {
+                self.deliveries.commit(&mut self.session, &self.control);
+                match flow {
+                    ControlFlow::Continue(()) => Poll::Ready(None),
+                    ControlFlow::Break(()) => self.over(Ok(Finished::Stopped)),
+                }
+            }
+            Err(error) => self.hook_ended(error),
+        }
+    }
+
+    /// The hook has come back from what is handed over next.
+    fn handed_over_after(&mut self, signal: Signal, answer: HookResult<ControlFlow<()>>) -> Turn {
+        match answer {
+            Err(error) => return self.hook_ended(error),
+            Ok(_) if self.control.is_revoked() => return Poll::Ready(None),
+            Ok(ControlFlow::Break(())) => self.ending.result = Some(Ok(Finished::Stopped)),
+            Ok(ControlFlow::Continue(())) => {}
+        }
+        Poll::Ready(Some(Step::Signal(signal)))
+    }
+
+    /// A hook's error ends the attempt, unless a handle has closed the source.
+    fn hook_ended(&mut self, error: BoxError) -> Turn {
+        if self.control.ready_state() == ReadyState::Closed {
+            return Poll::Ready(None);
+        }
+        self.ended(Err(hook_failed(error)))
+    }
+
+    /// `on_close` failed: the clean end is a failure after all.
+    fn failed_on_close(&mut self, error: Error) -> Turn {
+        let error = match &self.attempt.head {
+            Some(head) => error.after_opening(head),
+            None => error,
+        };
+        match self.session.failed_on_close() {
+            Some(proposal) => self.call(Called::Failure(Failure { error, proposal })),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// Applies the answer to an ended attempt.
+    fn follow(&mut self, error: Option<Error>, action: Action) -> Turn {
+        if self.control.ready_state() == ReadyState::Closed {
+            if let Some(error) = error {
+                error.close();
+            }
+            return self.over(Ok(Finished::Aborted));
+        }
+        let now = self.pacing.now();
+        match self.session.answer(action.0, now) {
             Outcome::Retry { delay, retries } => {
-                self.yielded = false;
                 // The old connection is gone before the delay begins, an unread body included.
-                self.failure = error.map(|error| Arc::new(error.without_body()));
-                let error = self.failure.clone();
-                self.shared.counters().retried();
-                self.trace.retrying(error.as_deref(), delay, retries);
-                self.outbox.push_back(Step::Signal(Signal::Retrying {
+                if let Some(error) = &error {
+                    error.close();
+                }
+                if action.0 == Verdict::RetryWithoutId {
+                    self.deliveries.set_position("".into(), &self.control);
+                }
+                if self.attempt.request.is_sent {
+                    self.attempt.failure.clone_from(&error);
+                }
+                self.pacing.begin_wait();
+                self.control.counters().retried();
+                self.attempt.trace.retrying(error.as_ref(), delay, retries);
+                self.pending.push_back(Signal::Retrying {
                     error,
                     delay,
                     retries,
-                }));
-                None
+                });
+                Poll::Ready(None)
             }
-            Outcome::GiveUp => Some(error.map_or(Ok(Finished::Ended), Err)),
-            Outcome::Stop => Some(Ok(Finished::Stopped)),
-            Outcome::Withhold(reason) => {
-                self.failure = error.map(Arc::new);
-                Some(Err(self.not_sent(reason)))
+            Outcome::GiveUp => self.over_after(error.map_or(Ok(Finished::Ended), Err)),
+            Outcome::Stop => self.over_after(Ok(Finished::Stopped)),
+            Outcome::Refuse(reason) => {
+                let error = self.not_sent(reason, error);
+                self.over_after(Err(error))
             }
         }
     }
 
-    pub(super) fn not_sent(&self, reason: NotSent) -> Error {
-        let source = self.failure.clone();
+    /// It is over when what happened before is handed over.
+    fn over_after(&mut self, result: Result<Finished, Error>) -> Turn {
+        self.ending.result = Some(result);
+        Poll::Ready(None)
+    }
+
+    /// `failure`: what led there; else the last one.
+    pub(super) fn not_sent(&self, reason: NotSent, failure: Option<Error>) -> Error {
+        let failure = failure.or_else(|| self.attempt.failure.clone());
         match reason {
-            NotSent::NotIdempotent => Error::NotReplayed {
-                method: self.method.clone(),
-                source,
-            },
-            NotSent::NotCloneable => Error::NotCloneable { source },
+            NotSent::NotIdempotent => {
+                let method = self.attempt.request.method.as_ref().map(|method| method.as_str());
+                Error::not_sent(ErrorKind::NotReplayed, method, failure)
+            }
+            NotSent::NotCloneable => Error::not_sent(ErrorKind::NotCloneable, None, failure),
         }
     }
+}
 
-    /// However short the delay, others get their turn: a hook may ask for none at all.
-    pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> Turn {
-        if !std::mem::replace(&mut self.yielded, true) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        self.poll_clock(cx)
-    }
+fn hook_failed(error: BoxError) -> Error {
+    Error::caused(ErrorKind::Hook, error)
 }

@@ -11,7 +11,7 @@ use url::Url;
 use super::response::ResponseHead;
 use crate::bounds::{BoxFuture, MaybeSend};
 use crate::client::Fetch;
-use crate::client::error::{BoxError, Error};
+use crate::client::error::{BoxError, Error, ErrorKind, Refused};
 
 /// How much of a refused response's body is read before `on_error` decides.
 const REFUSAL_LIMIT: usize = 64 * 1024;
@@ -161,6 +161,7 @@ impl Exchange {
 /// A response that opens no stream: what of its body was read, and the rest.
 pub(crate) struct Refusal {
     pub(crate) head: ResponseHead,
+    pub(crate) why: ErrorKind,
     read: BytesMut,
     /// `None`: nothing is left.
     rest: Option<BoxBody>,
@@ -172,9 +173,10 @@ enum Read {
 }
 
 impl Refusal {
-    pub(crate) fn new(response: Incoming) -> Self {
+    pub(crate) fn new(response: Incoming, why: ErrorKind) -> Self {
         Self {
             head: response.head,
+            why,
             read: BytesMut::new(),
             rest: Some(response.body),
         }
@@ -198,12 +200,10 @@ impl Refusal {
         Poll::Ready(Read::Enough)
     }
 
-    /// The beginning of the body, what was read beyond it, and what was not read.
-    pub(crate) fn into_parts(self) -> (ResponseHead, Bytes, Bytes, Option<BoxBody>) {
-        let mut read = self.read.freeze();
-        let mut beginning = read.clone();
-        let beyond = read.split_off(read.len().min(REFUSAL_LIMIT));
-        beginning.truncate(REFUSAL_LIMIT);
-        (self.head, beginning, beyond, self.rest)
+    /// What the error keeps: the beginning of the body, what was read beyond it, and what was not read.
+    pub(crate) fn into_parts(self) -> (ErrorKind, ResponseHead, Refused) {
+        let mut body = self.read.freeze();
+        let beyond = body.split_off(body.len().min(REFUSAL_LIMIT));
+        (self.why, self.head, Refused::new(body, beyond, self.rest))
     }
 }

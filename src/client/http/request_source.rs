@@ -101,15 +101,18 @@ impl RequestSource {
             Self::Requests(_) => NextRequest {
                 idempotent: None,
                 available: true,
+                is_only_one: false,
             },
             // The method is not known, and counts as one that is not idempotent.
             Self::Responses(_) => NextRequest {
                 idempotent: Some(false),
                 available: true,
+                is_only_one: false,
             },
             Self::InHand { then, .. } => match then {
                 Some(then) => return then.expected(idempotent),
                 None => NextRequest {
+                    is_only_one: true,
                     idempotent: Some(false),
                     available: false,
                 },
@@ -119,6 +122,25 @@ impl RequestSource {
             expected.idempotent = Some(true);
         }
         expected
+    }
+
+    /// Whether the next attempt sends a request, or has sent one, without being asked for it.
+    pub(crate) fn sends_by_itself(&self) -> bool {
+        match self {
+            Self::Template(_) | Self::Requests(_) => false,
+            Self::Responses(_) => true,
+            Self::InHand {
+                response: None,
+                then: Some(then),
+                ..
+            } => then.sends_by_itself(),
+            Self::InHand { response, .. } => response.is_some(),
+        }
+    }
+
+    /// Whether the next response is there already.
+    pub(crate) fn is_in_hand(&self) -> bool {
+        matches!(self, Self::InHand { response, .. } if response.is_some())
     }
 
     /// The ID that the caller set as a header.

@@ -3,6 +3,8 @@
 mod classify;
 mod default_client;
 mod reset;
+#[cfg(feature = "testing")]
+mod scripted;
 
 use std::fmt::{self, Write};
 use std::future::Future;
@@ -152,6 +154,7 @@ impl RequestTemplate for UrlTemplate {
         NextRequest {
             idempotent: Some(true),
             available: true,
+            is_only_one: false,
         }
     }
 
@@ -199,6 +202,7 @@ impl RequestTemplate for RequestOnce {
         NextRequest {
             idempotent,
             available,
+            is_only_one: false,
         }
     }
 

@@ -1,0 +1,172 @@
+//! The caller's code: hooks, one at a time, and predicates.
+
+use std::ops::ControlFlow;
+use std::task::{Context, Poll};
+
+use crate::client::decision::{Action, Failure, StreamEnd};
+use crate::client::error::BoxError;
+use crate::client::hooks::{HookResult, Hooks};
+use crate::client::http::response::ResponseHead;
+use crate::client::options::Predicates;
+use crate::event::Event;
+use crate::session::Verdict;
+
+pub(super) struct Calls<'h> {
+    hooks: Hooks<'h>,
+    predicates: Predicates<'h>,
+    /// The hook whose future runs.
+    called: Option<Called>,
+}
+
+/// A hook that was called, and what for.
+pub(super) enum Called {
+    Open(ResponseHead),
+    /// With an event, which the hook has.
+    Message,
+    /// With a clone of an event, which is handed over afterwards.
+    MessageBefore(Event),
+    Failure(Failure),
+    End(StreamEnd),
+}
+
+/// What a hook answered.
+pub(super) enum Answer {
+    Flow(HookResult<ControlFlow<()>>),
+    Action(HookResult<Action>),
+}
+
+impl<'h> Calls<'h> {
+    pub(super) fn new(hooks: Hooks<'h>, predicates: Predicates<'h>) -> Self {
+        Self {
+            hooks,
+            predicates,
+            called: None,
+        }
+    }
+
+    /// Whether nobody has to look at an event before it is handed over.
+    pub(super) fn are_plain(&self) -> bool {
+        self.predicates.until.is_none()
+            && self.predicates.keep_alive.is_none()
+            && self.predicates.abort.is_none()
+    }
+
+    pub(super) fn has_message(&self) -> bool {
+        self.hooks.message.is_some()
+    }
+
+    pub(super) fn has_until(&self) -> bool {
+        self.predicates.until.is_some()
+    }
+
+    pub(super) fn is_end(&mut self, event: &Event) -> bool {
+        self.predicates.is_end(event)
+    }
+
+    pub(super) fn is_keep_alive(&mut self, event: &Event) -> bool {
+        self.predicates.is_keep_alive(event)
+    }
+
+    pub(super) fn validate(&mut self, head: &ResponseHead) -> Result<(), BoxError> {
+        self.predicates.validate(head)
+    }
+
+    /// Whether the caller's abort has come: once.
+    pub(super) fn poll_abort(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(abort) = &mut self.predicates.abort else {
+            return false;
+        };
+        let is_aborted = abort.get_mut().as_mut().poll(cx).is_ready();
+        if is_aborted {
+            self.predicates.abort = None;
+        }
+        is_aborted
+    }
+
+    /// Whether the future of a hook runs.
+    #[inline]
+    pub(super) fn are_running(&self) -> bool {
+        self.called.is_some()
+    }
+
+    /// The future of this call runs.
+    pub(super) fn running(&mut self, called: Called) {
+        self.called = Some(called);
+    }
+
+    /// Calls the hook for it, if one is set. `Pending`: its future is to be run.
+    pub(super) fn call(&mut self, called: &Called) -> Poll<Answer> {
+        match called {
+            Called::Open(head) => match &mut self.hooks.open {
+                Some(hook) => hook.get_mut().call(head.clone()).map(Answer::Flow),
+                None => Poll::Ready(Answer::go_on()),
+            },
+            Called::MessageBefore(event) => self.call_message(event.clone()).map(Answer::Flow),
+            Called::Message => Poll::Ready(Answer::go_on()),
+            Called::Failure(failure) => match &mut self.hooks.error {
+                Some(hook) => hook.get_mut().call(failure.clone()).map(Answer::Action),
+                None => Poll::Ready(Answer::follow_policy()),
+            },
+            Called::End(end) => match &mut self.hooks.close {
+                Some(hook) => hook.get_mut().call(end.clone()).map(Answer::Action),
+                None => Poll::Ready(Answer::follow_policy()),
+            },
+        }
+    }
+
+    #[inline]
+    pub(super) fn call_message(&mut self, event: Event) -> Poll<HookResult<ControlFlow<()>>> {
+        match &mut self.hooks.message {
+            Some(hook) => hook.get_mut().call(event),
+            None => Poll::Ready(Ok(ControlFlow::Continue(()))),
+        }
+    }
+
+    /// Polls the future that runs. Gives back what the hook was called with.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Called, Answer)>> {
+        let answer = match &self.called {
+            None => return Poll::Ready(None),
+            Some(Called::Open(_)) => {
+                let hook = self.hooks.open.as_mut();
+                hook.map(|hook| hook.get_mut().poll(cx).map(Answer::Flow))
+            }
+            Some(Called::Message | Called::MessageBefore(_)) => {
+                let hook = self.hooks.message.as_mut();
+                hook.map(|hook| hook.get_mut().poll(cx).map(Answer::Flow))
+            }
+            Some(Called::Failure(_)) => {
+                let hook = self.hooks.error.as_mut();
+                hook.map(|hook| hook.get_mut().poll(cx).map(Answer::Action))
+            }
+            Some(Called::End(_)) => {
+                let hook = self.hooks.close.as_mut();
+                hook.map(|hook| hook.get_mut().poll(cx).map(Answer::Action))
+            }
+        };
+        match answer {
+            Some(Poll::Pending) => Poll::Pending,
+            Some(Poll::Ready(answer)) => {
+                Poll::Ready(self.called.take().map(|called| (called, answer)))
+            }
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// The source is over. A hook that runs is cancelled; an error it was shown may hold a connection.
+    pub(super) fn close(&mut self) {
+        self.predicates.abort = None;
+        if let Some(Called::Failure(failure)) = self.called.take() {
+            failure.error.close();
+        }
+    }
+}
+
+impl Answer {
+    fn go_on() -> Self {
+        Self::Flow(Ok(ControlFlow::Continue(())))
+    }
+
+    fn follow_policy() -> Self {
+        Self::Action(Ok(Action(Verdict::FollowPolicy)))
+    }
+}

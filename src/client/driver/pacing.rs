@@ -1,0 +1,113 @@
+//! Time and turns: when the clock is read, and when others get their turn.
+
+use std::task::Context;
+use std::time::Duration;
+
+use crate::client::platform;
+use crate::client::timer::{Clock, Timer};
+use crate::session::Session;
+
+/// How much is done before others get their turn, however fast the server is: 1024 small chunks, 1 MiB, or
+/// 4096 hooks and turns. A pause after 256 events cost a third of all processor time over HTTP/2
+/// (`benches`, e2e HTTP/2).
+const BUDGET: usize = 4096;
+
+/// What a chunk costs of the budget, besides its bytes.
+const CHUNK: usize = 4;
+
+/// How many bytes cost as much as a turn.
+const BYTES: usize = 256;
+
+pub(super) struct Pacing {
+    pub(super) timer: Timer,
+    jitter_rng: fastrand::Rng,
+    /// What is left of the budget until others get their turn.
+    budget: usize,
+    /// The time, if this poll has looked at the clock.
+    now: Option<Duration>,
+    /// When the consumer went away with an item, or others got their turn before one, while a clock was
+    /// running.
+    paused_at: Option<Duration>,
+    /// The executor had its turn since the wait began.
+    has_yielded: bool,
+}
+
+impl Pacing {
+    pub(super) fn new(clock: Clock, jitter_seed: Option<u64>) -> Self {
+        Self {
+            timer: Timer::new(clock),
+            jitter_rng: jitter_seed.map_or_else(platform::jitter_rng, fastrand::Rng::with_seed),
+            budget: BUDGET,
+            now: None,
+            paused_at: None,
+            has_yielded: false,
+        }
+    }
+
+    /// A random number in `0.0..1.0`.
+    pub(super) fn chance(&mut self) -> f64 {
+        self.jitter_rng.f64()
+    }
+
+    /// A poll begins. The clocks stood still since the consumer went away.
+    #[inline]
+    pub(super) fn begin_poll(&mut self, session: &mut Session) {
+        self.now = None;
+        if let Some(paused_at) = self.paused_at.take() {
+            session.stood_still(self.now().saturating_sub(paused_at));
+        }
+    }
+
+    /// The consumer goes away with an item.
+    #[inline]
+    pub(super) fn pause_clocks(&mut self, session: &Session) {
+        if session.runs_clocks() {
+            self.paused_at = Some(self.now());
+        }
+    }
+
+    /// The time. The clock is read once a poll.
+    pub(super) fn now(&mut self) -> Duration {
+        *self.now.get_or_insert_with(|| self.timer.now())
+    }
+
+    /// Code of the caller ran, which may have taken its time.
+    pub(super) fn forget_time(&mut self) {
+        self.now = None;
+    }
+
+    #[inline]
+    pub(super) fn has_budget(&self) -> bool {
+        self.budget > 0
+    }
+
+    #[inline]
+    pub(super) fn spend_turn(&mut self) {
+        self.budget = self.budget.saturating_sub(1);
+    }
+
+    #[inline]
+    pub(super) fn spend_chunk(&mut self, bytes: usize) {
+        self.budget = self.budget.saturating_sub(CHUNK + bytes / BYTES);
+    }
+
+    /// Others have their turn now.
+    #[inline]
+    pub(super) fn rested(&mut self) {
+        self.budget = BUDGET;
+    }
+
+    pub(super) fn begin_wait(&mut self) {
+        self.has_yielded = false;
+    }
+
+    /// Whether the wait may end. However short it is, others get their turn first: a hook may ask for no
+    /// delay at all.
+    pub(super) fn may_end_wait(&mut self, cx: &Context<'_>) -> bool {
+        let has_yielded = std::mem::replace(&mut self.has_yielded, true);
+        if !has_yielded {
+            cx.waker().wake_by_ref();
+        }
+        has_yielded
+    }
+}
