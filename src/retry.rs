@@ -372,6 +372,80 @@ mod tests {
             .collect()
     }
 
+    /// Base delay, factor, maximum and jitter; retries in a row; whether it reconnects after a
+    /// clean end; whether it retries statuses; the longest delay of a server; whether it fails fast.
+    #[test]
+    fn the_table_of_defaults() {
+        let seconds = Duration::from_secs;
+        let half = Duration::from_millis(500);
+        let (five_minutes, hour) = (seconds(300), seconds(3600));
+        let table = [
+            (
+                RetryPolicy::default(),
+                (SECOND, 2.0, Some(seconds(30)), 1.0),
+                (Some(10), false, true, five_minutes, true),
+            ),
+            (
+                RetryPolicy::interactive(),
+                (half, 2.0, Some(seconds(5)), 1.0),
+                (Some(2), false, true, seconds(10), true),
+            ),
+            (
+                RetryPolicy::persistent(),
+                (SECOND, 2.0, Some(seconds(30)), 1.0),
+                (None, true, true, hour, false),
+            ),
+            (
+                RetryPolicy::standard(),
+                (seconds(3), 1.0, None, 0.0),
+                (None, true, false, hour, false),
+            ),
+            (
+                RetryPolicy::never(),
+                (SECOND, 2.0, Some(seconds(30)), 1.0),
+                (Some(0), false, false, five_minutes, true),
+            ),
+        ];
+        for (policy, delay, rest) in table {
+            let RetryPolicy {
+                base_delay,
+                factor,
+                max_delay,
+                jitter,
+                ..
+            } = policy;
+            assert_eq!((base_delay, factor, max_delay, jitter), delay);
+            let found = (
+                policy.max_retries,
+                policy.reconnect_on_close,
+                policy.retries_statuses,
+                policy.longest_server_delay,
+                policy.fail_fast,
+            );
+            assert_eq!(found, rest, "{policy:?}");
+            assert_eq!(policy.shortest_server_delay, Duration::from_millis(100));
+            assert_eq!(policy.healthy_after, Some(seconds(10)));
+            assert_eq!(policy.max_elapsed, None);
+            assert!(!policy.replay_non_idempotent);
+        }
+    }
+
+    #[test]
+    fn interactive_gives_up_within_seconds() {
+        let policy = RetryPolicy::interactive();
+        let longest = delays(&policy, policy.base_delay, 1.0);
+        assert_eq!(longest[..2], [1.0, 2.0]);
+        assert!(policy.allows(2, Duration::MAX) && !policy.allows(3, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_connection_is_healthy_after_its_time() {
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.healthy_at(SECOND), Some(SECOND * 11));
+        assert_eq!(policy.healthy_at(Duration::MAX), None, "there is no later");
+        assert_eq!(policy.healthy_after(None).healthy_at(SECOND), None);
+    }
+
     #[test]
     fn delay_doubles_up_to_its_maximum() {
         let policy = RetryPolicy::default();

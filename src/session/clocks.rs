@@ -15,7 +15,7 @@ const LATE: Duration = Duration::from_millis(100);
 /// How often in a row a clock that nobody waited for starts again. Several polls may pass until a
 /// connection is made, and each of them may be late. But a server that keeps the executor busy
 /// makes every poll late, and must not stop the clock for good.
-const FRESH_STARTS: u8 = 8;
+pub(super) const FRESH_STARTS: u8 = 8;
 
 /// A clock found overdue by more than this was waited for by a thread that did not get to run. The
 /// tasks that read the socket did not run either, so what has arrived may not have come through

@@ -204,7 +204,8 @@ impl Session {
         self.health_deadline().is_some()
     }
 
-    /// A poll found the body open, with nothing to read.
+    /// A poll found the body open, with nothing to read. To be told while
+    /// [`awaits_health`](Self::awaits_health), before the clocks are looked at.
     pub(crate) fn found_open(&mut self, now: Duration) {
         if self.awaits_health() && self.progress.found_open(now) {
             self.streak.forget();
@@ -349,7 +350,8 @@ impl Session {
         self.state = State::Over;
     }
 
-    /// When to look at the clock again, if nothing comes before.
+    /// When to look at the clock again, if nothing comes before: when a clock runs out, or when it
+    /// is time for [`found_open`](Self::found_open).
     pub(crate) fn deadline(&self) -> Option<Duration> {
         match self.state {
             State::Waiting { until } => Some(until),
@@ -360,9 +362,9 @@ impl Session {
         }
     }
 
-    /// What has run out by now. To be asked only where the connection has nothing to give, so in an
-    /// open stream it counts as [`found_open`](Self::found_open). The end of a wait is no clock
-    /// that ran out: it makes the next request due.
+    /// What has run out by now. To be asked only where the connection has nothing to give. The end
+    /// of a wait is no clock that ran out: it makes the next request due. Nor is health, which only
+    /// [`found_open`](Self::found_open) counts.
     pub(crate) fn expired(&mut self, now: Duration) -> Option<Expired> {
         if let State::Waiting { until } = self.state {
             if now >= until {
@@ -370,7 +372,6 @@ impl Session {
             }
             return None;
         }
-        self.found_open(now);
         self.timers.expired(now)
     }
 

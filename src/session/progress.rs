@@ -58,8 +58,8 @@ impl Progress {
         self.delivered |= !keep_alive;
     }
 
-    /// A block that has an ID was handed over. Returns whether that is progress: the position moved,
-    /// on a connection that did not start over.
+    /// A block that has an ID was handed over. Returns whether that is progress: the position
+    /// moved, on a connection that did not start over.
     ///
     /// A server that ignores Last-Event-ID moves it back to its own beginning, each time anew: that
     /// is no progress, though the ID differs from the one before.
@@ -96,8 +96,8 @@ impl Progress {
         self.made_if(true)
     }
 
-    /// The body ended where it should. Returns whether that is progress: servers that are polled end
-    /// cleanly after each event.
+    /// The body ended where it should. Returns whether that is progress: servers that are polled
+    /// end cleanly after each event.
     pub(super) fn ended_cleanly(&mut self) -> bool {
         self.made_if(self.delivered)
     }

@@ -1,0 +1,238 @@
+//! What may be sent again.
+
+use super::*;
+
+#[test]
+fn a_request_that_is_not_idempotent_is_repeated_only_where_the_server_cannot_have_acted() {
+    let refused = |status, settled_after, redirected| End::Refused {
+        status,
+        retry_after: Some(SECOND),
+        settled_after,
+        redirected,
+    };
+    let table = [
+        (REFUSED_CONNECTION, true),
+        (status(425, None), true),
+        (status(429, None), true),
+        (status(503, Some(1)), true),
+        (status(503, None), false),
+        (status(500, Some(1)), false),
+        (status(408, None), false),
+        (RESET, false),
+        (End::Broken, false),
+        // retry-after-ms alone settles nothing for a 503.
+        (refused(503, false, false), false),
+        (refused(429, false, false), true),
+        // From behind a redirect.
+        (refused(429, true, true), false),
+        (refused(425, true, true), false),
+        (refused(503, true, true), false),
+    ];
+    for (end, repeated) in table {
+        let mut session = session(RetryPolicy::persistent());
+        post(&mut session, Duration::ZERO);
+        let outcome = outcome(&mut session, end, POST, SECOND);
+        assert_eq!(is_retry(outcome), repeated, "{end:?}");
+        if repeated {
+            ask(&mut session, SECOND);
+            assert_eq!(session.begin(false, SECOND), Ok(true), "{end:?}");
+        } else {
+            assert_eq!(outcome, Outcome::GiveUp, "{end:?}");
+        }
+    }
+}
+
+#[test]
+fn a_clean_end_of_a_post_that_wants_to_be_repeated_is_refused() {
+    let mut session = session(RetryPolicy::persistent());
+    post(&mut session, Duration::ZERO);
+    let outcome = outcome(&mut session, End::Clean, POST, SECOND);
+    assert_eq!(outcome, Outcome::Refuse(NotSent::NotIdempotent));
+}
+
+#[test]
+fn what_the_caller_answers_is_judged_when_he_has_answered() {
+    let mut session = session(RetryPolicy::default());
+    send(&mut session, false, Duration::ZERO);
+    assert!(is_retry(outcome(&mut session, RESET, ASKED_FOR, SECOND)));
+    ask(&mut session, SECOND);
+    assert_eq!(session.begin(false, SECOND), Err(NotSent::NotIdempotent));
+    assert_eq!(session.begin(true, SECOND), Ok(true));
+}
+
+#[test]
+fn the_policys_consent_is_for_all() {
+    let mut session = session(RetryPolicy::default().replay_non_idempotent(true));
+    post(&mut session, Duration::ZERO);
+    assert!(is_retry(outcome(&mut session, End::Broken, POST, SECOND)));
+    post(&mut session, SECOND);
+    session.ordered(Order::Reconnect, SECOND, 0.0);
+    post(&mut session, SECOND);
+}
+
+/// What happens, one after the other, and whether another POST may be sent then.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// A request, idempotent or not; its end; the hook's answer.
+    Get(End, Verdict),
+    Post(End, Verdict),
+    /// `from_fn` gave no request.
+    NotMade(Verdict),
+    /// A request, idempotent or not, which an order ends.
+    GetOrder(Order),
+    PostOrder(Order),
+    /// An order while the next request is waited for, or asked for.
+    Order(Order),
+    OrderWhileAsked(Order),
+}
+
+fn take(session: &mut Session, step: Step) {
+    let order = |session: &mut Session, order| {
+        session.ordered(order, SECOND, 0.0);
+        session.ordered(Order::Resume, SECOND, 0.0);
+    };
+    match step {
+        Step::Get(end, verdict) => {
+            send(session, true, SECOND);
+            answered(session, end, ASKED_FOR, verdict, SECOND);
+        }
+        Step::Post(end, verdict) => {
+            send(session, false, SECOND);
+            answered(session, end, ASKED_FOR, verdict, SECOND);
+        }
+        Step::NotMade(verdict) => {
+            ask(session, SECOND);
+            answered(session, TOKEN_REFUSED, ASKED_FOR, verdict, SECOND);
+        }
+        Step::GetOrder(given) => {
+            send(session, true, SECOND);
+            order(session, given);
+        }
+        Step::PostOrder(given) => {
+            send(session, false, SECOND);
+            order(session, given);
+        }
+        Step::Order(given) => order(session, given),
+        Step::OrderWhileAsked(given) => {
+            ask(session, SECOND);
+            order(session, given);
+        }
+    }
+}
+
+/// Whether a POST may follow these steps.
+fn may_post_after(steps: &[Step]) -> bool {
+    let mut session = session(RetryPolicy::persistent());
+    for step in steps {
+        take(&mut session, *step);
+    }
+    ask(&mut session, SECOND);
+    assert_eq!(session.phase(), Phase::Asking, "{steps:?}");
+    match session.begin(false, SECOND) {
+        Ok(sent) => sent,
+        Err(reason) => {
+            assert_eq!(reason, NotSent::NotIdempotent);
+            assert_eq!(session.begin(true, SECOND), Ok(true), "a GET may, always");
+            false
+        }
+    }
+}
+
+const CUT: End = End::Broken;
+const FOLLOW: Verdict = Verdict::FollowPolicy;
+const CONSENTS: [Verdict; 3] = [
+    Verdict::Retry,
+    Verdict::RetryAfter(SECOND),
+    Verdict::RetryWithoutId,
+];
+
+/// Case C, and its kind: a hook that was shown a failure in which nothing was sent, or a GET was,
+/// has not agreed to anything.
+#[test]
+fn an_answer_to_what_sent_no_post_is_no_consent() {
+    for yes in CONSENTS {
+        for shown in [
+            Step::NotMade(yes),
+            Step::Get(CUT, yes),
+            Step::Get(REFUSED_CONNECTION, yes),
+            Step::Get(status(429, None), yes),
+        ] {
+            let steps = [Step::Post(CUT, FOLLOW), shown];
+            assert!(!may_post_after(&steps), "{steps:?}");
+            let settled = [Step::Post(status(429, None), FOLLOW), shown];
+            assert!(may_post_after(&settled), "{settled:?}");
+            assert!(may_post_after(&[shown]), "nothing is owed");
+        }
+    }
+}
+
+/// Case C2: consent is not used up by what the server cannot have acted on, nor taken away by an
+/// answer to something else.
+#[test]
+fn consent_lasts_until_a_request_has_left_on_which_the_server_may_have_acted() {
+    for yes in CONSENTS {
+        let consent = Step::Post(CUT, yes);
+        let lasts = [
+            vec![consent],
+            vec![consent, Step::Post(status(429, None), FOLLOW)],
+            vec![consent, Step::Post(REFUSED_CONNECTION, FOLLOW)],
+            vec![consent, Step::Get(REFUSED_CONNECTION, FOLLOW)],
+            vec![consent, Step::NotMade(FOLLOW), Step::NotMade(yes)],
+            vec![consent, Step::Order(Order::Reconnect)],
+            vec![consent, Step::Order(Order::Pause)],
+            vec![consent, Step::OrderWhileAsked(Order::Reconnect)],
+            vec![consent, Step::Post(status(503, Some(1)), yes)],
+            vec![consent, Step::Post(CUT, yes)],
+            vec![consent, Step::Post(CUT, yes), Step::NotMade(FOLLOW)],
+        ];
+        let is_used_up = [
+            vec![consent, Step::Post(CUT, FOLLOW)],
+            vec![consent, Step::Post(status(503, None), FOLLOW)],
+            vec![consent, Step::Get(CUT, FOLLOW)],
+            vec![consent, Step::Get(CUT, yes)],
+            vec![consent, Step::PostOrder(Order::Reconnect)],
+            vec![consent, Step::PostOrder(Order::Pause)],
+            vec![consent, Step::GetOrder(Order::Reconnect)],
+        ];
+        for steps in lasts {
+            assert!(may_post_after(&steps), "{steps:?}");
+        }
+        for steps in is_used_up {
+            assert!(!may_post_after(&steps), "{steps:?}");
+        }
+    }
+}
+
+#[test]
+fn orders_are_no_consent() {
+    for order in [Order::Pause, Order::Resume, Order::Reconnect] {
+        let cut = Step::Post(CUT, FOLLOW);
+        assert!(!may_post_after(&[cut, Step::Order(order)]), "{order:?}");
+        assert!(!may_post_after(&[cut, Step::OrderWhileAsked(order)]));
+        assert!(!may_post_after(&[Step::PostOrder(order)]));
+        assert!(may_post_after(&[Step::Order(order)]), "nothing is owed");
+        assert!(may_post_after(&[Step::GetOrder(order)]));
+    }
+}
+
+/// "From the URL that was asked": the server that redirected has acted, perhaps.
+#[test]
+fn an_answer_from_behind_a_redirect_settles_nothing() {
+    let elsewhere = End::Refused {
+        status: 429,
+        retry_after: None,
+        settled_after: false,
+        redirected: true,
+    };
+    assert!(!may_post_after(&[Step::Post(elsewhere, FOLLOW)]));
+}
+
+/// What became of the GET says nothing of the POST.
+#[test]
+fn a_get_in_between_settles_nothing() {
+    let cut = Step::Post(CUT, FOLLOW);
+    for end in [status(429, None), REFUSED_CONNECTION, CUT, End::Clean] {
+        assert!(!may_post_after(&[cut, Step::Get(end, FOLLOW)]), "{end:?}");
+        assert!(may_post_after(&[Step::Get(end, FOLLOW)]), "{end:?}");
+    }
+}
