@@ -1,9 +1,13 @@
 //! Where lines end, 64 bytes at a look.
 
 use memchr::memchr2;
+use wide::{CmpEq, i8x16};
 
 /// How many bytes are looked at together: one for each bit of a word.
 pub(super) const GROUP: usize = u64::BITS as usize;
+
+/// How many bytes a vector register takes.
+const LANES: usize = 16;
 
 /// Finds the line ends in a text that grows, looking at each byte once.
 #[derive(Debug, Clone, Copy, Default)]
@@ -124,43 +128,21 @@ fn last_ends(text: &[u8], len: usize) -> u64 {
 
 /// A bit for each byte that is a CR or an LF.
 ///
-/// Written so that the compiler compares the whole group in vector registers: where lines are short
-/// a search from one end to the next, however fast, costs more than all the rest.
+/// The whole group is compared in vector registers: where lines are short, a search from one end to
+/// the next, however fast, costs more than all the rest. `wide` has them in safe code for SSE2 and
+/// NEON. A loop that the compiler is to make vectors of was one only in builds with a single codegen
+/// unit, and nine times slower in cargo's release profile.
 #[inline]
 pub(super) fn line_ends(group: &[u8; GROUP]) -> u64 {
-    let bits = columns(group);
-    // Within a long line this is most of the groups.
-    if bits == 0 { 0 } else { transpose(bits) }
-}
-
-/// The bits of [`line_ends`], with byte and bit of the index changed for each other: byte
-/// `8 * i + j` of the group is bit `i` of byte `j`.
-#[inline]
-fn columns(group: &[u8; GROUP]) -> u64 {
-    const QUARTER: usize = GROUP / 4;
-    let is_end = |byte: u8| byte == b'\n' || byte == b'\r';
-    let bit = |byte: u8, bit: u8| if is_end(byte) { bit } else { 0 };
-    let bits: [u8; QUARTER] = std::array::from_fn(|i| {
-        bit(group[i], 1)
-            | bit(group[QUARTER + i], 4)
-            | bit(group[2 * QUARTER + i], 16)
-            | bit(group[3 * QUARTER + i], 64)
-    });
-    let bits = u128::from_le_bytes(bits);
-    let (even, odd) = (bits as u64, (bits >> 64) as u64);
-    even | odd << 1
-}
-
-/// Turns a square of eight by eight bits about its diagonal.
-#[inline]
-fn transpose(bits: u64) -> u64 {
-    let swap = |bits: u64, shift: u32, mask: u64| {
-        let moved = (bits ^ (bits >> shift)) & mask;
-        bits ^ moved ^ (moved << shift)
-    };
-    let bits = swap(bits, 7, 0x00AA_00AA_00AA_00AA);
-    let bits = swap(bits, 14, 0x0000_CCCC_0000_CCCC);
-    swap(bits, 28, 0x0000_0000_F0F0_F0F0)
+    let mut bits = 0;
+    for (i, part) in group.chunks_exact(LANES).enumerate() {
+        let mut lanes = [0; LANES];
+        lanes.copy_from_slice(part);
+        let part = i8x16::new(lanes.map(|byte| byte as i8));
+        let ends = part.cmp_eq(i8x16::splat(b'\n' as i8)) | part.cmp_eq(i8x16::splat(b'\r' as i8));
+        bits |= u64::from(ends.move_mask() as u16) << (LANES * i);
+    }
+    bits
 }
 
 #[cfg(test)]
