@@ -68,6 +68,9 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     /// Takes the next chunk. The one before must be used up: [`step`](Self::step) gave `None`.
     pub(crate) fn push(&mut self, chunk: B) {
         debug_assert!(self.used_up, "the last chunk was not used up");
+        if self.parser.push_few(&mut chunk.as_ref()) {
+            return;
+        }
         self.chunk = Some(chunk);
         self.used = 0;
         self.used_up = false;

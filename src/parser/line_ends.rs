@@ -85,14 +85,6 @@ impl LineEnds {
         self.looked_at = index;
     }
 
-    /// The next byte is a line end or not. Fewer than a group of them may come so after all were
-    /// given.
-    #[inline]
-    pub(super) fn look_at_one(&mut self, is_end: bool) {
-        self.found = (self.found >> 1) | (u64::from(is_end) << (GROUP - 1));
-        self.looked_at += 1;
-    }
-
     /// Looks on from there, until something is found or the text ends.
     // By value: the caller holds its own in registers.
     #[inline(never)]

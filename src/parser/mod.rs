@@ -457,7 +457,7 @@ impl Parser {
         input: &mut &[u8],
         with_comments: bool,
     ) -> Result<Option<Step>, EventTooLarge> {
-        if self.push_byte(input) {
+        if self.push_few(input) {
             return Ok(None);
         }
         if self.block.end_dispatch() && self.take_plain_event() {
@@ -476,19 +476,19 @@ impl Parser {
         }
     }
 
-    /// Takes in a byte, if it is the only one and changes nothing but the text: servers that flush byte
-    /// by byte would pay for a look at all else with each.
+    /// Takes in a few ASCII bytes of a line, where they change nothing but the text.
     #[inline(always)]
-    pub(crate) fn push_byte(&mut self, input: &mut &[u8]) -> bool {
-        let [byte] = **input else {
-            return false;
-        };
-        let is_plain = byte.is_ascii() && byte != b'\n' && byte != b'\r';
-        if self.spare == 0 || !is_plain || !self.text.is_looked_through() {
+    pub(crate) fn push_few(&mut self, input: &mut &[u8]) -> bool {
+        let few = *input;
+        if few.is_empty() || few.len() > FEW_BYTES || few.len() > self.spare {
             return false;
         }
-        self.spare -= 1;
-        self.text.push_ascii(byte);
+        let is_plain = |byte: &u8| byte.is_ascii() && !matches!(byte, b'\n' | b'\r');
+        if !self.text.is_looked_through() || !few.iter().all(is_plain) {
+            return false;
+        }
+        self.spare -= few.len();
+        self.text.push_few(few);
         *input = &[];
         true
     }
@@ -546,10 +546,7 @@ impl Parser {
             self.shrink();
             return Ok(Refill::Nothing);
         }
-        if input.len() >= self.spare.min(FEW_BYTES) || !input.iter().all(u8::is_ascii) {
-            return self.refill_window(input, with_comments);
-        }
-        Ok(self.push_few(input))
+        self.refill_window(input, with_comments)
     }
 
     #[inline(never)]
@@ -704,21 +701,6 @@ impl Parser {
                 Ok(Refill::Event)
             }
             _ => Ok(Refill::Lines),
-        }
-    }
-
-    /// Takes in a few ASCII bytes, for which all else is too much ado.
-    #[inline]
-    fn push_few(&mut self, input: &mut &[u8]) -> Refill {
-        self.spare -= input.len();
-        let morsel = std::mem::take(input);
-        let any_end = morsel
-            .iter()
-            .fold(false, |any, &byte| any | self.text.push_ascii(byte));
-        if any_end {
-            Refill::Lines
-        } else {
-            Refill::Nothing
         }
     }
 

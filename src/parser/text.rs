@@ -129,7 +129,7 @@ impl Text {
         }
     }
 
-    /// Whether [`push_ascii`](Self::push_ascii) may follow, as soon as all lines were taken: no
+    /// Whether [`push_few`](Self::push_few) may follow, as soon as all lines were taken: no
     /// character is unfinished, and no byte order mark can come.
     #[inline]
     pub(super) fn is_between_characters(&self) -> bool {
@@ -141,15 +141,14 @@ impl Text {
         !self.decoder.is_between_characters()
     }
 
-    /// Appends a character, one of a few after all line ends in the text were given; says whether
-    /// it is another.
+    /// Appends ASCII without a line end, after all line ends in the text were given.
     #[inline]
-    pub(super) fn push_ascii(&mut self, byte: u8) -> bool {
-        debug_assert!(byte.is_ascii() && self.is_between_characters());
-        let is_end = byte == b'\n' || byte == b'\r';
-        self.text.push(char::from(byte));
-        self.lines.ends.look_at_one(is_end);
-        is_end
+    pub(super) fn push_few(&mut self, few: &[u8]) {
+        debug_assert!(few.is_ascii() && self.is_between_characters());
+        for &byte in few {
+            self.text.push(char::from(byte));
+        }
+        self.lines.ends.skip_to(self.text.len());
     }
 
     /// Decodes a piece of a line that does not go through the text.
