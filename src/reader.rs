@@ -27,8 +27,6 @@ pub(crate) struct EventReader<B> {
     id_commits: u64,
     /// What the parser has found and [`step`](Self::step) has not given yet.
     found: Option<Step>,
-    /// Whether comments and unknown lines are passed over.
-    skips_asides: bool,
 }
 
 #[cfg_attr(not(feature = "client"), allow(dead_code))] // the client is who uses most of it
@@ -43,7 +41,6 @@ impl<B: AsRef<[u8]>> EventReader<B> {
             last_event_id: EcoString::new(),
             id_commits: 0,
             found: None,
-            skips_asides: false,
         }
     }
 
@@ -62,7 +59,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     /// Whether [`step`](Self::step) gives comments and lines of unknown fields. Default: yes. Those
     /// lines are counted all the same.
     pub(crate) fn tell_asides(&mut self, tells: bool) {
-        self.skips_asides = !tells;
+        self.parser.skip_asides(!tells);
     }
 
     /// Takes the next chunk. The one before must be used up: [`step`](Self::step) gave `None`.
@@ -182,24 +179,9 @@ impl<B: AsRef<[u8]>> EventReader<B> {
 
     #[inline(always)]
     fn parse(&mut self) -> Result<Option<Step>, EventTooLarge> {
-        loop {
-            let step = self.parse_step();
-            let is_aside = matches!(step, Ok(Some(Step::Comment(_) | Step::Ignored(_))));
-            if !(is_aside && self.skips_asides) || self.used_up {
-                return if is_aside && self.skips_asides {
-                    Ok(None)
-                } else {
-                    step
-                };
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn parse_step(&mut self) -> Result<Option<Step>, EventTooLarge> {
         let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
         let mut rest = chunk.get(self.used..).unwrap_or_default();
-        let step = self.parser.step(&mut rest, !self.skips_asides);
+        let step = self.parser.step(&mut rest);
         self.used = chunk.len() - rest.len();
         let is_read = rest.is_empty();
         if is_read {

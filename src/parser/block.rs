@@ -29,6 +29,8 @@ pub(super) struct Block {
     has_own_id: bool,
     /// Whether a block with a type and no data is told.
     tells_empty: bool,
+    /// Whether comments and lines of unknown fields are passed over.
+    skips_asides: bool,
     /// The connection had a line that we know, blank ones apart.
     saw_known_line: bool,
     /// How many lines of unknown fields the connection had.
@@ -67,8 +69,14 @@ impl Block {
         *self = Self {
             last_event_id,
             tells_empty: self.tells_empty,
+            skips_asides: self.skips_asides,
             ..Self::default()
         };
+    }
+
+    #[inline]
+    pub(super) fn skip_asides(&mut self, skips: bool) {
+        self.skips_asides = skips;
     }
 
     pub(super) fn tell_empty_events(&mut self, tells: bool) {
@@ -105,7 +113,7 @@ impl Block {
             Line::Blank => return self.dispatch(text),
             Line::Unknown => {
                 self.ignored_lines += 1;
-                return Some(Step::Ignored(line));
+                return (!self.skips_asides).then_some(Step::Ignored(line));
             }
             _ => self.saw_known_line = true,
         }
@@ -114,7 +122,10 @@ impl Block {
             Line::EventType(value) => self.event_type.set(line.last(value.len())),
             Line::Id(value) => self.last_event_id.set(line.last(value.len())),
             Line::Retry(time) => return Some(Step::Retry(time)),
-            Line::Comment(text) => return Some(Step::Comment(line.last(text.len()))),
+            Line::Comment(text) if !self.skips_asides => {
+                return Some(Step::Comment(line.last(text.len())));
+            }
+            Line::Comment(_) => {}
             Line::BadValue | Line::Blank | Line::Unknown => {}
         }
         None

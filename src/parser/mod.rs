@@ -7,9 +7,8 @@
 //! ```
 //!
 //! The chunk is decoded into a small window of text (`text`), so that one look finds the ends of
-//! many lines; a line's value stays there and is lent from there. Two things go another way. A data
-//! line that is long, or comes in small chunks, runs from the chunk into the block's data at once
-//! ([`Mode::Data`]). Comments that nobody wants are passed over in the chunk (`comments`).
+//! many lines; a line's value stays there and is lent from there. A data line that is long, or comes
+//! in small chunks, goes another way: from the chunk into the block's data at once ([`Mode::Data`]).
 //!
 //! To maintainers: what must not depend on how the server's bytes were cut is checked by feeding
 //! all tests in many ways. A new mode, or another way from the chunk to the block, has to keep
@@ -18,7 +17,6 @@
 //! [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
 mod block;
-mod comments;
 mod field;
 mod frame;
 mod last_event_id;
@@ -37,11 +35,10 @@ pub(crate) use block::Step;
 pub(crate) use text::Span;
 
 use block::Block;
-use comments::comments_len;
 use ecow::EcoString;
 use field::{data_value, is_known, may_be_known};
 use last_event_id::LastEventId;
-use text::{MOST_OF_A_WINDOW, Text};
+use text::Text;
 
 /// How many bytes of a chunk are decoded together. More would not be faster.
 const WINDOW: usize = 4 << 10;
@@ -250,11 +247,11 @@ impl Parser {
         match &self.mode {
             Mode::Lines => {
                 // What the caller has not asked for is lost.
-                while self.take_lines(true)?.is_some() {}
+                while self.take_lines()?.is_some() {}
                 if self.text.unfinished_len() > 0 || self.text.is_within_character() {
                     self.text.push(b"\n");
                     self.update_limit();
-                    while self.take_lines(true)?.is_some() {}
+                    while self.take_lines()?.is_some() {}
                 }
             }
             Mode::Data { name } => {
@@ -291,14 +288,14 @@ impl Parser {
         if self.ends_at_once(input) {
             return Ok(None);
         }
-        Ok(self.step(input, true)?.map(|step| self.frame(step)))
+        self.block.skip_asides(false);
+        Ok(self.step(input)?.map(|step| self.frame(step)))
     }
 
     /// Finds the next event: [`next`](Self::next), for those who want nothing else. `None`: the input is
     /// used up, go on with the next chunk.
     ///
-    /// Comments, reconnection times and blocks without data are passed over. Many comments together
-    /// cost a fraction of what they do as frames.
+    /// Comments, reconnection times, unknown lines and blocks without data are passed over.
     ///
     /// ```
     /// # use fetch_event_source::Parser;
@@ -325,7 +322,8 @@ impl Parser {
         if self.ends_at_once(input) {
             return Ok(None);
         }
-        while let Some(step) = self.step(input, false)? {
+        self.block.skip_asides(true);
+        while let Some(step) = self.step(input)? {
             if matches!(step, Step::Event) {
                 return Ok(Some(self.event()));
             }
@@ -405,6 +403,11 @@ impl Parser {
         text.of(self.text.as_str())
     }
 
+    /// Whether [`step`](Self::step) passes over comments and lines of unknown fields.
+    pub(crate) fn skip_asides(&mut self, skips: bool) {
+        self.block.skip_asides(skips);
+    }
+
     /// Whether a block with a type and no data is told, as [`Step::EmptyEvent`].
     pub(crate) fn tell_empty_events(&mut self, tells: bool) {
         self.block.tell_empty_events(tells);
@@ -447,16 +450,12 @@ impl Parser {
             && self.block.capacity() <= MIN_RETAINED
     }
 
-    /// [`next`](Self::next), without the loan. Comments may be passed over.
+    /// [`next`](Self::next), without the loan.
     ///
     /// The hot loop, with all that belongs to every line. What a window costs is apart, in
     /// [`refill_window`](Self::refill_window).
     #[inline(always)]
-    pub(crate) fn step(
-        &mut self,
-        input: &mut &[u8],
-        with_comments: bool,
-    ) -> Result<Option<Step>, EventTooLarge> {
+    pub(crate) fn step(&mut self, input: &mut &[u8]) -> Result<Option<Step>, EventTooLarge> {
         if self.push_few(input) {
             return Ok(None);
         }
@@ -464,11 +463,11 @@ impl Parser {
             return Ok(Some(Step::Event));
         }
         loop {
-            let step = self.take_lines(with_comments)?;
+            let step = self.take_lines()?;
             if step.is_some() {
                 return Ok(step);
             }
-            match self.refill(input, with_comments)? {
+            match self.refill(input)? {
                 Refill::Lines => {}
                 Refill::Event => return Ok(Some(Step::Event)),
                 Refill::Nothing => return Ok(None),
@@ -508,7 +507,7 @@ impl Parser {
 
     /// Takes lines from the text until there is something to tell.
     #[inline(always)]
-    fn take_lines(&mut self, with_comments: bool) -> Result<Option<Step>, EventTooLarge> {
+    fn take_lines(&mut self) -> Result<Option<Step>, EventTooLarge> {
         let text = self.text.as_str();
         let after_cr = self.text.is_after_cr();
         let mut lines = self.text.lines();
@@ -520,9 +519,6 @@ impl Parser {
                 return self.poison();
             }
             let mut step = self.block.line(text, line);
-            if !with_comments && matches!(step, Some(Step::Comment(_))) {
-                step = None;
-            }
             match step {
                 None if lines.take_blank(text.as_bytes()) => step = self.block.dispatch(text),
                 // With it or later: it makes no difference, and this saves a call.
@@ -541,32 +537,24 @@ impl Parser {
 
     /// Takes in more of the input, when no whole line is left.
     #[inline(always)]
-    fn refill(&mut self, input: &mut &[u8], with_comments: bool) -> Result<Refill, EventTooLarge> {
+    fn refill(&mut self, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
         if input.is_empty() && !self.check_each_line {
             self.shrink();
             return Ok(Refill::Nothing);
         }
-        self.refill_window(input, with_comments)
+        self.refill_window(input)
     }
 
     #[inline(never)]
-    fn refill_window(
-        &mut self,
-        input: &mut &[u8],
-        with_comments: bool,
-    ) -> Result<Refill, EventTooLarge> {
+    fn refill_window(&mut self, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
         match &self.mode {
-            Mode::Lines => self.refill_text(input, with_comments),
+            Mode::Lines => self.refill_text(input),
             Mode::Data { name } => self.refill_data(*name, input),
             Mode::Poisoned(error) => Err(error.clone()),
         }
     }
 
-    fn refill_text(
-        &mut self,
-        input: &mut &[u8],
-        with_comments: bool,
-    ) -> Result<Refill, EventTooLarge> {
+    fn refill_text(&mut self, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
         let unfinished = self.text.unfinished_len();
         if self.check_each_line && unfinished > self.room() {
             return self.poison();
@@ -580,9 +568,6 @@ impl Parser {
             self.block.keep(self.text.as_str());
             self.text.drop_taken();
         }
-        if !with_comments && self.skip_comments(input) {
-            return Ok(Refill::Lines);
-        }
         let is_small = input.len() <= SMALL_CHUNK;
         if unfinished == 0 && is_small {
             if let Some(name) = self.start_data(input) {
@@ -595,29 +580,6 @@ impl Parser {
             self.update_limit();
         }
         Ok(Refill::Lines)
-    }
-
-    /// Passes over comments that nobody wants, up to the first line of another kind: they need not be
-    /// text. Says whether there were any whole ones.
-    fn skip_comments(&mut self, input: &mut &[u8]) -> bool {
-        let begun = self.text.unfinished();
-        let is_within = begun.starts_with(':');
-        let begins = begun.is_empty() && input.starts_with(b":");
-        if !is_within && !begins {
-            return false;
-        }
-        // A line might come to so much, decoded.
-        let most = begun.len() + MOST_OF_A_WINDOW;
-        if !self.block.is_idle() || !self.text.is_between_characters() || most > self.room() {
-            return false;
-        }
-        let window = &input[..input.len().min(WINDOW)];
-        let comments = take(input, comments_len(window, is_within));
-        if let Some(last) = comments.last() {
-            self.text.drop_unfinished();
-            self.text.go_on_after(*last);
-        }
-        !comments.is_empty()
     }
 
     /// Lines that leave the text take no more of the room than they did in it, so this holds until
