@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::field::Line;
+use super::buffer::{fit, spare_memory};
 use super::last_event_id::LastEventId;
+use super::line::Line;
 use super::text::Span;
+use super::tuning::{MAX_RESERVED, MIN_RETAINED, WORTH_MOVING};
 use super::value::Value;
-use super::{MAX_RESERVED, MIN_RETAINED, fit, spare_memory};
 use crate::event::MESSAGE;
 
 /// The standard's "data buffer", "event type buffer" and "last event ID buffer".
@@ -322,7 +323,6 @@ impl Block {
     }
 
     fn take_data_buffer(&mut self) -> String {
-        const WORTH_MOVING: usize = 64 << 10;
         if self.data.len() < WORTH_MOVING {
             return self.data.strip_suffix('\n').unwrap_or_default().to_owned();
         }

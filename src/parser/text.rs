@@ -1,14 +1,9 @@
 //! Decoded text, and the lines in it.
 
+use super::buffer::fit;
 use super::line_ends::LineEnds;
+use super::tuning::{FAR_END, MAX_DECODED_WINDOW};
 use super::utf8::Decoder;
-use super::{WINDOW, fit};
-
-/// What a window takes, decoded: three bytes for each that is malformed.
-pub(super) const MOST_OF_A_WINDOW: usize = 3 * WINDOW;
-
-/// The end of a line that is longer than this is not looked for together with others.
-const LONG: usize = 64;
 
 /// A part of the text. It begins and ends next to an ASCII character, or where the text does.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +101,7 @@ impl Text {
             self.long_lines = false;
             return None;
         };
-        self.long_lines = end - start >= LONG;
+        self.long_lines = end - start >= FAR_END;
         self.lines.ends = ends;
         self.lines.start = end + 2;
         Some(Span { start, end })
@@ -176,7 +171,7 @@ impl Text {
     /// Drops the line whose end is not there yet, and what a longer one before it has needed.
     pub(super) fn drop_unfinished(&mut self) {
         self.text.truncate(self.lines.start);
-        self.text.shrink_to(MOST_OF_A_WINDOW);
+        self.text.shrink_to(MAX_DECODED_WINDOW);
         self.lines.ends.skip_to(self.lines.start);
     }
 

@@ -9,12 +9,7 @@ use std::str;
 
 use simdutf8::compat::Utf8Error;
 
-/// How much is looked at together where something is malformed, so that one bad byte slows down
-/// its neighbourhood alone.
-const NEIGHBOURHOOD: usize = 64;
-
-/// How much is looked at together between two such places.
-const PIECE: usize = 512;
+use super::tuning::{NEIGHBOURHOOD, SOUND_PIECE};
 
 /// Decodes bytes that come in pieces: a character may be cut anywhere.
 #[derive(Debug, Clone, Default)]
@@ -98,7 +93,7 @@ fn push_whole(text: &mut String, bytes: &[u8]) {
 fn push_malformed(text: &mut String, mut bytes: &[u8], error: Utf8Error) {
     bytes = push_to_error(text, bytes, error);
     while !bytes.is_empty() {
-        let (piece, rest) = bytes.split_at(whole(bytes, PIECE));
+        let (piece, rest) = bytes.split_at(whole(bytes, SOUND_PIECE));
         match simdutf8::compat::from_utf8(piece) {
             Ok(valid) => {
                 text.push_str(valid);

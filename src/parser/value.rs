@@ -1,7 +1,7 @@
 //! The value of a field, wherever it is.
 
-use super::MIN_RETAINED;
 use super::text::Span;
+use super::tuning::MIN_RETAINED;
 
 /// A value that stays in the text where it arrived, until the text goes.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,161 @@
+//! The ways of the bytes into the parser.
+//!
+//! | what comes | where it goes | when |
+//! |---|---|---|
+//! | up to eight ASCII bytes without a line end | the text, as they are | [`push_few`](Parser::push_few) |
+//! | anything | the text, a window at a time | [`refill_text`](Parser::refill_text) |
+//! | a data line in a small chunk | the block's data | [`start_data`](Parser::start_data) |
+//! | the rest of a data line that is long, or in a small chunk | the block's data | [`move_data`](Parser::move_data) |
+//!
+//! To maintainers: what must not depend on how the server's bytes were cut is checked by feeding
+//! all tests in many ways. A new way in has to keep the count of [`Parser::max_event_size`], which
+//! is defined on decoded text alone.
+
+use memchr::memchr2;
+
+use super::buffer::take;
+use super::line::data_value;
+use super::tuning::{DATA_PREFIX, FEW_BYTES, LONG_LINE, LONG_LINE_PIECE, SMALL_CHUNK, WINDOW};
+use super::{EventTooLarge, Mode, Parser};
+
+/// What the input has led to.
+pub(super) enum Refill {
+    /// There may be lines in the text.
+    Lines,
+    /// A data line went past the text, and the blank line after it.
+    Event,
+    /// The input is used up.
+    Nothing,
+}
+
+impl Parser {
+    /// Takes in a few ASCII bytes of a line, where they change nothing but the text.
+    #[inline(always)]
+    pub(crate) fn push_few(&mut self, input: &mut &[u8]) -> bool {
+        let few = *input;
+        if few.is_empty() || few.len() > FEW_BYTES || few.len() > self.spare {
+            return false;
+        }
+        let is_plain = |byte: &u8| byte.is_ascii() && !matches!(byte, b'\n' | b'\r');
+        if !self.text.is_looked_through() || !few.iter().all(is_plain) {
+            return false;
+        }
+        self.spare -= few.len();
+        self.text.push_few(few);
+        *input = &[];
+        true
+    }
+
+    /// Takes in more of the input, when no whole line is left.
+    #[inline(always)]
+    pub(super) fn refill(&mut self, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
+        if input.is_empty() && !self.check_each_line {
+            self.shrink();
+            return Ok(Refill::Nothing);
+        }
+        self.refill_window(input)
+    }
+
+    #[inline(never)]
+    fn refill_window(&mut self, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
+        match &self.mode {
+            Mode::Lines => self.refill_text(input),
+            Mode::Data { name } => self.refill_data(*name, input),
+            Mode::Poisoned(error) => Err(error.clone()),
+        }
+    }
+
+    fn refill_text(&mut self, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
+        let unfinished = self.text.unfinished_len();
+        if self.check_each_line && unfinished > self.room() {
+            return self.poison();
+        }
+        if input.is_empty() {
+            self.update_limit();
+            self.shrink();
+            return Ok(Refill::Nothing);
+        }
+        if !self.text.as_str().is_empty() {
+            self.block.keep(self.text.as_str());
+            self.text.drop_taken();
+        }
+        let is_small = input.len() <= SMALL_CHUNK;
+        if unfinished == 0 && is_small {
+            if let Some(name) = self.start_data(input) {
+                return self.refill_data(name, input);
+            }
+        }
+        let worth_moving = if is_small { DATA_PREFIX } else { LONG_LINE };
+        if unfinished < worth_moving || !self.move_data() {
+            self.text.push(take(input, WINDOW));
+            self.update_limit();
+        }
+        Ok(Refill::Lines)
+    }
+
+    /// Moves the unfinished line to the block's data, if that is where it belongs.
+    fn move_data(&mut self) -> bool {
+        let line = self.text.unfinished();
+        let Some(value) = data_value(line.as_bytes()) else {
+            return false;
+        };
+        let name = line.len() - value.len();
+        self.block.begin_data().push_str(&line[name..]);
+        self.text.drop_unfinished();
+        self.spare = 0;
+        self.block.note_known_line();
+        self.mode = Mode::Data { name };
+        true
+    }
+
+    /// Begins with a data line of the input, if there is one and its name is whole. Gives the length
+    /// of that.
+    fn start_data(&mut self, input: &mut &[u8]) -> Option<usize> {
+        let value = data_value(input)?;
+        let name = input.len() - value.len();
+        // After the colon alone, a space may still come.
+        if input.len() == "data:".len() || !self.text.is_between_characters() {
+            return None;
+        }
+        *input = value;
+        self.spare = 0;
+        self.block.note_known_line();
+        self.mode = Mode::Data { name };
+        Some(name)
+    }
+
+    fn refill_data(&mut self, name: usize, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
+        let piece = &input[..input.len().min(LONG_LINE_PIECE)];
+        let end = memchr2(b'\n', b'\r', piece);
+        let value = take(input, end.unwrap_or(piece.len()));
+        let data = match end {
+            Some(_) => self.block.data_mut(),
+            None => self.block.begin_data(),
+        };
+        self.text.decode_into(data, value);
+        let end = take(input, usize::from(end.is_some())).first();
+        if let Some(end) = end {
+            self.text.end_line_into(data, *end);
+            self.mode = Mode::Lines;
+        }
+        if name > self.room() {
+            return self.poison();
+        }
+        let Some(end) = end else {
+            if !input.is_empty() {
+                return Ok(Refill::Lines);
+            }
+            self.shrink();
+            return Ok(Refill::Nothing);
+        };
+        self.block.data_mut().push('\n');
+        match input.split_first() {
+            Some((b'\n', rest)) if *end == b'\n' => {
+                *input = rest;
+                self.block.dispatch_data();
+                Ok(Refill::Event)
+            }
+            _ => Ok(Refill::Lines),
+        }
+    }
+}
