@@ -28,7 +28,7 @@ pub(crate) struct Options<'h> {
     pub(crate) reading: Reading,
     pub(crate) predicates: Predicates<'h>,
     pub(crate) hooks: Hooks<'h>,
-    pub(crate) fetch: Option<Fetch>,
+    pub(crate) fetch: Option<SyncWrapper<Fetch>>,
     /// The first option that makes no sense: the first error that comes out.
     pub(crate) invalid: Option<Error>,
 }

@@ -409,7 +409,7 @@ impl<'h> EventSource<'h> {
     }
 
     fn into_driver(self, filter: SignalFilter) -> Driver<'h> {
-        Driver::new(self.requests.into_inner(), self.options, self.control, filter)
+        Driver::new(self.requests, self.options, self.control, filter)
     }
 }
 

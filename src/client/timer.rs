@@ -57,20 +57,38 @@ impl Timer {
         self.clock.now()
     }
 
-    /// Whether the deadline has come; if not, the task is woken when it does, or earlier.
-    pub(crate) fn poll(&mut self, deadline: Duration, cx: &mut Context<'_>) -> Poll<()> {
+    /// Whether the deadline has come, where it is `now`; if not, the task is woken when it does, or earlier.
+    ///
+    /// `Ready` may be early too: the caller looks at the time again.
+    pub(crate) fn poll(
+        &mut self,
+        deadline: Duration,
+        now: Duration,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if now >= deadline {
+            self.sleep = None;
+            return Poll::Ready(());
+        }
+        // A sleep that ends too early is cheaper than one that is moved with every byte.
+        if self.sleep.is_none() || self.set_to > deadline {
+            self.set(deadline, now);
+        }
+        if let Some(sleep) = &mut self.sleep {
+            std::task::ready!(sleep.as_mut().poll(cx));
+            self.sleep = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// The same, until it is so.
+    #[cfg(feature = "testing")]
+    pub(crate) fn poll_until(&mut self, deadline: Duration, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if self.now() >= deadline {
-                self.sleep = None;
+            let now = self.now();
+            std::task::ready!(self.poll(deadline, now, cx));
+            if now >= deadline {
                 return Poll::Ready(());
-            }
-            // A sleep that ends too early is cheaper than one that is moved with every byte.
-            if self.sleep.is_none() || self.set_to > deadline {
-                self.set(deadline);
-            }
-            if let Some(sleep) = &mut self.sleep {
-                std::task::ready!(sleep.as_mut().poll(cx));
-                self.sleep = None;
             }
         }
     }
@@ -80,9 +98,9 @@ impl Timer {
         self.sleep = None;
     }
 
-    fn set(&mut self, deadline: Duration) {
+    fn set(&mut self, deadline: Duration, now: Duration) {
         // Older versions of tokio panic at what is beyond all time.
-        let at = self.clock.started() + deadline.min(self.now() + FAR);
+        let at = self.clock.started() + deadline.min(now.saturating_add(FAR));
         self.set_to = deadline;
         match &mut self.sleep {
             Some(sleep) => sleep.as_mut().reset(at),

@@ -73,7 +73,7 @@ impl Body for ScriptedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
         loop {
-            ready!(this.timer.poll(this.due, cx));
+            ready!(this.timer.poll_until(this.due, cx));
             match this.steps.next() {
                 Some(Step::Send(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Some(Step::Wait(time)) => this.due = this.due.saturating_add(time),

@@ -224,7 +224,7 @@ impl Reply {
         let mut timer = Timer::new(connection.server.clock.clone());
         let due = timer.now().saturating_add(self.after);
         Box::pin(async move {
-            poll_fn(|cx| timer.poll(due, cx)).await;
+            poll_fn(|cx| timer.poll_until(due, cx)).await;
             match self.answer {
                 Answer::Response(response) => Ok(response.begin(connection, timer, due)),
                 Answer::Failure(kind) => Err(io::Error::from(kind).into()),

@@ -4,6 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::Method;
+use sync_wrapper::SyncWrapper;
 use url::Url;
 
 use super::calls::Called;
@@ -24,8 +25,8 @@ use crate::session::{NextRequest, NotSent};
 
 /// The attempt under way: where its request comes from, and what is known of it.
 pub(super) struct AttemptState {
-    requests: RequestSource,
-    fetch: Option<Fetch>,
+    requests: SyncWrapper<RequestSource>,
+    fetch: Option<SyncWrapper<Fetch>>,
     allowed: Allowed,
     /// The caller says that the request may be repeated.
     is_idempotent: bool,
@@ -38,7 +39,7 @@ pub(super) struct AttemptState {
     /// How the last attempt failed that sent a request.
     pub(super) failure: Option<Error>,
     /// What the short way has met and left to the long one.
-    pub(super) arrived: Option<ExchangeEvent>,
+    pub(super) arrived: Option<SyncWrapper<ExchangeEvent>>,
     /// The body ended cleanly; its last event is being handed over.
     body_is_over: bool,
 }
@@ -53,8 +54,8 @@ pub(super) struct SentRequest {
 
 impl AttemptState {
     pub(super) fn new(
-        requests: RequestSource,
-        fetch: Option<Fetch>,
+        requests: SyncWrapper<RequestSource>,
+        fetch: Option<SyncWrapper<Fetch>>,
         allowed: Allowed,
         is_idempotent: bool,
         name: Option<String>,
@@ -75,8 +76,8 @@ impl AttemptState {
         }
     }
 
-    pub(super) fn expected(&self) -> NextRequest {
-        self.requests.expected(self.is_idempotent)
+    pub(super) fn expected(&mut self) -> NextRequest {
+        self.requests.get_mut().expected(self.is_idempotent)
     }
 
     pub(super) fn close(&mut self) {
@@ -142,20 +143,22 @@ impl Driver<'_> {
         let now = self.pacing.now();
         let number = self.session.next_attempt(now);
         self.attempt.begin(number);
-        if self.attempt.requests.sends_by_itself() {
+        if self.attempt.requests.get_mut().sends_by_itself() {
             if let Some(turn) = self.begin_request(self.attempt.is_idempotent) {
                 return turn;
             }
-            self.tell_unsendable_id();
-            let resumes = !self.deliveries.last_event_id().is_empty();
-            self.attempt.trace.requesting(None, None, resumes);
+            if !self.attempt.requests.get_mut().is_in_hand() {
+                self.tell_unsendable_id();
+                let resumes = !self.deliveries.last_event_id().is_empty();
+                self.attempt.trace.requesting(None, None, resumes);
+            }
         }
         let id = self.deliveries.last_event_id().clone();
         let attempt = Attempt::new(number, id, self.attempt.failure.clone());
         let begun = {
             let _entered = self.attempt.trace.enter();
             let is_fetched = self.attempt.fetch.is_some();
-            begin(&mut self.attempt.requests, attempt, is_fetched)
+            begin(self.attempt.requests.get_mut(), attempt, is_fetched)
         };
         match begun {
             Ok(Beginning::Request(request)) => self.send(request, false),
@@ -181,7 +184,7 @@ impl Driver<'_> {
         match self.session.begin(is_idempotent, now) {
             Ok(true) => {
                 self.attempt.request.is_sent = true;
-                if !self.attempt.requests.is_in_hand() {
+                if !self.attempt.requests.get_mut().is_in_hand() {
                     self.control.counters().sent();
                 }
                 None
@@ -209,7 +212,7 @@ impl Driver<'_> {
         let method = self.attempt.request.method.as_ref();
         self.attempt.trace.requesting(method, host, resumes);
         self.attempt.request.url = url;
-        let response = request.send(self.attempt.fetch.as_mut());
+        let response = request.send(self.attempt.fetch.as_mut().map(SyncWrapper::get_mut));
         self.control.put_exchange(Exchange::Sending(response));
         Poll::Ready(None)
     }
@@ -244,7 +247,7 @@ impl Driver<'_> {
     /// I/O comes before the clocks: what has arrived is no silence.
     pub(super) fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Turn {
         let event = match self.attempt.arrived.take() {
-            Some(event) => event,
+            Some(event) => event.into_inner(),
             None => {
                 let polled = {
                     let _entered = self.attempt.trace.enter();

@@ -17,6 +17,8 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::task::{Context, Poll, ready};
 
+use sync_wrapper::SyncWrapper;
+
 use self::attempt::AttemptState;
 use self::calls::{Called, Calls};
 use self::deliveries::Deliveries;
@@ -98,7 +100,7 @@ struct Ending {
 
 impl<'h> Driver<'h> {
     pub(crate) fn new(
-        requests: RequestSource,
+        requests: SyncWrapper<RequestSource>,
         mut options: Options<'h>,
         control: ControlOwner,
         filter: SignalFilter,
@@ -185,13 +187,14 @@ impl Driver<'_> {
 
     #[inline]
     fn find_event(&mut self, cx: &mut Context<'_>) -> Found {
-        if !self.deliveries.is_plain {
+        if !self.deliveries.is_plain || self.calls.are_running() {
             return Found::Other;
         }
         if self.has_event() {
             return Found::Event;
         }
-        if !self.session.is_open() || self.deliveries.is_at_work() || self.calls.are_running() {
+        let is_reading = self.session.is_open() && self.ending.result.is_none();
+        if !is_reading || self.deliveries.is_at_work() {
             return Found::Other;
         }
         self.pacing.begin_poll(&mut self.session);
@@ -212,7 +215,7 @@ impl Driver<'_> {
                     }
                 }
                 Poll::Ready(other) => {
-                    self.attempt.arrived = Some(other);
+                    self.attempt.arrived = Some(SyncWrapper::new(other));
                     return Found::Other;
                 }
                 Poll::Pending => {

@@ -24,9 +24,18 @@ impl Driver<'_> {
             self.pacing.timer.disarm();
             return Poll::Pending;
         };
-        ready!(self.pacing.timer.poll(deadline, cx));
-        self.pacing.forget_time();
+        loop {
+            let now = self.pacing.now();
+            ready!(self.pacing.timer.poll(deadline, now, cx));
+            if now >= deadline {
+                break;
+            }
+            self.pacing.forget_time();
+        }
         let now = self.pacing.now();
+        if self.session.awaits_health() {
+            self.session.found_open(now);
+        }
         let Some(expired) = self.session.expired(now) else {
             return Poll::Ready(None);
         };

@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use reqwest::{Client, Request, RequestBuilder, Response};
+use sync_wrapper::SyncWrapper;
 use url::Url;
 
 use crate::bounds::{BoxFn, BoxFuture, MaybeSend};
@@ -128,7 +129,8 @@ impl<'h> EventSource<'h> {
         F: FnMut(Request) -> Fut + MaybeSend + 'static,
         Fut: Future<Output = Result<Response, BoxError>> + MaybeSend + 'static,
     {
-        self.options.fetch = Some(Fetch(Box::new(move |request| Box::pin(fetch(request)))));
+        let fetch = Fetch(Box::new(move |request| Box::pin(fetch(request))));
+        self.options.fetch = Some(SyncWrapper::new(fetch));
         self
     }
 }
