@@ -218,12 +218,12 @@ impl Timer {
         self.since = self.since.saturating_add(gap);
     }
 
-    /// Whether the clock ran out. One that is found overdue gets more time first: if somebody had
-    /// waited for it, he would have been woken in time.
+    /// Whether the clock ran out. One that is found overdue gets more time first: a task that
+    /// waited for it would have been woken in time.
     ///
-    /// Why not one rule, that it must be found overdue twice with a yield in between? A consumer
-    /// may come back to a pending poll after a day; then the server was not asked for a day either,
-    /// and the clock has to run in full.
+    /// Why two rules, and not one that asks for a second look after a yield? A consumer may leave a
+    /// pending poll for a day. Nobody listened to the server on that day, so the clock must run in
+    /// full again, and not for the time of a yield.
     fn ran_out(&mut self, limit: Duration, now: Duration) -> bool {
         let deadline = self.deadline(limit);
         let overdue = now.saturating_sub(deadline);

@@ -4,13 +4,15 @@
 //!      next_attempt      begin              opened            ended
 //! ┌─► Due ──────► Asking ──────► Requesting ────────► Open ─────────┐
 //! │    ▲            │                │ refused                      ▼
-//! │    │ resume     │                ├─────────► Refused ───────► Ended ── answer ──► Over
+//! │    │ order      │                ├─────────► Refused ───────► Ended ── answer ──► Over
 //! │    │            └────────────────┴───────────────────────────►  │
 //! │  Paused ◄── pause, from anywhere                                │ answer
-//! │    │ resume, too soon                                           ▼
+//! │    │ order, too soon                                            ▼
 //! │    └───────────────────────────────────────────────────────► Waiting
 //! └──────────────────────── time has come ──────────────────────────┘
 //! ```
+//!
+//! An order is to resume or to reconnect; it comes from anywhere, not only out of a pause.
 //!
 //! Times, results and a random number come in, decisions go out. There is no future, no socket, no
 //! clock here, so every rule can be tested with plain values. An early or repeated call is a no-op
@@ -309,8 +311,8 @@ impl Session {
 
     /// A handle's order, after the connection was dropped. What the connection had brought counts.
     ///
-    /// Both other orders connect, from wherever the session stands: a pause that is over before
-    /// anybody polled is a reconnect.
+    /// To resume and to reconnect are the same, from wherever the session stands: a pause that is
+    /// over before anybody polled is a reconnect.
     pub(crate) fn ordered(&mut self, order: Order, now: Duration, chance: f64) {
         let (paused_at, wait_until) = match self.state {
             State::Over => return,
@@ -333,7 +335,7 @@ impl Session {
             None => now,
             Some(nth) => {
                 let delay = self.policy.delay(self.reconnection_time, nth, None, chance);
-                // An order never makes a wait longer: else frequent orders would be kept off.
+                // An order never makes a wait longer: if it did, frequent ones would never connect.
                 now.saturating_add(delay)
                     .min(wait_until.unwrap_or(Duration::MAX))
             }
