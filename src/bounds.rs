@@ -1,5 +1,6 @@
 //! What functions and futures of the caller must be: the only place that says `Send`.
 
+use std::error::Error as StdError;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -18,3 +19,6 @@ pub(crate) type BoxFn<'h, A, R> = Box<dyn FnMut(A) -> R + Send + 'h>;
 
 /// A function that only looks at its argument.
 pub(crate) type BoxLook<'h, A, R> = Box<dyn FnMut(&A) -> R + Send + 'h>;
+
+/// Any error, as hooks and functions of the caller give it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;

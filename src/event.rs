@@ -116,11 +116,6 @@ impl Event {
         self.has_own_id
     }
 
-    #[cfg_attr(not(feature = "client"), allow(dead_code))]
-    pub(crate) fn shared_last_event_id(&self) -> &EcoString {
-        &self.last_event_id
-    }
-
     /// The data alone.
     #[must_use]
     #[doc(alias = "data")]

@@ -152,12 +152,6 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.id_commits != self.parser.id_commits()
     }
 
-    /// The ID, as text that is not copied yet.
-    #[inline(always)]
-    pub(crate) fn new_id(&self) -> &str {
-        self.parser.last_event_id()
-    }
-
     /// The ID of the last complete block that had one, shared with the events where it is long.
     ///
     /// Compared only after a block has set it: a server may send one long ID once.

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use ecow::EcoString;
 
-use crate::client::handle::Handle;
 use crate::client::http::exchange::{Exchange, ExchangeEvent};
 use crate::client::stats::{Counters, ReadyState, Stats};
 use crate::client::timer::Clock;
@@ -80,10 +79,10 @@ struct Slot {
 pub(crate) struct ControlOwner(Arc<Control>);
 
 impl ControlOwner {
-    /// A handle, which from now on sees this ID.
-    pub(crate) fn handle(&self, last_event_id: &EcoString) -> Handle {
+    /// For a handle, which from now on sees this ID.
+    pub(crate) fn share(&self, last_event_id: &EcoString) -> Arc<Control> {
         self.publish_id(last_event_id);
-        Handle::of(Arc::clone(&self.0))
+        Arc::clone(&self.0)
     }
 
     /// Whether there is a handle, for which time and ID must be kept up to date.

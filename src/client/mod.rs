@@ -1,9 +1,11 @@
 //! The client: connects, reads, reconnects, and hands events over. All rules are the session's.
 
+mod callbacks;
 pub(crate) mod control;
 pub(crate) mod decision;
 pub(crate) mod driver;
 pub(crate) mod error;
+pub(crate) mod finished;
 pub(crate) mod handle;
 pub(crate) mod hooks;
 pub(crate) mod http;
@@ -11,6 +13,7 @@ pub(crate) mod options;
 pub(crate) mod platform;
 #[cfg_attr(not(feature = "reqwest"), path = "no_reqwest.rs")]
 pub(crate) mod reqwest;
+mod setters;
 pub(crate) mod signal;
 pub(crate) mod source;
 pub(crate) mod stats;
@@ -18,16 +21,15 @@ pub(crate) mod stream;
 pub(crate) mod timer;
 pub(crate) mod trace;
 
-pub(crate) use self::reqwest::Fetch;
-
 /// The public names of the client.
 pub(crate) mod names {
     pub use ::http;
     #[cfg(feature = "reqwest")]
     pub use ::reqwest;
 
+    pub use crate::bounds::BoxError;
     pub use super::decision::{Action, Failure, StreamEnd};
-    pub use super::error::{BoxError, Error, ErrorKind, RefusedBody, transient};
+    pub use super::error::{Error, ErrorKind, RefusedBody, transient};
     pub use super::handle::Handle;
     pub use super::hooks::{ActionOutput, ActionValue, HookOutput, HookResult, HookValue};
     pub use super::http::request_source::{Attempt, IntoConnection, IntoRequest, IntoResponse};
@@ -36,7 +38,8 @@ pub(crate) mod names {
     pub use super::reqwest::{
         RequestBuilderExt, default_client, default_client_builder, fetch_event_source,
     };
-    pub use super::signal::{Finished, Signal};
+    pub use super::finished::Finished;
+    pub use super::signal::Signal;
     pub use super::source::EventSource;
     pub use super::stats::{ReadyState, Stats};
     pub use super::stream::{EventStream, Signals};

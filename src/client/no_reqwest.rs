@@ -1,17 +1,22 @@
-//! In place of `reqwest/` where the feature is off: there are none of its errors.
+//! In place of `reqwest/` where the feature is off.
 
-use std::convert::Infallible;
-use std::error::Error as StdError;
+pub(crate) mod classify {
+    use std::error::Error as StdError;
 
-use crate::client::error::{BoxError, Facts};
+    use crate::bounds::BoxError;
+    use crate::client::http::facts::Facts;
 
-/// Nobody can send requests of reqwest's.
-pub(crate) type Fetch = Infallible;
+    /// There are no errors of reqwest.
+    pub(crate) fn facts(_: &(dyn StdError + 'static)) -> Option<Facts> {
+        None
+    }
 
-pub(crate) fn facts(_: &(dyn StdError + 'static)) -> Option<Facts> {
-    None
+    pub(crate) fn without_url(error: BoxError) -> BoxError {
+        error
+    }
 }
 
-pub(crate) fn without_url(error: BoxError) -> BoxError {
-    error
+pub(crate) mod fetch {
+    /// There are no requests of reqwest to send.
+    pub(crate) type Fetch = std::convert::Infallible;
 }

@@ -5,23 +5,23 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 
 use bytes::Bytes;
-use ecow::EcoString;
 use futures_core::Stream;
 use http::{HeaderMap, StatusCode, Version};
 use sync_wrapper::SyncWrapper;
 
-use crate::bounds::MaybeSend;
+use crate::bounds::{BoxError, MaybeSend};
 use crate::client::control::ControlOwner;
 use crate::client::driver::{Driver, SignalFilter};
-use crate::client::error::{BoxError, Error};
+use crate::client::error::Error;
 use crate::client::handle::Handle;
-use crate::client::http::exchange::{Chunks, Incoming};
+use crate::client::http::body::Chunks;
+use crate::client::http::exchange::Incoming;
 use crate::client::http::request_source::{
     Attempt, Connections, IntoConnection, IntoRequest, IntoResponse, Maker, RequestSource,
 };
 use crate::client::http::response::ResponseHead;
 use crate::client::options::Options;
-use crate::client::signal::Finished;
+use crate::client::finished::Finished;
 use crate::client::stream::{EventStream, Signals};
 
 /// A source of events that is not yet connected: nothing is sent before it is polled.
@@ -373,7 +373,7 @@ impl<'h> EventSource<'h> {
     #[must_use]
     pub fn handle(&self) -> Handle {
         let id = self.options.last_event_id.as_deref();
-        self.control.handle(&EcoString::from(id.unwrap_or_default()))
+        Handle::of(self.control.share(&id.unwrap_or_default().into()))
     }
 
     /// Connects, calls the hooks, reconnects, until it is over: then says why.

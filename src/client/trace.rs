@@ -11,7 +11,7 @@ use tracing::span::Entered;
 use tracing::{Span, debug, debug_span, info, warn};
 
 use crate::client::error::Error;
-use crate::client::signal::Finished;
+use crate::client::finished::Finished;
 
 /// The same for all, wherever in the crate they come from.
 const TARGET: &str = "fetch_event_source";

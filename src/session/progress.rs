@@ -44,11 +44,6 @@ impl Progress {
         };
     }
 
-    /// Whether this connection has made progress.
-    pub(super) fn is_made(&self) -> bool {
-        self.made
-    }
-
     /// Whether nothing that is still delivered can change the books.
     pub(super) fn is_complete(&self) -> bool {
         self.made && self.first_id.is_some()

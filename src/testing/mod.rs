@@ -121,8 +121,7 @@ pub use received::ReceivedRequest;
 pub(crate) use received::ScriptedRequest;
 pub use reply::Reply;
 
-use crate::bounds::{BoxFuture, BoxLook};
-use crate::client::error::BoxError;
+use crate::bounds::{BoxError, BoxFuture, BoxLook};
 use crate::client::error::{Error, ErrorKind, Refused};
 use crate::client::http::request_source::Attempt;
 use crate::client::http::response::{self, ResponseHead};

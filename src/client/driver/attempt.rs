@@ -1,26 +1,22 @@
 //! From a request to its events.
 
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 
-use bytes::Bytes;
 use http::Method;
 use sync_wrapper::SyncWrapper;
 use url::Url;
 
 use super::calls::Called;
-use super::{Driver, SignalFilter, Step, Turn};
-use crate::client::Fetch;
-use crate::client::error::{
-    BoxError, Error, ErrorKind, RedactedError, made_no_request, no_response,
-};
+use super::{Driver, Turn};
+use crate::client::reqwest::fetch::Fetch;
+use crate::client::error::{Error, ErrorKind};
 use crate::client::http::exchange::{Exchange, ExchangeEvent, Incoming, Outgoing, Refusal};
 use crate::client::http::headers;
 use crate::client::http::request_source::{Attempt, RequestSource};
 use crate::client::http::response::{self, Allowed, Kind, ResponseHead};
-use crate::client::signal::{Finished, Signal};
+use crate::client::finished::Finished;
+use crate::client::signal::Signal;
 use crate::client::trace::Trace;
-use crate::event::Event;
-use crate::parser;
 use crate::session::{NextRequest, NotSent};
 
 /// The attempt under way: where its request comes from, and what is known of it.
@@ -41,7 +37,7 @@ pub(super) struct AttemptState {
     /// What the short way has met and left to the long one.
     pub(super) arrived: Option<SyncWrapper<ExchangeEvent>>,
     /// The body ended cleanly; its last event is being handed over.
-    body_is_over: bool,
+    pub(super) body_is_over: bool,
 }
 
 /// The request that this attempt has sent.
@@ -198,7 +194,7 @@ impl Driver<'_> {
     }
 
     /// `is_asked`: the caller's function has made the request for this attempt.
-    fn send(&mut self, mut request: Box<dyn Outgoing>, is_asked: bool) -> Turn {
+    pub(super) fn send(&mut self, mut request: Box<dyn Outgoing>, is_asked: bool) -> Turn {
         let method = request.method().clone();
         let is_idempotent = self.attempt.is_idempotent || method.is_idempotent();
         self.attempt.request.method = Some(method);
@@ -244,75 +240,7 @@ impl Driver<'_> {
         }
     }
 
-    /// I/O comes before the clocks: what has arrived is no silence.
-    pub(super) fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Turn {
-        let event = match self.attempt.arrived.take() {
-            Some(event) => event.into_inner(),
-            None => {
-                let polled = {
-                    let _entered = self.attempt.trace.enter();
-                    self.control.poll_exchange(cx)
-                };
-                match polled {
-                    Poll::Ready(event) => event,
-                    Poll::Pending => return self.wait_for_more(cx),
-                }
-            }
-        };
-        match event {
-            ExchangeEvent::Request(Ok(Ok(request))) => self.send(request, true),
-            ExchangeEvent::Request(Ok(Err(error))) => self.ended(Err(error)),
-            ExchangeEvent::Request(Err(error)) => self.ended(Err(made_no_request(error))),
-            ExchangeEvent::Response(Ok(response)) => self.judge(response, false),
-            ExchangeEvent::Response(Err(error)) => {
-                let error = no_response(error, self.attempt.request.url.as_ref());
-                self.ended(Err(error))
-            }
-            ExchangeEvent::Part => Poll::Ready(None),
-            ExchangeEvent::Refused(refusal) => self.refused(refusal),
-            ExchangeEvent::Chunk(chunk) => {
-                self.receive(chunk);
-                Poll::Ready(None)
-            }
-            ExchangeEvent::End(Ok(body)) => {
-                if body.broke_off() {
-                    let cause = "the server reset the HTTP/2 stream with NO_ERROR, before its end";
-                    return self.ended(Err(Error::caused(ErrorKind::Disconnected, cause)));
-                }
-                self.body_ended()
-            }
-            ExchangeEvent::End(Err(error)) => self.ended(Err(disconnected(error))),
-        }
-    }
-
-    /// The connection has nothing to give.
-    pub(super) fn wait_for_more(&mut self, cx: &mut Context<'_>) -> Turn {
-        self.pacing.rested();
-        self.deliveries.idle(self.control.counters());
-        if self.session.awaits_health() {
-            let now = self.pacing.now();
-            self.session.found_open(now);
-        }
-        self.poll_clock(cx)
-    }
-
-    /// A chunk of the stream came.
-    #[inline]
-    pub(super) fn receive(&mut self, chunk: Bytes) {
-        self.pacing.spend_chunk(chunk.len());
-        let counters = self.control.counters();
-        counters.received(chunk.len());
-        if self.session.runs_clocks() || self.control.is_watched() {
-            let now = self.pacing.now();
-            self.session.received_bytes(now);
-            counters.chunk_came(now);
-        } else {
-            counters.chunk_came_unwatched();
-        }
-        self.deliveries.push(chunk);
-    }
-
-    fn judge(&mut self, response: Incoming, is_bare: bool) -> Turn {
+    pub(super) fn judge(&mut self, response: Incoming, is_bare: bool) -> Turn {
         let status = response.head.status();
         self.attempt.trace.answered(status);
         let kind = match is_bare {
@@ -357,148 +285,4 @@ impl Driver<'_> {
         self.attempt.trace.open(head.status());
         self.call(Called::Open(head))
     }
-
-    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Turn {
-        if self.attempt.arrived.is_some() {
-            return self.poll_exchange(cx);
-        }
-        let step = match self.deliveries.step() {
-            Ok(Some(step)) => step,
-            Ok(None) if self.attempt.body_is_over => return self.ended_cleanly(),
-            Ok(None) => return self.poll_exchange(cx),
-            Err(error) => return self.ended(Err(error.into())),
-        };
-        // Parsing may have dropped a chunk, which can run code of the caller.
-        if self.control.is_revoked() {
-            return Poll::Ready(None);
-        }
-        let signal = match step {
-            parser::Step::Event => {
-                let event = self.deliveries.take_event();
-                return self.read_event(event, cx);
-            }
-            parser::Step::EmptyEvent => {
-                let event = self.deliveries.take_event();
-                return self.read_empty_event(event, cx);
-            }
-            parser::Step::Comment(text) => Signal::Comment(self.deliveries.text(text).to_owned()),
-            parser::Step::Ignored(text) => Signal::Ignored(self.deliveries.text(text).to_owned()),
-            parser::Step::Retry(time) => Signal::ReconnectionTime(self.session.received_retry(time)),
-            parser::Step::LastEventId => {
-                // All earlier events were handed over: this is a step by itself.
-                self.deliveries.commit_id(&mut self.session, &self.control);
-                Signal::LastEventId(self.deliveries.last_event_id().to_string())
-            }
-        };
-        Poll::Ready(Some(Step::Signal(signal)))
-    }
-
-    /// An event came out of the bytes.
-    fn read_event(&mut self, event: Event, cx: &mut Context<'_>) -> Turn {
-        let is_keep_alive = self.calls.is_keep_alive(&event);
-        if self.session.runs_clocks() {
-            let now = self.pacing.now();
-            self.session.received_event(now, is_keep_alive);
-        }
-        self.deliveries.is_keep_alive = is_keep_alive;
-        if self.calls.is_end(&event) {
-            return self.over(Ok(Finished::EndMarker));
-        }
-        self.poll_abort(cx);
-        if self.control.is_revoked() {
-            return Poll::Ready(None); // not even one already parsed
-        }
-        self.offer(event)
-    }
-
-    /// A block with a type and no data: an event where the caller wants it, and for `until`.
-    fn read_empty_event(&mut self, event: Event, cx: &mut Context<'_>) -> Turn {
-        if self.deliveries.reading.empty_events {
-            return self.read_event(event, cx);
-        }
-        if self.calls.is_end(&event) {
-            return self.over(Ok(Finished::EndMarker));
-        }
-        self.deliveries.commit_id(&mut self.session, &self.control);
-        Poll::Ready(None)
-    }
-
-    /// Hands the event to the hook, or over.
-    fn offer(&mut self, event: Event) -> Turn {
-        if self.filter == SignalFilter::Nothing {
-            return match self.calls.call_message(event) {
-                Poll::Ready(answer) => self.message_answered(answer),
-                Poll::Pending => {
-                    self.run_hook(Called::Message);
-                    Poll::Ready(None)
-                }
-            };
-        }
-        if self.calls.has_message() {
-            return self.call(Called::MessageBefore(event));
-        }
-        Poll::Ready(Some(Step::Signal(Signal::Event(event))))
-    }
-
-    /// The body ended where its HTTP stack says that it should.
-    fn body_ended(&mut self) -> Turn {
-        if self.session.rejects_other_bodies() {
-            if let Some(body) = self.deliveries.take_other_body() {
-                let error = self.not_an_event_stream(body);
-                return self.ended(Err(error));
-            }
-        }
-        self.attempt.body_is_over = true;
-        let Some((event, has_data)) = self.deliveries.take_unfinished_event() else {
-            return self.ended_cleanly();
-        };
-        if self.calls.is_end(&event) {
-            return self.over(Ok(Finished::EndMarker));
-        }
-        let reading = self.deliveries.reading;
-        if !reading.deliver_unfinished_event || !(has_data || reading.empty_events) {
-            return self.ended_cleanly();
-        }
-        self.deliveries.is_keep_alive = self.calls.is_keep_alive(&event);
-        self.offer(event)
-    }
-
-    fn ended_cleanly(&mut self) -> Turn {
-        match self.calls.has_until() {
-            true => self.ended(Err(ErrorKind::Incomplete.into())),
-            false => self.ended(Ok(())),
-        }
-    }
-
-    /// The hook's future runs.
-    pub(super) fn run_hook(&mut self, called: Called) {
-        self.calls.running(called);
-        self.pacing.pause_clocks(&self.session);
-    }
-
-    pub(super) fn poll_hook(&mut self, cx: &mut Context<'_>) -> Turn {
-        let answered = ready!(self.calls.poll(cx));
-        self.pacing.forget_time();
-        match answered {
-            Some((called, answer)) => self.answered(called, answer),
-            None => Poll::Ready(None),
-        }
-    }
-
-    /// Calls the hook for it, if one is set, and does what it says.
-    pub(super) fn call(&mut self, called: Called) -> Turn {
-        let answer = self.calls.call(&called);
-        self.pacing.forget_time();
-        match answer {
-            Poll::Ready(answer) => self.answered(called, answer),
-            Poll::Pending => {
-                self.run_hook(called);
-                Poll::Ready(None)
-            }
-        }
-    }
-}
-
-fn disconnected(error: BoxError) -> Error {
-    Error::caused(ErrorKind::Disconnected, RedactedError::of(error))
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::task::{Context, Poll};
 
 use crate::client::decision::{Action, Failure, StreamEnd};
-use crate::client::error::BoxError;
+use crate::bounds::BoxError;
 use crate::client::hooks::{HookResult, Hooks};
 use crate::client::http::response::ResponseHead;
 use crate::client::options::Predicates;

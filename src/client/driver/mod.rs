@@ -12,27 +12,27 @@ mod calls;
 mod deliveries;
 mod outcome;
 mod pacing;
+mod reading;
+mod short_way;
+mod styles;
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::task::{Context, Poll, ready};
 
 use sync_wrapper::SyncWrapper;
 
 use self::attempt::AttemptState;
-use self::calls::{Called, Calls};
+use self::calls::Calls;
 use self::deliveries::Deliveries;
 use self::pacing::Pacing;
-use crate::client::control::{ControlOwner, Orders};
-use crate::client::error::{Error, ErrorKind};
+use crate::client::control::{Command, ControlOwner, Orders};
+use crate::client::error::Error;
 use crate::client::handle::Handle;
-use crate::client::http::exchange::ExchangeEvent;
 use crate::client::http::request_source::RequestSource;
-use crate::client::http::response::ResponseHead;
 use crate::client::options::Options;
-use crate::client::signal::{Finished, Signal};
+use crate::client::finished::Finished;
+use crate::client::signal::Signal;
 use crate::client::stats::ReadyState;
-use crate::event::Event;
 use crate::session::{Order, Phase, Session};
 
 /// What comes of a turn.
@@ -143,7 +143,7 @@ impl<'h> Driver<'h> {
     }
 
     pub(crate) fn handle(&self) -> Handle {
-        self.control.handle(self.deliveries.last_event_id())
+        Handle::of(self.control.share(self.deliveries.last_event_id()))
     }
 
     pub(crate) fn finished(&self) -> Option<&Finished> {
@@ -162,85 +162,6 @@ impl<'h> Driver<'h> {
         let out = run(guard.0);
         std::mem::forget(guard);
         out
-    }
-}
-
-/// The short way, for events.
-impl Driver<'_> {
-    /// Looks for an event in the chunk, then in the body, and counts it as delivered: the consumer takes it
-    /// at once.
-    #[inline(never)]
-    pub(crate) fn find_event_to_deliver(&mut self, cx: &mut Context<'_>) -> Found {
-        let found = self.or_close(|driver| driver.find_event(cx));
-        if let Found::Event = found {
-            self.deliveries.commit(&mut self.session, &self.control);
-        }
-        found
-    }
-
-    /// The event that was found. Call once, in return position: moving a fresh event costs as much as
-    /// parsing it.
-    #[inline(always)]
-    pub(crate) fn take_event(&mut self) -> Event {
-        self.deliveries.take_event()
-    }
-
-    #[inline]
-    fn find_event(&mut self, cx: &mut Context<'_>) -> Found {
-        if !self.deliveries.is_plain || self.calls.are_running() {
-            return Found::Other;
-        }
-        if self.has_event() {
-            return Found::Event;
-        }
-        let is_reading = self.session.is_open() && self.ending.result.is_none();
-        if !is_reading || self.deliveries.is_at_work() {
-            return Found::Other;
-        }
-        self.pacing.begin_poll(&mut self.session);
-        while self.pacing.has_budget() && !self.control.has_orders() {
-            let polled = {
-                let _entered = self.attempt.trace.enter();
-                self.control.poll_exchange(cx)
-            };
-            match polled {
-                Poll::Ready(ExchangeEvent::Chunk(chunk)) => {
-                    self.receive(chunk);
-                    if self.has_event() {
-                        self.pacing.pause_clocks(&self.session);
-                        return Found::Event;
-                    }
-                    if self.deliveries.is_at_work() {
-                        return Found::Other;
-                    }
-                }
-                Poll::Ready(other) => {
-                    self.attempt.arrived = Some(SyncWrapper::new(other));
-                    return Found::Other;
-                }
-                Poll::Pending => {
-                    return match self.wait_for_more(cx) {
-                        Poll::Pending => Found::Pending,
-                        Poll::Ready(_) => Found::Other,
-                    };
-                }
-            }
-        }
-        Found::Other
-    }
-
-    /// Whether the chunk has an event, and no order comes first.
-    #[inline(always)]
-    fn has_event(&mut self) -> bool {
-        if !self.deliveries.has_event() {
-            return false;
-        }
-        // Checked last: parsing may drop a chunk, which can run code of the caller.
-        let is_ordered = self.control.has_orders();
-        if is_ordered {
-            self.deliveries.leave_event();
-        }
-        !is_ordered
     }
 }
 
@@ -349,7 +270,7 @@ impl Driver<'_> {
     /// An abort closes the source: the connection is gone at once, the next turn ends it.
     fn poll_abort(&mut self, cx: &mut Context<'_>) {
         if self.calls.poll_abort(cx) {
-            self.handle().close();
+            self.control.command(Command::Close);
         }
     }
 
@@ -401,71 +322,6 @@ impl Driver<'_> {
     fn drop_input(&mut self) {
         let ignored = self.deliveries.drop_input(self.control.counters());
         self.attempt.trace.ignored_lines(ignored);
-    }
-}
-
-/// How `open()` and `run()` drive.
-impl Driver<'_> {
-    /// The head of the first response that opens, or of a 204.
-    pub(crate) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Error>> {
-        loop {
-            let finished = match ready!(self.poll_step(cx)) {
-                Some(Step::Signal(Signal::Open(head))) => {
-                    self.filter = SignalFilter::Events;
-                    if let Some(result) = self.ending.result.take() {
-                        let _ = self.over(result);
-                    }
-                    return Poll::Ready(Ok(head));
-                }
-                Some(Step::Signal(_)) => continue,
-                Some(Step::Finished(Err(error))) => return Poll::Ready(Err(error)),
-                Some(Step::Finished(Ok(finished))) => finished,
-                None => Finished::Aborted,
-            };
-            let no_content = self.attempt.head.take();
-            let never = || ErrorKind::NeverOpened(finished).into();
-            return Poll::Ready(no_content.ok_or_else(never));
-        }
-    }
-
-    /// Calls the hooks, one at a time and in order, until it is over.
-    pub(crate) fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Result<Finished, Error>> {
-        self.or_close(|driver| driver.poll_hooks(cx))
-    }
-
-    fn poll_hooks(&mut self, cx: &mut Context<'_>) -> Poll<Result<Finished, Error>> {
-        loop {
-            match self.find_event(cx) {
-                Found::Event => {
-                    self.pacing.spend_turn();
-                    let event = self.deliveries.take_event();
-                    match self.calls.call_message(event) {
-                        Poll::Ready(Ok(ControlFlow::Continue(()))) => {
-                            self.deliveries.commit(&mut self.session, &self.control);
-                        }
-                        Poll::Ready(other) => {
-                            if let Poll::Ready(Some(Step::Finished(result))) =
-                                self.message_answered(other)
-                            {
-                                return Poll::Ready(result);
-                            }
-                        }
-                        Poll::Pending => self.calls.running(Called::Message),
-                    }
-                    if !self.pacing.has_budget() {
-                        let _ = self.rest(cx);
-                        return Poll::Pending;
-                    }
-                }
-                Found::Pending => return Poll::Pending,
-                Found::Other => match ready!(self.poll_turns(cx)) {
-                    Some(Step::Finished(result)) => return Poll::Ready(result),
-                    Some(Step::Signal(_)) => {}
-                    // Polled after its end.
-                    None => return Poll::Ready(Ok(Finished::Aborted)),
-                },
-            }
-        }
     }
 }
 

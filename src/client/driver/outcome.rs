@@ -9,12 +9,14 @@ use bytes::Bytes;
 use super::calls::{Answer, Called};
 use super::{Driver, Step, Turn};
 use crate::client::decision::{Action, Failure, StreamEnd};
-use crate::client::error::{BoxError, Error, ErrorKind, Refused, is_transient};
+use crate::bounds::BoxError;
+use crate::client::error::{Error, ErrorKind, Refused, is_transient};
 use crate::client::hooks::HookResult;
 use crate::client::http::exchange::{Exchange, Refusal};
 use crate::client::http::response;
 use crate::client::platform;
-use crate::client::signal::{Finished, Signal};
+use crate::client::finished::Finished;
+use crate::client::signal::Signal;
 use crate::client::stats::ReadyState;
 use crate::session::{End, Expired, NotSent, Outcome, Verdict};
 
@@ -154,6 +156,34 @@ impl Driver<'_> {
             | ErrorKind::IdleTimeout(_)
             | ErrorKind::EventTimeout(_) => End::Broken,
             _ => End::Fatal,
+        }
+    }
+
+    /// The hook's future runs.
+    pub(super) fn run_hook(&mut self, called: Called) {
+        self.calls.running(called);
+        self.pacing.pause_clocks(&self.session);
+    }
+
+    pub(super) fn poll_hook(&mut self, cx: &mut Context<'_>) -> Turn {
+        let answered = ready!(self.calls.poll(cx));
+        self.pacing.forget_time();
+        match answered {
+            Some((called, answer)) => self.answered(called, answer),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// Calls the hook for it, if one is set, and does what it says.
+    pub(super) fn call(&mut self, called: Called) -> Turn {
+        let answer = self.calls.call(&called);
+        self.pacing.forget_time();
+        match answer {
+            Poll::Ready(answer) => self.answered(called, answer),
+            Poll::Pending => {
+                self.run_hook(called);
+                Poll::Ready(None)
+            }
         }
     }
 

@@ -9,19 +9,9 @@ use std::io;
 
 use url::Url;
 
-use super::{BoxError, Error, ErrorKind};
-use crate::client::reqwest::facts;
-
-/// What a reqwest error says of itself.
-#[derive(Debug, Default)]
-pub(crate) struct Facts {
-    pub(crate) is_timeout: bool,
-    pub(crate) is_connect: bool,
-    pub(crate) is_redirect: bool,
-    pub(crate) is_builder: bool,
-    pub(crate) status: Option<u16>,
-    pub(crate) url: Option<Url>,
-}
+use super::{Error, ErrorKind};
+use crate::bounds::BoxError;
+use crate::client::reqwest::classify::{facts, without_url};
 
 /// Marks an error as worth a retry.
 #[derive(Debug, thiserror::Error)]
@@ -211,7 +201,7 @@ impl RedactedError {
     /// The error, redacted where it is one of reqwest's. One that wraps another which cannot be redacted in
     /// its place keeps its text alone.
     pub(crate) fn of(error: BoxError) -> BoxError {
-        let error = crate::client::reqwest::without_url(error);
+        let error = without_url(error);
         if chain(&*error).any(|cause| shows_url(&cause.to_string())) {
             Self::copy(&*error).into()
         } else {

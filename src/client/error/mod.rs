@@ -1,7 +1,9 @@
 //! Everything that can go wrong, as one type.
 
 mod cause;
+mod kind;
 mod response;
+mod text;
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -10,23 +12,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, StatusCode};
 
-use crate::client::http::response::{self as judged, ResponseHead};
-use crate::client::signal::Finished;
+use crate::bounds::BoxError;
+use crate::client::http::response::ResponseHead;
 use crate::parser::EventTooLarge;
 
 pub use cause::transient;
-pub(crate) use cause::{Facts, RedactedError, chain, is_transient, made_no_request, no_response};
+pub use kind::ErrorKind;
+pub(crate) use cause::{RedactedError, chain, is_transient, made_no_request, no_response};
 pub(crate) use response::Refused;
 pub use response::RefusedBody;
-
-/// Any error, as hooks and functions of the caller give it.
-pub type BoxError = Box<dyn StdError + Send + Sync>;
-
-/// How long a message may be.
-const LINE: usize = 120;
 
 /// Why a stream failed. A clone is a reference to the same error.
 ///
@@ -68,118 +64,6 @@ struct Inner {
     /// Of the response that was refused, or that had opened.
     head: Option<ResponseHead>,
     refused: Option<Refused>,
-}
-
-/// What failed: [`Error::kind`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The request cannot be sent at all: its URL, scheme, a header or its body is wrong. Final. Check that
-    /// the URL begins with `http://` or `https://`.
-    #[default]
-    InvalidRequest,
-    /// The last event ID given by the caller holds a character that no HTTP header can carry (below U+0020
-    /// except tab, or U+007F). Nothing was sent. Final.
-    InvalidLastEventId,
-    /// An option has a value that makes no sense; the cause says which. Nothing was sent. Final.
-    InvalidOption,
-    /// The default HTTP client could not be built, for example without root certificates. Final. Pass a
-    /// request of your own client.
-    DefaultClient,
-    /// The function given to [`from_fn`](crate::EventSource::from_fn) failed; the cause is its error.
-    /// Retried if that is transient: see [`transient`].
-    MakeRequest,
-    /// No response came: name resolution, connection, TLS or the transfer of the head failed. Retried.
-    NoResponse,
-    /// TLS failed in a way that would repeat: a certificate, or a protocol that the other side does not
-    /// speak. Final. Check the host name, the clock and the root certificates.
-    Certificate,
-    /// Redirects went in a circle, too far, or to where no request can be sent. Final.
-    Redirect,
-    /// The proxy refused to connect, for example with 407. Final. Check its credentials.
-    Proxy,
-    /// The head of the response cannot be parsed: the server does not speak HTTP. Final. Check the port.
-    MalformedHead,
-    /// A status that opens no stream. Headers and body are asked of the error. 408, 425, 429 and most 5xx
-    /// are retried, not before `Retry-After`.
-    Status(StatusCode),
-    /// The `Content-Type` is not `text/event-stream`. Final. Check the URL, or allow the type by
-    /// [`allow_content_type`](crate::EventSource::allow_content_type).
-    ContentType,
-    /// The `Content-Encoding` is one that nobody has decoded. Final. Enable the feature `gzip`, `brotli`,
-    /// `deflate` or `zstd`, or turn compression off at the server.
-    ContentEncoding,
-    /// The body ended and held only lines of unknown fields, such as a JSON error under
-    /// `text/event-stream`. Final; [`Error::body`] has its beginning.
-    NotAnEventStream,
-    /// The function given to [`validate`](crate::EventSource::validate) rejected the response; the cause is
-    /// its error. Final.
-    Validate,
-    /// A hook failed; the cause is its error. Final, unless [`on_error`](crate::EventSource::on_error)
-    /// retries.
-    Hook,
-    /// The body broke off. Retried.
-    Disconnected,
-    /// The stream ended cleanly, but before the event that [`until`](crate::EventSource::until) waits for.
-    /// Retried.
-    Incomplete,
-    /// The response headers did not come within
-    /// [`response_timeout`](crate::EventSource::response_timeout). Retried.
-    ResponseTimeout(Duration),
-    /// No event came within [`first_event_timeout`](crate::EventSource::first_event_timeout) of the
-    /// opening. Retried.
-    FirstEventTimeout(Duration),
-    /// No byte came within [`idle_timeout`](crate::EventSource::idle_timeout). Retried. The connection is
-    /// dead, or the server sends too few keep-alive comments.
-    IdleTimeout(Duration),
-    /// No event came within [`event_timeout`](crate::EventSource::event_timeout). Retried.
-    EventTimeout(Duration),
-    /// An event over [`max_event_size`](crate::EventSource::max_event_size). It was not delivered, and its
-    /// ID not committed. Final. The cause is an [`EventTooLarge`].
-    EventTooLarge,
-    /// The next request would be a POST or another that is not idempotent, and the server may have acted on
-    /// an earlier one. Nothing was sent. Final. The cause is the failure that led there, if there was one.
-    NotReplayed,
-    /// A second request was due, but the body of the first cannot be sent twice, or there is only one
-    /// response. Final. Make each request by [`from_fn`](crate::EventSource::from_fn). The cause is the
-    /// failure that led there, if there was one.
-    NotCloneable,
-    /// [`open`](crate::EventSource::open): the source ended without an error before anything opened.
-    NeverOpened(Finished),
-}
-
-impl ErrorKind {
-    /// The name in logs: a promise, see the crate's documentation.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidLastEventId => "invalid_last_event_id",
-            Self::InvalidOption => "invalid_option",
-            Self::DefaultClient => "default_client",
-            Self::MakeRequest => "make_request",
-            Self::NoResponse => "no_response",
-            Self::Certificate => "certificate",
-            Self::Redirect => "redirect",
-            Self::Proxy => "proxy",
-            Self::MalformedHead => "malformed_head",
-            Self::Status(_) => "status",
-            Self::ContentType => "content_type",
-            Self::ContentEncoding => "content_encoding",
-            Self::NotAnEventStream => "not_an_event_stream",
-            Self::Validate => "validate",
-            Self::Hook => "hook",
-            Self::Disconnected => "disconnected",
-            Self::Incomplete => "incomplete",
-            Self::ResponseTimeout(_) => "response_timeout",
-            Self::FirstEventTimeout(_) => "first_event_timeout",
-            Self::IdleTimeout(_) => "idle_timeout",
-            Self::EventTimeout(_) => "event_timeout",
-            Self::EventTooLarge => "event_too_large",
-            Self::NotReplayed => "not_replayed",
-            Self::NotCloneable => "not_cloneable",
-            Self::NeverOpened(_) => "never_opened",
-        }
-    }
 }
 
 impl From<ErrorKind> for Error {
@@ -381,92 +265,6 @@ impl Error {
     /// The error whose response is asked for.
     fn about(&self) -> &Self {
         self.failure().unwrap_or(self)
-    }
-
-    /// What failed, in our words.
-    fn what(&self) -> Cow<'static, str> {
-        let what = match self.kind() {
-            ErrorKind::InvalidRequest => "invalid request",
-            ErrorKind::InvalidLastEventId => "invalid last event ID: no header can carry it",
-            ErrorKind::InvalidOption => "invalid option",
-            ErrorKind::DefaultClient => "cannot build the default HTTP client",
-            ErrorKind::MakeRequest => "no request",
-            ErrorKind::NoResponse => "no response",
-            ErrorKind::Certificate => "TLS failed",
-            ErrorKind::Redirect => "cannot follow the redirect",
-            ErrorKind::Proxy => "the proxy refused to connect",
-            ErrorKind::MalformedHead => "malformed response head",
-            ErrorKind::Status(status) => return self.status_text(status).into(),
-            ErrorKind::ContentType => {
-                let found = self.header(CONTENT_TYPE);
-                return match found {
-                    Some(found) => format!("content type {found}, not text/event-stream"),
-                    None => "no content type, expected text/event-stream".to_owned(),
-                }
-                .into();
-            }
-            ErrorKind::ContentEncoding => {
-                let found = self.header(CONTENT_ENCODING).unwrap_or_default();
-                return format!("content encoding {found}, which nothing decoded").into();
-            }
-            ErrorKind::NotAnEventStream => "not an event stream: no line of it is a known field",
-            ErrorKind::Validate => "rejected by `validate`",
-            ErrorKind::Hook => "a hook failed",
-            ErrorKind::Disconnected => "the connection broke off",
-            ErrorKind::Incomplete => "the stream ended before its end marker",
-            ErrorKind::ResponseTimeout(clock) => return format!("no response within {clock:?}").into(),
-            ErrorKind::FirstEventTimeout(clock) => {
-                return format!("no first event within {clock:?}").into();
-            }
-            ErrorKind::IdleTimeout(clock) => return format!("no byte for {clock:?}").into(),
-            ErrorKind::EventTimeout(clock) => return format!("no event for {clock:?}").into(),
-            ErrorKind::EventTooLarge => "event too large",
-            ErrorKind::NotReplayed => {
-                let method = self.0.detail.as_deref().unwrap_or("the request");
-                return format!("{method} not sent again: the server may have acted on it").into();
-            }
-            ErrorKind::NotCloneable => "not sent again: the request cannot be repeated",
-            ErrorKind::NeverOpened(finished) => {
-                return format!("ended before it opened: {}", finished.name()).into();
-            }
-        };
-        what.into()
-    }
-
-    fn status_text(&self, status: StatusCode) -> String {
-        if status.is_redirection() {
-            return format!("status {}, a redirect that was not followed", status.as_u16());
-        }
-        let later = self.retry_after().map(|delay| format!(", retry after {} s", delay.as_secs_f32()));
-        format!("status {status}{}", later.unwrap_or_default())
-    }
-
-    /// The value of a header, its lines combined as they were judged, escaped, and short.
-    fn header(&self, name: HeaderName) -> Option<String> {
-        const QUOTED: usize = 60;
-        let headers = self.headers()?;
-        headers.get(&name)?;
-        let mut value = judged::combined(headers, &name);
-        let more = if value.len() > QUOTED { "…" } else { "" };
-        value.truncate(QUOTED);
-        Some(format!("\"{}{more}\"", value.escape_ascii()))
-    }
-}
-
-/// What failed and the innermost cause.
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = self.what().into_owned();
-        match (self.kind(), &self.0.source) {
-            // The text of a hook is the caller's, and may be for people.
-            (ErrorKind::Hook, Some(source)) => return write!(f, "{line}: {source}"),
-            (_, Some(source)) => {
-                line.push_str(": ");
-                line.push_str(&cause::innermost(&**source));
-            }
-            (_, None) => {}
-        }
-        f.write_str(&cause::shortened(&line, LINE))
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::BoxError;
-use crate::client::http::exchange::BoxBody;
+use crate::bounds::BoxError;
+use crate::client::http::body::BoxBody;
 
 /// What is known of a refused response besides its head.
 pub(crate) struct Refused {

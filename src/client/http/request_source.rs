@@ -6,11 +6,12 @@ use bytes::Bytes;
 use ecow::EcoString;
 use http::HeaderMap;
 
-use super::exchange::{Asking, Frames, Incoming, Outgoing, Sending};
+use super::body::Frames;
+use super::exchange::{Asking, Incoming, Outgoing, Sending};
 use super::headers;
 use super::response::ResponseHead;
-use crate::bounds::{BoxFn, BoxFuture, MaybeSend};
-use crate::client::error::{BoxError, Error};
+use crate::bounds::{BoxError, BoxFn, BoxFuture, MaybeSend};
+use crate::client::error::Error;
 use crate::session::NextRequest;
 
 /// What [`from_fn`](crate::EventSource::from_fn), [`connect_with`](crate::EventSource::connect_with) and

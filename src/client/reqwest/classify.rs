@@ -2,7 +2,8 @@
 
 use std::error::Error as StdError;
 
-use crate::client::error::{BoxError, Facts};
+use crate::bounds::BoxError;
+use crate::client::http::facts::Facts;
 
 /// What this error says of itself, if it is one of reqwest's.
 pub(crate) fn facts(error: &(dyn StdError + 'static)) -> Option<Facts> {

@@ -1,7 +1,8 @@
 //! reqwest: with `platform`, the only folder that names it.
 
-mod classify;
+pub(crate) mod classify;
 mod default_client;
+pub(crate) mod fetch;
 mod reset;
 #[cfg(feature = "testing")]
 mod scripted;
@@ -18,9 +19,10 @@ use reqwest::{Client, Request, RequestBuilder, Response};
 use sync_wrapper::SyncWrapper;
 use url::Url;
 
-use crate::bounds::{BoxFn, BoxFuture, MaybeSend};
-use crate::client::error::{BoxError, Error, ErrorKind, RefusedBody};
-use crate::client::http::exchange::{Body, Incoming, Outgoing, Sending};
+use crate::bounds::{BoxError, MaybeSend};
+use crate::client::error::{Error, ErrorKind, RefusedBody};
+use crate::client::http::body::Body;
+use crate::client::http::exchange::{Incoming, Outgoing, Sending};
 use crate::client::http::headers;
 use crate::client::http::request_source::{
     Arrived, Connections, IntoConnection, IntoRequest, IntoResponse, Maker, Prepared,
@@ -30,7 +32,8 @@ use crate::client::http::response::ResponseHead;
 use crate::client::source::EventSource;
 use crate::session::NextRequest;
 
-pub(crate) use classify::{facts, without_url};
+use fetch::Fetch;
+
 pub use default_client::{default_client, default_client_builder};
 
 /// The host that reqwest makes up for a response that was not made by it.
@@ -38,11 +41,6 @@ const UNKNOWN_HOST: &str = "no.url.provided.local";
 
 /// Longer than any process: reqwest has no way to say "none" where its client has a timeout.
 const NO_TIMEOUT: Duration = Duration::MAX;
-
-/// The caller's function that sends requests in place of their own client.
-pub(crate) struct Fetch(
-    BoxFn<'static, Request, BoxFuture<'static, Result<Response, BoxError>>>,
-);
 
 /// Events from a URL, by GET: short for [`EventSource::get`].
 ///

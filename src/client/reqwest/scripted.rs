@@ -2,8 +2,7 @@
 
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 
-use crate::bounds::BoxFuture;
-use crate::client::error::BoxError;
+use crate::bounds::{BoxError, BoxFuture};
 use crate::testing::{ScriptedRequest, ScriptedServer};
 
 impl ScriptedServer {

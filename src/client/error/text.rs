@@ -1,0 +1,101 @@
+//! What an error says: what failed and the innermost cause, in one line.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::StatusCode;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+
+use super::{Error, ErrorKind, cause};
+use crate::client::http::response;
+
+/// How long a line may be, in characters.
+const LINE: usize = 120;
+
+impl Error {
+    /// What failed, in our words.
+    fn what(&self) -> Cow<'static, str> {
+        let what = match self.kind() {
+            ErrorKind::InvalidRequest => "invalid request",
+            ErrorKind::InvalidLastEventId => "invalid last event ID: no header can carry it",
+            ErrorKind::InvalidOption => "invalid option",
+            ErrorKind::DefaultClient => "cannot build the default HTTP client",
+            ErrorKind::MakeRequest => "no request",
+            ErrorKind::NoResponse => "no response",
+            ErrorKind::Certificate => "TLS failed",
+            ErrorKind::Redirect => "cannot follow the redirect",
+            ErrorKind::Proxy => "the proxy refused to connect",
+            ErrorKind::MalformedHead => "malformed response head",
+            ErrorKind::Status(status) => return self.status_text(status).into(),
+            ErrorKind::ContentType => {
+                let found = self.header(CONTENT_TYPE);
+                return match found {
+                    Some(found) => format!("content type {found}, not text/event-stream"),
+                    None => "no content type, expected text/event-stream".to_owned(),
+                }
+                .into();
+            }
+            ErrorKind::ContentEncoding => {
+                let found = self.header(CONTENT_ENCODING).unwrap_or_default();
+                return format!("content encoding {found}, which nothing decoded").into();
+            }
+            ErrorKind::NotAnEventStream => "not an event stream: no line of it is a known field",
+            ErrorKind::Validate => "rejected by `validate`",
+            ErrorKind::Hook => "a hook failed",
+            ErrorKind::Disconnected => "the connection broke off",
+            ErrorKind::Incomplete => "the stream ended before its end marker",
+            ErrorKind::ResponseTimeout(clock) => return format!("no response within {clock:?}").into(),
+            ErrorKind::FirstEventTimeout(clock) => {
+                return format!("no first event within {clock:?}").into();
+            }
+            ErrorKind::IdleTimeout(clock) => return format!("no byte for {clock:?}").into(),
+            ErrorKind::EventTimeout(clock) => return format!("no event for {clock:?}").into(),
+            ErrorKind::EventTooLarge => "event too large",
+            ErrorKind::NotReplayed => {
+                let method = self.0.detail.as_deref().unwrap_or("the request");
+                return format!("{method} not sent again: the server may have acted on it").into();
+            }
+            ErrorKind::NotCloneable => "not sent again: the request cannot be repeated",
+            ErrorKind::NeverOpened(finished) => {
+                return format!("ended before it opened: {}", finished.name()).into();
+            }
+        };
+        what.into()
+    }
+
+    fn status_text(&self, status: StatusCode) -> String {
+        if status.is_redirection() {
+            return format!("status {}, a redirect that was not followed", status.as_u16());
+        }
+        let later = self.retry_after().map(|delay| format!(", retry after {} s", delay.as_secs_f32()));
+        format!("status {status}{}", later.unwrap_or_default())
+    }
+
+    /// The value of a header, its lines combined as they were judged, escaped, and short.
+    fn header(&self, name: HeaderName) -> Option<String> {
+        const QUOTED: usize = 60;
+        let headers = self.headers()?;
+        headers.get(&name)?;
+        let mut value = response::combined(headers, &name);
+        let more = if value.len() > QUOTED { "…" } else { "" };
+        value.truncate(QUOTED);
+        Some(format!("\"{}{more}\"", value.escape_ascii()))
+    }
+}
+
+/// What failed and the innermost cause.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = self.what().into_owned();
+        match (self.kind(), &self.0.source) {
+            // The text of a hook is the caller's, and may be for people.
+            (ErrorKind::Hook, Some(source)) => return write!(f, "{line}: {source}"),
+            (_, Some(source)) => {
+                line.push_str(": ");
+                line.push_str(&cause::innermost(&**source));
+            }
+            (_, None) => {}
+        }
+        f.write_str(&cause::shortened(&line, LINE))
+    }
+}

@@ -1,0 +1,60 @@
+//! The body of a response, chunk by chunk.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use crate::bounds::{BoxError, MaybeSend};
+
+pub(crate) type BoxBody = Box<dyn Body>;
+
+/// A body, chunk by chunk. Dropping it closes the connection, or the stream within it.
+pub(crate) trait Body: MaybeSend {
+    /// The next chunk; `None` at the end.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>>;
+
+    /// Whether a body that ended broke off, as far as its HTTP stack can tell.
+    fn broke_off(self: Box<Self>) -> bool {
+        false
+    }
+}
+
+/// A body of the `http-body` crate, read by its frames.
+pub(crate) struct Frames<B>(pub(crate) Pin<Box<B>>);
+
+impl<B> Body for Frames<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + MaybeSend,
+{
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        loop {
+            match ready!(self.0.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                    // Trailers: nothing in them concerns a stream of events.
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// A stream of chunks.
+pub(crate) struct Chunks<S>(pub(crate) Pin<Box<S>>);
+
+impl<S, B, E> Body for Chunks<S>
+where
+    S: Stream<Item = Result<B, E>> + MaybeSend,
+    B: Into<Bytes>,
+    E: Into<BoxError>,
+{
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        let chunk = ready!(self.0.as_mut().poll_next(cx));
+        Poll::Ready(chunk.map(|chunk| chunk.map(Into::into).map_err(Into::into)))
+    }
+}
