@@ -105,7 +105,6 @@ impl Session {
         if let State::Due = self.state {
             self.attempts = self.attempts.saturating_add(1);
             self.replays.begin();
-            self.not_before = Duration::ZERO;
             self.timers.note(Moment::Asked, now);
             self.state = State::Asking;
         }

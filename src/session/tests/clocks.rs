@@ -212,6 +212,19 @@ fn each_clock_stands_still_while_nobody_polls() {
     stands_still(&mut session);
 }
 
+#[test]
+fn a_clock_is_late_after_a_tenth_of_a_second() {
+    for (overdue, deadline) in [
+        (100, SECOND + millis(100) + HELD_UP),
+        (101, SECOND + millis(101) + SECOND),
+    ] {
+        let mut session = with_clocks(idle(SECOND));
+        open(&mut session, Duration::ZERO);
+        assert_eq!(session.expired(SECOND + millis(overdue)), None);
+        assert_eq!(session.deadline(), Some(deadline));
+    }
+}
+
 /// How many late looks it takes until a clock of a second runs out, and which it is.
 fn late_looks(session: &mut Session, now: &mut Duration) -> (u8, Expired) {
     for looks in 1..=100 {
