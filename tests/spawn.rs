@@ -30,7 +30,10 @@ fn source(server: &ScriptedServer) -> EventSource<'static> {
 }
 
 async fn follow(source: EventSource<'_>, seen: &mut Vec<String>) -> Result<Finished, Error> {
-    source.on_message(|event| seen.push(event.into_data())).run().await
+    source
+        .on_message(|event| seen.push(event.into_data()))
+        .run()
+        .await
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,8 +48,15 @@ async fn a_plain_closure_may_borrow() {
     let (seen, finished) = spawned.await.unwrap();
     assert_eq!(seen, ["1", "2", "3"]);
     assert_eq!(finished, Finished::NoContent);
-    let ids: Vec<_> = server.requests().iter().map(|r| r.last_event_id().map(str::to_owned)).collect();
-    assert_eq!(ids, [None, Some("b".into()), Some("b".into()), Some("c".into())]);
+    let ids: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|r| r.last_event_id().map(str::to_owned))
+        .collect();
+    assert_eq!(
+        ids,
+        [None, Some("b".into()), Some("b".into()), Some("c".into())]
+    );
     let times: Vec<_> = server.requests().iter().map(|r| r.at()).collect();
     println!("{times:?}");
 }
@@ -61,7 +71,9 @@ async fn stream_and_signals() {
     }
     assert_eq!(data, ["1", "2", "3"]);
     assert_eq!(events.finished(), Some(&Finished::NoContent));
-    let mut signals = source(&self::server()).on_error(|f| f.retry_after(Duration::from_secs(9))).signals();
+    let mut signals = source(&self::server())
+        .on_error(|f| f.retry_after(Duration::from_secs(9)))
+        .signals();
     while let Some(signal) = signals.next().await {
         println!("{:?}", signal.unwrap());
     }
