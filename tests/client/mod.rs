@@ -11,15 +11,17 @@ use std::{
     error::Error as StdError,
     pin::Pin,
     sync::{
-        Arc, LazyLock, Mutex,
+        Arc, LazyLock, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
-use fetch_event_source::{Error, Event, EventSource, EventStream, RetryPolicy, Signal, Signals};
-use futures_util::{Stream, StreamExt};
+use fetch_event_source::{
+    Error, ErrorKind, Event, EventSource, EventStream, Finished, RetryPolicy, Signal, Signals,
+};
+use futures_util::stream::{FusedStream, Stream, StreamExt};
 
 use crate::support::{MemoryServer, Recorded, Server, ServerCore};
 
@@ -43,14 +45,14 @@ pub fn standard() -> RetryPolicy {
 }
 
 /// A source on a server without sockets, by the standard's policy.
-pub fn in_memory(server: &MemoryServer) -> EventSource {
+pub fn in_memory(server: &MemoryServer) -> EventSource<'static> {
     EventSource::get(server.url("/s"))
         .fetch(server.fetch())
         .retry(standard())
 }
 
 /// A source on a server with real sockets, by the standard's policy.
-pub fn over_tcp(server: &Server) -> EventSource {
+pub fn over_tcp(server: &Server) -> EventSource<'static> {
     EventSource::new(http().get(server.url("/s"))).retry(standard())
 }
 
@@ -64,6 +66,113 @@ pub fn http() -> reqwest::Client {
             .expect("a client")
     });
     CLIENT.clone()
+}
+
+/// All that a source said until its end.
+pub struct Outcome {
+    pub signals: Vec<Signal>,
+    pub result: Result<Finished, Error>,
+}
+
+/// Polls the source to its end, and once more.
+pub async fn outcome(source: EventSource<'static>) -> Outcome {
+    let mut stream = source.signals();
+    let mut signals = Vec::new();
+    let result = loop {
+        match stream.next().await {
+            Some(Ok(signal)) => signals.push(signal),
+            Some(Err(error)) => break Err(error),
+            None => break Ok(*stream.finished().expect("a reason to end without an error")),
+        }
+    };
+    assert!(
+        stream.is_terminated() && stream.next().await.is_none(),
+        "not fused"
+    );
+    Outcome { signals, result }
+}
+
+/// A GET of the server, through its own way in.
+pub fn get(server: &MemoryServer) -> EventSource<'static> {
+    EventSource::get(server.url("/s")).fetch(server.fetch())
+}
+
+/// A POST of the server, through its own way in.
+pub fn post(server: &MemoryServer) -> EventSource<'static> {
+    let request = builder().post(server.url("/s")).body("question");
+    EventSource::new(request).fetch(server.fetch())
+}
+
+/// A client to build requests with, which `fetch` sends: making one takes time, for its root
+/// certificates. Not to send with, for a pool belongs to one runtime.
+pub fn builder() -> reqwest::Client {
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(reqwest::Client::new);
+    CLIENT.clone()
+}
+
+impl Outcome {
+    /// The data of the events, in order.
+    pub fn data(&self) -> Vec<&str> {
+        self.signals
+            .iter()
+            .filter_map(|signal| match signal {
+                Signal::Event(event) => Some(event.data()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The delays before the retries, in order.
+    pub fn delays(&self) -> Vec<Duration> {
+        let delay = |signal: &Signal| match signal {
+            Signal::Retrying { delay, .. } => Some(*delay),
+            _ => None,
+        };
+        self.signals.iter().filter_map(delay).collect()
+    }
+
+    /// What was retried, in order; `None`: a clean end.
+    pub fn retried(&self) -> Vec<Option<Error>> {
+        let error = |signal: &Signal| match signal {
+            Signal::Retrying { error, .. } => Some(error.clone()),
+            _ => None,
+        };
+        self.signals.iter().filter_map(error).collect()
+    }
+
+    /// The kinds of the signals, in order.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        self.signals.iter().map(signal_kind).collect()
+    }
+
+    /// How often the stream was open.
+    pub fn opened(&self) -> usize {
+        self.kinds().iter().filter(|kind| **kind == "open").count()
+    }
+
+    /// The error it ended with.
+    #[track_caller]
+    pub fn error(&self) -> &Error {
+        match &self.result {
+            Err(error) => error,
+            Ok(finished) => panic!("ended without an error: {finished:?}, {:?}", self.signals),
+        }
+    }
+}
+
+fn signal_kind(signal: &Signal) -> &'static str {
+    match signal {
+        Signal::Open(_) => "open",
+        Signal::Event(_) => "event",
+        Signal::Comment(_) => "comment",
+        Signal::ReconnectionTime(_) => "reconnection time",
+        Signal::LastEventId(_) => "last event id",
+        Signal::Ignored(_) => "ignored",
+        Signal::Retrying { .. } => "retrying",
+        Signal::Disconnected => "disconnected",
+        Signal::UnsendableId(_) => "unsendable id",
+        _ => "another",
+    }
 }
 
 /// What comes out of a source until its end, in words; the end is the last of them.
@@ -97,14 +206,17 @@ pub fn word(signal: &Signal) -> String {
         Signal::Event(event) => format!("event {}", event.data()),
         Signal::Comment(text) => format!("comment {text}"),
         Signal::ReconnectionTime(time) => format!("reconnection time {time:?}"),
+        Signal::LastEventId(id) => format!("id {id:?}"),
+        Signal::Ignored(line) => format!("ignored {line}"),
         Signal::Disconnected => "disconnected".to_owned(),
         Signal::UnsendableId(id) => format!("unsendable {id:?}"),
         Signal::Retrying {
             error,
             delay,
             retries,
+            ..
         } => {
-            let reason = error.as_ref().map_or("a clean end", |error| kind(error));
+            let reason = error.as_ref().map_or("a clean end", kind);
             format!("retry {retries} in {delay:?} after {reason}")
         }
         other => format!("{other:?}"),
@@ -113,22 +225,36 @@ pub fn word(signal: &Signal) -> String {
 
 /// An error in words.
 pub fn kind(error: &Error) -> &'static str {
-    match error {
-        Error::NoResponse(_) if error.is_connect() => "no connection",
-        Error::NoResponse(_) => "no response",
-        Error::ResponseTimeout(_) => "response timeout",
-        Error::IdleTimeout(_) => "idle timeout",
-        Error::EventTimeout(_) => "event timeout",
-        Error::Disconnected(_) => "a cut",
-        Error::Incomplete => "incomplete",
-        Error::Status(_) => "a status",
-        Error::ContentType(_) => "a content type",
-        Error::EventTooLarge(_) => "too large",
-        Error::Hook(_) => "a hook",
-        Error::NotReplayed { .. } => "not replayed",
-        Error::NotCloneable { .. } => "not cloneable",
+    match error.kind() {
+        ErrorKind::NoResponse if error.is_connect() => "no connection",
+        ErrorKind::NoResponse => "no response",
+        ErrorKind::ResponseTimeout(_) => "response timeout",
+        ErrorKind::FirstEventTimeout(_) => "first event timeout",
+        ErrorKind::IdleTimeout(_) => "idle timeout",
+        ErrorKind::EventTimeout(_) => "event timeout",
+        ErrorKind::Disconnected => "a cut",
+        ErrorKind::Incomplete => "incomplete",
+        ErrorKind::Status(_) => "a status",
+        ErrorKind::ContentType => "a content type",
+        ErrorKind::NotAnEventStream => "not an event stream",
+        ErrorKind::MakeRequest => "no request",
+        ErrorKind::EventTooLarge => "too large",
+        ErrorKind::Hook => "a hook",
+        ErrorKind::NotReplayed => "not replayed",
+        ErrorKind::NotCloneable => "not cloneable",
         _ => "another error",
     }
+}
+
+/// What is right behind an error, in its own words.
+#[track_caller]
+pub fn cause(error: &Error) -> String {
+    error.source().expect("a cause").to_string()
+}
+
+/// The failure behind a request that was not sent again.
+pub fn failure_behind(error: &Error) -> Option<&Error> {
+    error.source()?.downcast_ref()
 }
 
 /// The next item of a stream that goes on.
@@ -138,7 +264,7 @@ pub async fn next<T>(stream: &mut (impl Stream<Item = Result<T, Error>> + Unpin)
 }
 
 /// The error that comes first, and is final.
-pub async fn first_error(source: EventSource) -> Error {
+pub async fn first_error(source: EventSource<'static>) -> Error {
     let first = source.stream().next().await;
     first.expect("an item").expect_err("final")
 }
@@ -227,6 +353,35 @@ impl Log {
     pub fn lines(&self) -> Vec<String> {
         self.0.lock().expect("no panic").iter().cloned().collect()
     }
+}
+
+/// What several hooks write to. They are `Send`, so a `RefCell` will not do.
+#[derive(Debug, Default)]
+pub struct Shared<T>(Mutex<T>);
+
+impl<T> Shared<T> {
+    pub fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().expect("no panic")
+    }
+
+    pub fn replace(&self, value: T) -> T {
+        std::mem::replace(&mut self.lock(), value)
+    }
+
+    pub fn into_inner(self) -> T {
+        self.0.into_inner().expect("no panic")
+    }
+}
+
+/// The rest of a refused response, as text.
+pub async fn text(error: Error) -> String {
+    let response = error.into_response().expect("a response");
+    let response = reqwest::Response::from(response);
+    response.text().await.expect("a body")
 }
 
 /// An error and what is behind it.

@@ -3,9 +3,9 @@
 use std::{fmt::Debug, mem::size_of};
 
 use fetch_event_source::{
-    Action, Attempt, BoxError, Error, Event, EventSource, EventStream, Failure, Finished, Handle,
-    ReadyState, RefusedResponse, RequestBuilderExt, ResponseHead, RetryPolicy, Signal, Signals,
-    Stats, StreamEnd, fetch_event_source, reqwest,
+    Action, Attempt, BoxError, Error, ErrorKind, Event, EventSource, EventStream, Failure,
+    Finished, Handle, ReadyState, RefusedBody, RequestBuilderExt, ResponseHead, RetryPolicy,
+    Signal, Signals, Stats, StreamEnd, fetch_event_source, reqwest,
 };
 use futures_util::{Stream, stream::FusedStream};
 
@@ -38,8 +38,8 @@ fn a_handle_goes_everywhere() {
 
 #[test]
 fn a_source_can_be_sent() {
-    send::<EventSource>();
-    unpin::<EventSource>();
+    send::<EventSource<'static>>();
+    unpin::<EventSource<'static>>();
 }
 
 #[test]
@@ -48,7 +48,8 @@ fn errors_can_be_boxed_shared_and_passed_on() {
     error::<Error>();
     unpin::<Error>();
     let _: fn(Error) -> BoxError = Into::into;
-    send_sync::<RefusedResponse>();
+    send_sync::<RefusedBody>();
+    data::<ErrorKind>();
 }
 
 #[test]
@@ -73,23 +74,26 @@ fn a_run_whose_hooks_own_what_they_use_can_be_spawned() {
 
     let client = reqwest::Client::new();
     let mut heard = Vec::new();
-    let name = String::from("x");
+    let name = std::sync::Arc::new(String::from("x"));
     let run = client
         .get("http://127.0.0.1:0/")
         .event_source()
         .on_open(async move |head| drop(head.clone()))
-        .on_message(async move |event: Event| {
-            tokio::task::yield_now().await;
+        .on_message(move |event: Event| {
             heard.push(event.into_data());
+            tokio::task::yield_now()
         })
-        .on_error(async move |failure| {
-            tokio::task::yield_now().await;
-            let _ = (&name, failure.error());
-            failure.proceed()
+        .on_error(move |failure| {
+            let name = std::sync::Arc::clone(&name);
+            async move {
+                tokio::task::yield_now().await;
+                let _ = (&name, failure.error());
+                failure.follow_policy()
+            }
         })
         .on_close(async move |end| {
             tokio::task::yield_now().await;
-            end.proceed()
+            end.follow_policy()
         })
         .run();
     drop(is_send(run));

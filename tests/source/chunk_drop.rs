@@ -66,12 +66,12 @@ fn lock(scene: &Mutex<Scene>) -> MutexGuard<'_, Scene> {
 }
 
 /// Each connection gives numbered events in one chunk, then nothing.
-fn source(deed: Deed) -> (EventSource, Arc<Mutex<Scene>>) {
+fn source(deed: Deed) -> (EventSource<'static>, Arc<Mutex<Scene>>) {
     let text = (0..EVENTS).map(|n| format!("data: {n}\n\n")).collect();
     source_of(deed, text)
 }
 
-fn source_of(deed: Deed, text: String) -> (EventSource, Arc<Mutex<Scene>>) {
+fn source_of(deed: Deed, text: String) -> (EventSource<'static>, Arc<Mutex<Scene>>) {
     let scene = Arc::<Mutex<Scene>>::default();
     let shared = Arc::clone(&scene);
     let source = EventSource::get("http://h/").fetch(move |_| {

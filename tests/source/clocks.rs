@@ -15,13 +15,14 @@ use crate::client::{
 };
 use crate::support::{Exchange, MemoryServer, Reply, Script, Server, closed_port};
 use fetch_event_source::{
-    Error, EventSource, EventStream, Finished, RetryPolicy, Signal, Signals, fetch_event_source,
+    Error, ErrorKind, EventSource, EventStream, Finished, RetryPolicy, Signal, Signals,
+    fetch_event_source,
 };
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep, timeout};
 
 /// A stream that is open.
-async fn opened(server: &MemoryServer, source: EventSource) -> (Signals, Exchange) {
+async fn opened(server: &MemoryServer, source: EventSource<'static>) -> (Signals, Exchange) {
     let mut signals = source.signals();
     let (words, request) = tokio::join!(next_words(&mut signals, 1), async {
         let request = server.accept().await;
@@ -33,7 +34,10 @@ async fn opened(server: &MemoryServer, source: EventSource) -> (Signals, Exchang
 }
 
 /// A stream of events of which one was taken.
-async fn after_an_event(server: &MemoryServer, source: EventSource) -> (EventStream, Exchange) {
+async fn after_an_event(
+    server: &MemoryServer,
+    source: EventSource<'static>,
+) -> (EventStream, Exchange) {
     let mut events = source.stream();
     let (data, request) = tokio::join!(next_data(&mut events), async {
         let request = server.accept().await;
@@ -93,7 +97,7 @@ mod response_timeout {
             .response_timeout(ms(1500))
             .retry(RetryPolicy::never());
         let error = source.run().await.expect_err("an error");
-        assert!(matches!(error, Error::ResponseTimeout(clock) if clock == ms(1500)));
+        assert_eq!(error.kind(), ErrorKind::ResponseTimeout(ms(1500)));
         assert!(error.is_timeout() && !error.is_connect() && !error.is_incomplete());
     }
 
@@ -284,9 +288,9 @@ mod idle_timeout {
             .idle_timeout(secs(1))
             .event_timeout(secs(1))
             .on_open(async |_| sleep(secs(60)).await)
-            .on_message(async |_| {
+            .on_message(|_| {
                 heard += 1;
-                sleep(secs(60)).await;
+                sleep(secs(60))
             })
             .run()
             .await;
@@ -305,7 +309,7 @@ mod idle_timeout {
         sleep(DAY).await;
         let began = Instant::now();
         let error = next_error(&mut events).await;
-        assert!(matches!(error, Error::IdleTimeout(clock) if clock == secs(10)));
+        assert_eq!(error.kind(), ErrorKind::IdleTimeout(secs(10)));
         assert!(error.is_incomplete());
         assert_eq!(began.elapsed(), secs(10));
         request.wait_closed().await;
@@ -368,7 +372,7 @@ mod event_timeout {
         assert_eq!(next_data(&mut events).await, "a");
         let began = Instant::now();
         let error = events.next().await.expect("an item").expect_err("an error");
-        assert!(matches!(error, Error::EventTimeout(clock) if clock == secs(1)));
+        assert_eq!(error.kind(), ErrorKind::EventTimeout(secs(1)));
         assert!(error.is_timeout());
         assert_eq!(began.elapsed(), secs(1));
     }
@@ -501,8 +505,8 @@ mod event_timeout {
 /// 100.: the standard has no clock, so nobody has one who did not ask for it.
 #[tokio::test(start_paused = true)]
 async fn all_clocks_are_off_until_set() {
-    let unset = |source: EventSource| source;
-    let none = |source: EventSource| {
+    let unset = |source: EventSource<'static>| source;
+    let none = |source: EventSource<'static>| {
         let on = source
             .response_timeout(secs(1))
             .idle_timeout(secs(1))
@@ -581,7 +585,7 @@ async fn a_quiet_channel_with_comments_only_cut_every_30_s_stays_up_for_a_day_un
     let source = in_memory(&server)
         .retry(RetryPolicy::persistent())
         .idle_timeout(secs(45))
-        .on_error(async move |failure| {
+        .on_error(move |failure| {
             failures.add(format!("{} {}", kind(failure.error()), failure.retries()));
         })
         .on_message(async |event| assert_eq!(event.data(), "nothing"));
@@ -613,7 +617,7 @@ async fn a_wrong_port_under_default_ends_with_the_connect_error_after_its_ten_re
     let log = Log::new();
     let delays = log.clone();
     let mut events = EventSource::new(client::http().get(port.url("/s")))
-        .decide(move |failure| {
+        .on_error(move |failure| {
             let delay = failure.next_delay().map(|delay| delay.as_secs());
             delays.add(format!("{} {delay:?}", failure.retries()));
         })
@@ -622,7 +626,7 @@ async fn a_wrong_port_under_default_ends_with_the_connect_error_after_its_ten_re
     let began = Instant::now();
     let error = events.next().await.expect("an item").expect_err("an error");
     assert!(
-        matches!(error, Error::NoResponse(_)) && error.is_connect(),
+        error.kind() == ErrorKind::NoResponse && error.is_connect(),
         "{error:?}"
     );
     assert!(

@@ -1,10 +1,10 @@
 //! Closing, by a handle, by an abort, and by dropping: `tests/scenarios.md`, section I, by their numbers.
 
-use std::{cell::RefCell, future::Future, task::Poll, time::Duration};
+use std::{future::Future, task::Poll, time::Duration};
 
 use crate::client::{
-    AT_ONCE, DAY, Log, Woken, in_memory, ms, next_data, next_words, over_tcp, poll_once, secs,
-    standard, told,
+    AT_ONCE, DAY, Log, Shared, Woken, in_memory, ms, next_data, next_words, over_tcp, poll_once,
+    secs, standard, told,
 };
 use crate::support::{Exchange, MemoryServer, Reply, Script, Server};
 use fetch_event_source::{EventStream, Finished, Handle, ReadyState};
@@ -141,10 +141,10 @@ async fn close_within_a_hook_ends_it_with_the_event_at_hand() {
     let server = Server::script([Reply::ok(THREE).hold()]).await;
     let source = over_tcp(&server);
     let handle = source.handle();
-    let mut heard = Vec::new();
+    let heard = Shared::new(Vec::new());
     let finished = source
         .on_message(async |event| {
-            heard.push(event.into_data());
+            heard.lock().push(event.into_data());
             handle.close();
             // The connection goes now, not when the hook comes back.
             server.wait_all_closed().await;
@@ -152,7 +152,7 @@ async fn close_within_a_hook_ends_it_with_the_event_at_hand() {
         .run()
         .await;
     assert_eq!(finished.expect("no error"), Finished::Aborted);
-    assert_eq!(heard, ["a"]);
+    assert_eq!(heard.into_inner(), ["a"]);
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -188,9 +188,9 @@ async fn no_hook_is_called_after_a_close() {
         ]);
         let source = in_memory(&server);
         let handle = source.handle();
-        let log = RefCell::new(Vec::new());
+        let log = Shared::new(Vec::new());
         let call = |name: &'static str| {
-            log.borrow_mut().push(name);
+            log.lock().push(name);
             if name == closing {
                 handle.close();
             }
@@ -236,7 +236,7 @@ async fn nothing_is_delivered_after_a_close_within_a_function_of_the_callers() {
                 validate();
                 Ok(())
             })
-            .decide(move |_| decide());
+            .on_error(move |_| decide());
         let words = told(source.signals()).await;
         let expected = match closing {
             "until" => &["retry 1 in 3s after no response", "open"][..],

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use fetch_event_source::{Error, Finished, RetryPolicy, fetch_event_source};
+use fetch_event_source::{Error, ErrorKind, Finished, RetryPolicy, fetch_event_source};
 use reqwest::StatusCode;
 
-use crate::outcome::{Outcome, get, outcome, strict};
+use crate::client::{Outcome, get, outcome, standard, text};
 use crate::support::{MemoryServer, Reply, Server};
 
 /// A 200 with these header lines, each with its line end.
@@ -26,7 +26,7 @@ fn line(value: impl AsRef<[u8]>) -> Vec<u8> {
 /// What the default client makes of a 200 with these header lines.
 async fn respond(lines: impl AsRef<[u8]>) -> Outcome {
     let server = Server::script([reply(lines, "data: a\n\n")]).await;
-    let policy = strict().base_delay(Duration::from_millis(1));
+    let policy = standard().base_delay(Duration::from_millis(1));
     let outcome = outcome(fetch_event_source(server.url("/s")).retry(policy)).await;
     let requests = server.requests().len();
     match outcome.result {
@@ -56,8 +56,9 @@ async fn assert_fails(lines: impl AsRef<[u8]>) {
     let outcome = respond(&lines).await;
     let what = lines.as_ref().escape_ascii();
     assert!(outcome.signals.is_empty(), "{what}: {:?}", outcome.signals);
-    assert!(
-        matches!(outcome.error(), Error::ContentType(_)),
+    assert_eq!(
+        outcome.error().kind(),
+        ErrorKind::ContentType,
         "{what}: {:?}",
         outcome.error()
     );
@@ -145,7 +146,7 @@ async fn a_proxys_page_on_a_reconnection_fails_and_is_not_parsed() {
         reply(line("text/html"), page),
     ];
     let server = MemoryServer::script(replies);
-    let source = get(&server).retry(strict());
+    let source = get(&server).retry(standard());
     let handle = source.handle();
     let outcome = outcome(source).await;
 
@@ -157,9 +158,10 @@ async fn a_proxys_page_on_a_reconnection_fails_and_is_not_parsed() {
     assert_eq!(handle.last_event_id(), "7");
     server.expect_no_request(Duration::from_secs(60)).await;
     assert_eq!(server.requests().len(), 2);
-    // Nothing of it was read: it is the caller's.
-    let response = outcome.result.unwrap_err().into_response().unwrap();
-    assert_eq!(response.text().await.unwrap(), page);
+    // It is there to look at, and to hand on whole.
+    let error = outcome.result.unwrap_err();
+    assert_eq!(error.body().unwrap(), page);
+    assert_eq!(text(error).await, page);
 }
 
 /// 30. Bytes beyond ASCII in a parameter: it opens.
@@ -183,8 +185,8 @@ async fn a_type_that_the_caller_accepts_opens_besides_ours() {
     ] {
         let server = MemoryServer::script([reply(line(value), "data: a\n\n")]);
         let source = get(&server)
-            .accept_content_type("text/plain")
-            .accept_content_type("application/x-ndjson; charset=utf-8")
+            .allow_content_type("text/plain")
+            .allow_content_type("application/x-ndjson; charset=utf-8")
             .retry(RetryPolicy::never());
         let outcome = outcome(source).await;
         assert_eq!(outcome.opened() == 1, opens, "{value}");
@@ -195,7 +197,11 @@ async fn a_type_that_the_caller_accepts_opens_besides_ours() {
 /// Another type is not asked for twice, whatever the policy, and the error names what came.
 #[tokio::test(start_paused = true)]
 async fn a_wrong_type_is_final_and_named() {
-    for policy in [RetryPolicy::default(), RetryPolicy::persistent(), strict()] {
+    for policy in [
+        RetryPolicy::default(),
+        RetryPolicy::persistent(),
+        standard(),
+    ] {
         let server = MemoryServer::script([reply(line("text/html"), "<p>")]);
         let outcome = outcome(get(&server).retry(policy)).await;
         let message = outcome.error().to_string();

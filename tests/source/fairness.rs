@@ -4,7 +4,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use fetch_event_source::{BoxError, Error, EventSource, RetryPolicy, reqwest};
+use fetch_event_source::{BoxError, Error, ErrorKind, EventSource, RetryPolicy, reqwest};
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
 
@@ -24,7 +24,7 @@ fn within_ten_seconds<T: Send + 'static>(test: impl Future<Output = T> + Send + 
 }
 
 /// A response whose body always has more of the same, at once.
-fn endless(status: StatusCode, chunk: &'static str) -> EventSource {
+fn endless(status: StatusCode, chunk: &'static str) -> EventSource<'static> {
     EventSource::get("http://127.0.0.1:9/").fetch(move |_| async move {
         let chunks = stream::repeat_with(move || Ok::<_, BoxError>(chunk));
         let response = http::Response::builder()
@@ -64,7 +64,7 @@ fn the_event_clock_runs_in_a_flood_of_comments() {
     let error = within_ten_seconds(async {
         let events = endless(StatusCode::OK, ": x\n")
             .event_timeout(Duration::from_millis(100))
-            .decide(|failure| failure.fail());
+            .on_error(|failure| failure.fail());
         events
             .stream()
             .next()
@@ -72,7 +72,10 @@ fn the_event_clock_runs_in_a_flood_of_comments() {
             .expect("an item")
             .expect_err("no event")
     });
-    assert!(matches!(error, Error::EventTimeout(_)), "{error:?}");
+    assert!(
+        matches!(error.kind(), ErrorKind::EventTimeout(_)),
+        "{error:?}"
+    );
 }
 
 /// The first 64 KiB, or what came within 5 s: a body of nothing, for ever, has neither.

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_event_source::{Error, EventSource, Finished, RetryPolicy};
+use fetch_event_source::{Error, ErrorKind, EventSource, Finished, RetryPolicy};
 use futures_util::{StreamExt, stream};
 use reqwest::{Request, Response};
 
-use crate::outcome::{builder, get, outcome, post};
+use crate::client::{builder, cause, get, outcome, post};
 use crate::support::{BoxError, MemoryServer, OK, Reply, closed_port};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ fn made(status: u16, body: &'static str) -> Result<Response, BoxError> {
 
 /// Sends nothing, but answers with these in turn, then with a 204.
 fn answering<const N: usize>(
-    source: EventSource,
+    source: EventSource<'static>,
     answers: [fn() -> Result<Response, BoxError>; N],
 ) -> (EventSource, Arc<Mutex<Vec<Request>>>) {
     let sent = Arc::<Mutex<Vec<Request>>>::default();
@@ -71,8 +71,8 @@ mod fetch {
         let (source, sent) = answering(EventSource::get("http://h/"), [|| Err("not today".into())]);
         let outcome = outcome(source).await;
         let retried = outcome.retried();
-        let error = retried[0].as_deref().unwrap();
-        assert!(matches!(error, Error::NoResponse(cause) if cause.to_string() == "not today"));
+        let error = retried[0].as_ref().unwrap();
+        assert!(error.kind() == ErrorKind::NoResponse && cause(error) == "not today");
         assert_eq!(sent.lock().unwrap().len(), 2);
     }
 
@@ -109,17 +109,14 @@ mod fetch {
             });
         let outcome = outcome(source).await;
         assert_eq!(outcome.delays().len(), 2);
-        assert!(matches!(outcome.error(), Error::NoResponse(_)) && outcome.error().is_connect());
+        assert!(outcome.error().kind() == ErrorKind::NoResponse && outcome.error().is_connect());
     }
 
     #[tokio::test(start_paused = true)]
     async fn another_error_of_it_is_no_reason_to_send_a_post_again() {
         let request = builder().post("http://h/");
         let (source, sent) = answering(EventSource::new(request), [|| Err("not today".into())]);
-        assert!(matches!(
-            outcome(source).await.error(),
-            Error::NoResponse(_)
-        ));
+        assert_eq!(outcome(source).await.error().kind(), ErrorKind::NoResponse);
         assert_eq!(sent.lock().unwrap().len(), 1);
     }
 
@@ -135,10 +132,10 @@ mod fetch {
     #[tokio::test(start_paused = true)]
     async fn it_is_not_called_for_a_request_that_cannot_be_built() {
         let (source, sent) = answering(EventSource::get("http://[bad"), []);
-        assert!(matches!(
-            outcome(source).await.error(),
-            Error::InvalidRequest(_)
-        ));
+        assert_eq!(
+            outcome(source).await.error().kind(),
+            ErrorKind::InvalidRequest
+        );
         assert!(sent.lock().unwrap().is_empty());
     }
 
@@ -244,7 +241,7 @@ mod validate {
             let outcome = outcome(source).await;
             assert!(outcome.signals.is_empty());
             let error = outcome.error();
-            assert!(matches!(error, Error::Validate(cause) if cause.to_string() == "wrong tenant"));
+            assert!(error.kind() == ErrorKind::Validate && cause(error) == "wrong tenant");
             assert_eq!(handle.state(), fetch_event_source::ReadyState::Closed);
             server.expect_no_request(Duration::from_secs(3600)).await;
             assert_eq!(server.requests().len(), 1);
@@ -286,7 +283,7 @@ mod validate {
             .retry(RetryPolicy::persistent())
             .validate(move |response| {
                 assert_eq!(response.status(), 200);
-                assert_eq!(response.url().path(), "/s");
+                assert_eq!(response.url().unwrap().path(), "/s");
                 let tenant = response.headers()["x-tenant"].to_str().unwrap().to_owned();
                 seen.lock().unwrap().push(format!("validate {tenant}"));
                 Ok(())
@@ -310,15 +307,15 @@ mod validate {
         let (mut opened, mut shown) = (0, 0);
         let result = get(&server)
             .validate(|_| Err("wrong tenant".into()))
-            .on_open(async |_| opened += 1)
-            .on_error(async |failure| {
-                assert!(matches!(failure.error(), Error::Validate(_)));
+            .on_open(|_| opened += 1)
+            .on_error(|failure| {
+                assert_eq!(failure.error().kind(), ErrorKind::Validate);
                 assert_eq!(failure.next_delay(), None);
                 shown += 1;
             })
             .run()
             .await;
-        assert!(matches!(result, Err(Error::Validate(_))));
+        assert!(matches!(&result, Err(error) if error.kind() == ErrorKind::Validate));
         assert_eq!((opened, shown), (0, 1));
     }
 

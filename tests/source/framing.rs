@@ -25,7 +25,7 @@ fn sized(length: usize, body: &str) -> Reply {
 }
 
 /// By a client that keeps its connections.
-fn pooled(server: &Server) -> EventSource {
+fn pooled(server: &Server) -> EventSource<'static> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .build()

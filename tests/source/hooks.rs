@@ -1,20 +1,16 @@
 //! The four hooks, what they may return, and what comes of it; `decide`, `until` and `abort_on`; and why it ended.
 
 use crate::client;
-use std::{
-    cell::{Cell, RefCell},
-    ops::ControlFlow,
-    task::Poll,
-    time::Duration,
-};
+use std::{ops::ControlFlow, task::Poll, time::Duration};
 
 use crate::client::{
-    DAY, Log, all_data, gaps, http, in_memory, kind, ms, next, next_data, next_words, secs,
-    sent_ids, told,
+    DAY, Log, Shared, all_data, cause, gaps, http, in_memory, kind, ms, next, next_data,
+    next_words, secs, sent_ids, told,
 };
 use crate::support::{MemoryServer, Reply, Script, Server};
 use fetch_event_source::{
-    BoxError, Error, EventSource, Failure, Finished, RetryPolicy, StreamEnd, reqwest::StatusCode,
+    ActionValue, BoxError, Error, ErrorKind, EventSource, Failure, Finished, HookResult, HookValue,
+    RetryPolicy, StreamEnd, reqwest::StatusCode,
 };
 use futures_util::{FutureExt, StreamExt};
 use tokio::{
@@ -23,7 +19,7 @@ use tokio::{
 };
 
 /// A source that tries once, so that what the hooks say is all that matters.
-fn once(server: &MemoryServer) -> EventSource {
+fn once(server: &MemoryServer) -> EventSource<'static> {
     in_memory(server).retry(RetryPolicy::never())
 }
 
@@ -56,21 +52,21 @@ mod answer {
         let finished = EventSource::new(client.post(url).body("Why?"))
             .fetch(server.fetch())
             .until(|event| event.data() == "[DONE]")
-            .on_open(async |response| opened.push(response.status()))
-            .on_message(async |event| {
+            .on_open(|response| opened.push(response.status()))
+            .on_message(|event| -> HookResult {
                 let delta: serde_json::Value = serde_json::from_str(event.data())?;
                 answer.push_str(delta["text"].as_str().ok_or("no text")?);
-                Ok::<_, BoxError>(())
+                Ok(())
             })
             .on_error(async |failure| match failure.error().status() {
                 Some(StatusCode::CONFLICT) => failure.retry_after(Duration::from_secs(5)),
-                _ => failure.proceed(),
+                _ => failure.follow_policy(),
             })
-            .on_close(async |end| end.proceed())
+            .on_close(async |end| end.follow_policy())
             .run()
             .await?;
 
-        assert_eq!(finished, Finished::Done);
+        assert_eq!(finished, Finished::EndMarker);
         assert_eq!(answer, "Because.");
         assert_eq!(opened, [200]);
         assert_eq!(gaps(&server), [secs(5)]);
@@ -93,7 +89,7 @@ mod answer {
         let mut events = source.stream();
         assert_eq!(next_data(&mut events).await, "a");
         assert!(events.next().await.is_none());
-        assert_eq!(events.finished(), Some(&Finished::Done));
+        assert_eq!(events.finished(), Some(&Finished::EndMarker));
         assert_eq!(handle.last_event_id(), "1");
         server.wait_all_closed().await;
         server.expect_no_request(DAY).await;
@@ -110,7 +106,7 @@ mod answer {
             let mut events = once(&server).until(is_end).stream();
             assert_eq!(next_data(&mut events).await, "a");
             let error = events.next().await.expect("an item").expect_err("an error");
-            assert!(matches!(error, Error::Incomplete));
+            assert_eq!(error.kind(), ErrorKind::Incomplete);
             assert!(error.is_incomplete());
             assert!(events.next().await.is_none());
             assert!(events.finished().is_none());
@@ -118,16 +114,16 @@ mod answer {
 
         // It is a failure, not a clean end: `on_error` hears of it, and a GET is tried again.
         let server = MemoryServer::script([one_event(), Reply::ok("data: [DONE]\n\n").hold()]);
-        let log = RefCell::new(Vec::new());
+        let log = Shared::new(Vec::new());
         let source = in_memory(&server)
             .retry(RetryPolicy::default())
             .until(is_end);
         let finished = source
-            .on_error(async |failure| log.borrow_mut().push(kind(failure.error())))
-            .on_close(async |_| log.borrow_mut().push("close"))
+            .on_error(async |failure| log.lock().push(kind(failure.error())))
+            .on_close(async |_| log.lock().push("close"))
             .run()
             .await;
-        assert_eq!(finished.expect("no error"), Finished::Done);
+        assert_eq!(finished.expect("no error"), Finished::EndMarker);
         assert_eq!(log.into_inner(), ["incomplete"]);
     }
 
@@ -138,7 +134,7 @@ mod answer {
         let source = EventSource::new(http().post(server.url("/s")).body("Why?"));
         let source = source.fetch(server.fetch()).until(|_| false);
         let error = source.run().await.expect_err("an error");
-        assert!(matches!(error, Error::Incomplete));
+        assert_eq!(error.kind(), ErrorKind::Incomplete);
         server.expect_no_request(DAY).await;
     }
 }
@@ -149,22 +145,22 @@ mod captures {
     #[tokio::test(start_paused = true)]
     async fn hooks_borrow_and_change_locals() {
         let server = MemoryServer::script([one_event(), Reply::ok_chunked().wait(1).rst()]);
-        let (mut opened, mut heard, mut failed, mut closed) = (0, Vec::new(), None, false);
+        let (mut opened, mut failed, mut closed) = (0, None, false);
         let prefix = "got ".to_owned();
-        let events = Cell::new(0);
+        let heard = Shared::new(Vec::new());
         let finished = in_memory(&server)
-            .on_open(async |_| opened += 1)
+            .on_open(|_| opened += 1)
             .on_message(async |event| {
                 sleep(ms(1)).await;
-                events.set(events.get() + 1);
-                heard.push(format!("{prefix}{}", event.data()));
+                let line = format!("{prefix}{}", event.data());
+                heard.lock().push(line);
             })
-            .on_error(async |failure| failed = Some((kind(failure.error()), events.get())))
-            .on_close(async |_| closed = true)
+            .on_error(|failure| failed = Some((kind(failure.error()), heard.lock().len())))
+            .on_close(|_| closed = true)
             .run()
             .await;
         assert_eq!(finished.expect("no error"), Finished::NoContent);
-        assert_eq!((opened, heard), (2, vec!["got a".to_owned()]));
+        assert_eq!((opened, heard.into_inner()), (2, vec!["got a".to_owned()]));
         assert_eq!((failed, closed), (Some(("a cut", 1)), true));
         drop(prefix);
     }
@@ -176,21 +172,30 @@ mod captures {
         let [open, message, error, close] = std::array::from_fn(|_| log.clone());
         let mut count = 0;
         let running = in_memory(&server)
-            .on_open(async move |head| open.add(head.status().as_str()))
-            .on_message(async move |event| {
+            .on_open(move |head| open.add(head.status().as_str()))
+            .on_message(move |event| {
                 count += 1;
-                sleep(ms(1)).await;
-                message.add(format!("{count} {}", event.data()));
+                let (count, message) = (count, message.clone());
+                async move {
+                    sleep(ms(1)).await;
+                    message.add(format!("{count} {}", event.data()));
+                }
             })
-            .on_error(async move |failure| {
-                sleep(ms(1)).await;
-                error.add(kind(failure.error()));
-                failure.proceed()
+            .on_error(move |failure| {
+                let error = error.clone();
+                async move {
+                    sleep(ms(1)).await;
+                    error.add(kind(failure.error()));
+                    failure.follow_policy()
+                }
             })
-            .on_close(async move |end| {
-                sleep(ms(1)).await;
-                close.add("close");
-                end.proceed()
+            .on_close(move |end| {
+                let close = close.clone();
+                async move {
+                    sleep(ms(1)).await;
+                    close.add("close");
+                    end.follow_policy()
+                }
             })
             .run();
         let finished = tokio::spawn(running).await.expect("no panic");
@@ -210,7 +215,7 @@ mod captures {
             .run()
             .await
             .expect_err("an error");
-        assert!(matches!(error, Error::ResponseTimeout(_)));
+        assert!(matches!(error.kind(), ErrorKind::ResponseTimeout(_)));
     }
 
     /// The last of two hooks of a kind counts.
@@ -220,7 +225,7 @@ mod captures {
         let mut heard = 0;
         once(&server)
             .on_message(async |_| Err::<(), BoxError>("the first".into()))
-            .on_message(async |_| heard += 1)
+            .on_message(|_| heard += 1)
             .run()
             .await
             .expect("no error");
@@ -237,13 +242,13 @@ mod order {
             Reply::ok("data: a\n\ndata: b\n\n").fin(),
             Reply::ok_chunked().chunk("data: c\n\n").wait(1).rst(),
         ]);
-        let log = RefCell::new(Vec::new());
-        let busy = Cell::new(false);
+        let log = Shared::new(Vec::new());
+        let busy = Shared::new(false);
         let slowly = async |what: String| {
             assert!(!busy.replace(true), "two hooks at once");
             sleep(secs(100)).await;
-            log.borrow_mut().push(what);
-            busy.set(false);
+            log.lock().push(what);
+            busy.replace(false);
         };
         in_memory(&server)
             .on_open(async |_| slowly("open".into()).await)
@@ -282,13 +287,13 @@ mod flow {
     use super::*;
 
     /// What `on_open` and `on_message` returned, and what came of it.
-    async fn ends<R: fetch_event_source::IntoFlow>(value: fn() -> R) -> [String; 2] {
+    async fn ends<R: HookValue + 'static>(value: fn() -> R) -> [String; 2] {
         let mut ends = [String::new(), String::new()];
         for (end, in_open) in ends.iter_mut().zip([true, false]) {
             let server = MemoryServer::script([Reply::ok("data: a\n\ndata: b\n\n").fin()]);
-            let asked = Cell::new(false);
+            let asked = Shared::new(false);
             let source = once(&server)
-                .on_error(async |_| asked.set(true))
+                .on_error(async |_| drop(asked.replace(true)))
                 .on_close(async |_| {});
             let result = match in_open {
                 true => source.on_open(async |_| value()).run().await,
@@ -296,10 +301,10 @@ mod flow {
             };
             *end = match result {
                 Ok(finished) => format!("{finished:?}"),
-                Err(Error::Hook(error)) => format!("hook: {error}"),
+                Err(error) if error.kind() == ErrorKind::Hook => format!("hook: {}", cause(&error)),
                 Err(other) => panic!("{other}"),
             };
-            assert!(!asked.get(), "on_error was asked about a hook");
+            assert!(!*asked.lock(), "on_error was asked about a hook");
             server.wait_all_closed().await;
             server.expect_no_request(DAY).await;
         }
@@ -336,7 +341,7 @@ mod flow {
         let server = Server::script([Reply::ok("data: a\n\ndata: b\n\n").hold()]).await;
         let mut heard = Vec::new();
         let finished = client::over_tcp(&server)
-            .on_message(async |event| {
+            .on_message(|event| {
                 heard.push(event.into_data());
                 ControlFlow::Break(())
             })
@@ -354,17 +359,15 @@ mod flow {
             "id: 1\ndata: 1\n\nid: 2\ndata: x\n\nid: 3\ndata: 3\n\n",
         )
         .hold()]);
-        let source = in_memory(&server).decide(|_| must_not_be_asked());
+        let source = in_memory(&server).on_error(|_| must_not_be_asked());
         let handle = source.handle();
         let error = source
             .on_message(async |event| event.data().parse::<u32>().map(drop))
             .run()
             .await
             .expect_err("an error");
-        let Error::Hook(cause) = &error else {
-            panic!("{error}")
-        };
-        assert!(cause.is::<std::num::ParseIntError>());
+        assert_eq!(error.kind(), ErrorKind::Hook, "{error}");
+        assert!(error.downcast_ref::<std::num::ParseIntError>().is_some());
         assert_eq!(handle.last_event_id(), "1");
         server.wait_all_closed().await;
         server.expect_no_request(DAY).await;
@@ -389,7 +392,7 @@ mod on_error {
     use super::*;
 
     /// What comes of one answer to a 503 that the policy would retry, and to a 404 that it would not.
-    async fn ends<R: fetch_event_source::IntoAction>(
+    async fn ends<R: ActionValue + 'static>(
         answer: fn(&Failure) -> R,
     ) -> [(String, Vec<Duration>); 2] {
         let mut ends = Vec::new();
@@ -397,10 +400,13 @@ mod on_error {
             let server = MemoryServer::script([Reply::status(status, "no"), one_event()]);
             let policy = RetryPolicy::default().jitter(0);
             let source = in_memory(&server).retry(policy);
-            let result = source.on_error(async |failure| answer(failure)).run().await;
+            let result = source
+                .on_error(async |failure| answer(&failure))
+                .run()
+                .await;
             let end = match result {
                 Ok(finished) => format!("{finished:?}"),
-                Err(Error::Hook(error)) => format!("hook: {error}"),
+                Err(error) if error.kind() == ErrorKind::Hook => format!("hook: {}", cause(&error)),
                 Err(error) => format!("{}", error.status().expect("a status").as_u16()),
             };
             server.wait_all_closed().await;
@@ -416,11 +422,11 @@ mod on_error {
     #[tokio::test(start_paused = true)]
     async fn what_it_answers_is_what_is_done() {
         let as_policy = [end("Ended", &[secs(1)]), end("404", &[])];
-        assert_eq!(ends(Failure::proceed).await, as_policy);
+        assert_eq!(ends(Failure::follow_policy).await, as_policy);
         assert_eq!(ends(|_| ()).await, as_policy);
         assert_eq!(ends(|_| Ok::<_, BoxError>(())).await, as_policy);
         assert_eq!(
-            ends(|failure| Ok::<_, BoxError>(failure.proceed())).await,
+            ends(|failure| Ok::<_, BoxError>(failure.follow_policy())).await,
             as_policy
         );
 
@@ -429,9 +435,9 @@ mod on_error {
         let exactly = [end("Ended", &[ms(70)]), end("Ended", &[ms(70)])];
         assert_eq!(ends(|failure| failure.retry_after(ms(70))).await, exactly);
         let stopped = [end("Stopped", &[]), end("Stopped", &[])];
-        assert_eq!(ends(Failure::stop).await, stopped);
+        assert_eq!(ends(|failure| failure.stop()).await, stopped);
         let failed = [end("503", &[]), end("404", &[])];
-        assert_eq!(ends(Failure::fail).await, failed);
+        assert_eq!(ends(|failure| failure.fail()).await, failed);
 
         let thrown = [end("hook: no", &[]), end("hook: no", &[])];
         assert_eq!(ends(|_| Err::<(), _>("no")).await, thrown);
@@ -451,12 +457,12 @@ mod on_error {
             Reply::status(404, ""),
         ]);
         let policy = RetryPolicy::default().jitter(0);
-        let log = RefCell::new(Vec::new());
+        let log = Shared::new(Vec::new());
         let error = in_memory(&server)
             .retry(policy)
             .on_error(async |failure| {
                 let delay = failure.next_delay().map(|delay| delay.as_secs());
-                log.borrow_mut()
+                log.lock()
                     .push((kind(failure.error()), failure.retries(), delay));
             })
             .run()
@@ -482,12 +488,12 @@ mod on_error {
     #[tokio::test(start_paused = true)]
     async fn the_delay_shown_is_the_delay_taken() {
         let server = MemoryServer::script(vec![Reply::empty().fin(); 6]);
-        let shown = RefCell::new(Vec::new());
+        let shown = Shared::new(Vec::new());
         let source = in_memory(&server).retry(RetryPolicy::default());
         source
             .on_error(async |failure| {
                 sleep(secs(7)).await; // the delay runs from the answer
-                shown.borrow_mut().extend(failure.next_delay());
+                shown.lock().extend(failure.next_delay());
             })
             .run()
             .await
@@ -514,11 +520,11 @@ mod on_error {
         let mut asked = 0;
         let source = in_memory(&server).retry(RetryPolicy::default());
         source
-            .on_error(async |failure| {
+            .on_error(|failure| {
                 asked += 1;
                 match asked {
                     1 => failure.retry_after(ms(1)),
-                    2 => failure.proceed(),
+                    2 => failure.follow_policy(),
                     _ => failure.retry_after(secs(4000)),
                 }
             })
@@ -539,10 +545,10 @@ mod on_error {
             Reply::empty().fin(),
             one_event(),
         ]);
-        let log = RefCell::new(Vec::new());
+        let log = Shared::new(Vec::new());
         let finished = once(&server)
             .on_error(async |failure| {
-                log.borrow_mut()
+                log.lock()
                     .push((kind(failure.error()), failure.next_delay()));
                 failure.retry()
             })
@@ -559,14 +565,14 @@ mod on_error {
             MemoryServer::script([Reply::empty().fin(), Reply::status(503, ""), one_event()]);
         let mut asked = 0;
         let source = in_memory(&server).retry(RetryPolicy::default());
-        let finished = source.on_error(async |_| asked += 1).run().await;
+        let finished = source.on_error(|_| asked += 1).run().await;
         assert_eq!((finished.expect("no error"), asked), (Finished::Ended, 2));
 
         for reply in [one_event(), Reply::no_content()] {
             let server = MemoryServer::script([reply]);
             let mut asked = 0;
             once(&server)
-                .on_error(async |_| asked += 1)
+                .on_error(|_| asked += 1)
                 .run()
                 .await
                 .expect("no error");
@@ -590,7 +596,7 @@ mod on_error {
                     true => failure.retry(),
                     false => {
                         assert_eq!(failure.next_delay(), None);
-                        failure.proceed()
+                        failure.follow_policy()
                     }
                 })
                 .run()
@@ -605,7 +611,7 @@ mod on_close {
     use super::*;
 
     /// What comes of one answer to a clean end that the policy would reconnect, and one that it would not.
-    async fn ends<R: fetch_event_source::IntoAction>(
+    async fn ends<R: ActionValue + 'static>(
         answer: fn(&StreamEnd) -> R,
     ) -> [(String, Vec<Duration>); 2] {
         let mut ends = Vec::new();
@@ -615,10 +621,10 @@ mod on_close {
                 .jitter(0)
                 .reconnect_on_close(reconnects);
             let source = in_memory(&server).retry(policy);
-            let result = source.on_close(async |end| answer(end)).run().await;
+            let result = source.on_close(async |end| answer(&end)).run().await;
             let end = match result {
                 Ok(finished) => format!("{finished:?}"),
-                Err(Error::Hook(error)) => format!("hook: {error}"),
+                Err(error) if error.kind() == ErrorKind::Hook => format!("hook: {}", cause(&error)),
                 Err(other) => panic!("{other}"),
             };
             ends.push((end, gaps(&server)));
@@ -633,11 +639,11 @@ mod on_close {
     #[tokio::test(start_paused = true)]
     async fn what_it_answers_is_what_is_done() {
         let as_policy = [end("NoContent", &[secs(1)]), end("Ended", &[])];
-        assert_eq!(ends(StreamEnd::proceed).await, as_policy);
+        assert_eq!(ends(StreamEnd::follow_policy).await, as_policy);
         assert_eq!(ends(|_| ()).await, as_policy);
         assert_eq!(ends(|_| Ok::<_, BoxError>(())).await, as_policy);
         assert_eq!(
-            ends(|end| Ok::<_, BoxError>(end.proceed())).await,
+            ends(|end| Ok::<_, BoxError>(end.follow_policy())).await,
             as_policy
         );
 
@@ -655,12 +661,12 @@ mod on_close {
     async fn it_is_shown_how_often_and_how_long() {
         let empty = || Reply::ok("").fin();
         let server = MemoryServer::script([empty(), empty(), one_event(), empty()]);
-        let log = RefCell::new(Vec::new());
+        let log = Shared::new(Vec::new());
         in_memory(&server)
             .retry(RetryPolicy::persistent().jitter(0))
             .on_close(async |end| {
                 let delay = end.next_delay().map(|delay| delay.as_secs());
-                log.borrow_mut().push((end.retries(), delay));
+                log.lock().push((end.retries(), delay));
             })
             .run()
             .await
@@ -696,7 +702,7 @@ mod on_close {
                         ControlFlow::Continue(())
                     }
                 })
-                .on_close(async |_| asked += 1)
+                .on_close(|_| asked += 1)
                 .run()
                 .await
                 .expect("no error");
@@ -706,7 +712,7 @@ mod on_close {
     }
 }
 
-mod decide {
+mod on_error_in_every_style {
     use super::*;
 
     fn script() -> [Reply; 3] {
@@ -714,13 +720,13 @@ mod decide {
     }
 
     /// Retries a 404 at once, and leaves the rest to the policy.
-    fn mends(source: EventSource, log: &Log) -> EventSource {
+    fn mends(source: EventSource<'static>, log: &Log) -> EventSource<'static> {
         let log = log.clone();
-        source.decide(move |failure| {
+        source.on_error(move |failure| {
             log.add(format!("{} {}", kind(failure.error()), failure.retries()));
             match failure.error().status() {
                 Some(StatusCode::NOT_FOUND) => failure.retry_after(Duration::ZERO),
-                _ => failure.proceed(),
+                _ => failure.follow_policy(),
             }
         })
     }
@@ -748,11 +754,11 @@ mod decide {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_not_asked_where_on_error_is_set() {
+    async fn the_last_one_counts() {
         let server = MemoryServer::script(script());
         let (log, mut asked) = (Log::new(), 0);
         let source = mends(in_memory(&server), &log);
-        let result = source.on_error(async |_| asked += 1).run().await;
+        let result = source.on_error(|_| asked += 1).run().await;
         let error = result.expect_err("the policy takes a 404 as final");
         assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
         assert_eq!((log.lines().len(), asked), (0, 1));
@@ -763,21 +769,25 @@ mod decide {
     async fn it_may_stop_fail_and_throw() {
         let failing = || MemoryServer::script([Reply::empty().fin()]);
         let server = failing();
-        let mut events = in_memory(&server).decide(Failure::stop).stream();
+        let mut events = in_memory(&server)
+            .on_error(|failure| failure.stop())
+            .stream();
         assert!(events.next().await.is_none());
         assert_eq!(events.finished(), Some(&Finished::Stopped));
 
         let server = failing();
-        let mut events = in_memory(&server).decide(Failure::fail).stream();
+        let mut events = in_memory(&server)
+            .on_error(|failure| failure.fail())
+            .stream();
         let error = events.next().await.expect("an item").expect_err("an error");
         assert_eq!(kind(&error), "no response");
         assert!(events.next().await.is_none());
 
         let server = failing();
-        let thrown = in_memory(&server).decide(|_| Err::<(), _>("no"));
+        let thrown = in_memory(&server).on_error(|_| Err::<(), _>("no"));
         let mut events = thrown.stream();
         let error = events.next().await.expect("an item").expect_err("an error");
-        assert!(matches!(error, Error::Hook(cause) if cause.to_string() == "no"));
+        assert!(error.kind() == ErrorKind::Hook && cause(&error) == "no");
         assert!(events.next().await.is_none());
         server.expect_no_request(DAY).await;
     }
@@ -795,7 +805,7 @@ async fn a_retry_without_delay_of_a_fetch_that_fails_at_once_does_not_hog_the_ex
         });
         let handle = source.handle();
         let running = match style {
-            "decide" => tokio::spawn(source.decide(|it| it.retry_after(Duration::ZERO)).run()),
+            "decide" => tokio::spawn(source.on_error(|it| it.retry_after(Duration::ZERO)).run()),
             _ => tokio::spawn(
                 source
                     .on_error(async |it| it.retry_after(Duration::ZERO))
@@ -905,12 +915,12 @@ mod abort_on {
             let server =
                 MemoryServer::script([one_event(), Reply::ok_chunked().wait(1).rst(), one_event()]);
             let (abort, aborted) = oneshot::channel::<()>();
-            let abort = Cell::new(Some(abort));
-            let called = Cell::new(0);
+            let abort = Shared::new(Some(abort));
+            let called = Shared::new(0);
             let call = |name| {
-                called.set(called.get() + 1);
+                *called.lock() += 1;
                 if name == within {
-                    drop(abort.take());
+                    drop(abort.lock().take());
                 }
             };
             let finished = in_memory(&server)
@@ -922,7 +932,7 @@ mod abort_on {
                 .run()
                 .await;
             assert_eq!(finished.expect("no error"), Finished::Aborted, "{within}");
-            assert_eq!(called.get(), calls, "{within}");
+            assert_eq!(called.into_inner(), calls, "{within}");
         }
     }
 
@@ -934,7 +944,7 @@ mod abort_on {
         let mut abort = Some(abort);
         let finished = in_memory(&server)
             .abort_on(aborted)
-            .on_error(async |failure| {
+            .on_error(|failure| {
                 drop(abort.take());
                 failure.fail()
             })
@@ -956,13 +966,13 @@ async fn an_event_whose_on_message_was_cancelled_is_delivered_again_after_a_rest
     }));
     let source = in_memory(&server);
     let handle = source.handle();
-    let heard = RefCell::new(Vec::new());
+    let heard = Shared::new(Vec::new());
     let running = source
         .on_message(async |event| {
             if event.data() == "2" {
                 std::future::pending::<()>().await;
             }
-            heard.borrow_mut().push(event.into_data());
+            heard.lock().push(event.into_data());
         })
         .run();
     assert!(
@@ -973,7 +983,7 @@ async fn an_event_whose_on_message_was_cancelled_is_delivered_again_after_a_rest
 
     let again = in_memory(&server).last_event_id(handle.last_event_id());
     let running = again
-        .on_message(async |event| heard.borrow_mut().push(event.into_data()))
+        .on_message(async |event| heard.lock().push(event.into_data()))
         .run();
     assert!(timeout(secs(1), running).await.is_err());
     assert_eq!(heard.into_inner(), ["1", "2", "3"]);
@@ -985,7 +995,7 @@ async fn an_event_whose_on_message_was_cancelled_is_delivered_again_after_a_rest
 async fn why_it_ended_is_said() {
     for (reply, expected) in [
         (Reply::ok("data: a\n\n").fin(), Finished::Ended),
-        (Reply::ok("data: end\n\n").fin(), Finished::Done),
+        (Reply::ok("data: end\n\n").fin(), Finished::EndMarker),
         (Reply::no_content(), Finished::NoContent),
         (Reply::status(503, ""), Finished::Stopped),
         (Reply::ok("").hold(), Finished::Aborted),
@@ -994,10 +1004,10 @@ async fn why_it_ended_is_said() {
         let source = || {
             // A clean end is an end here only without `until`.
             let source = once(&server)
-                .decide(Failure::stop)
+                .on_error(|failure| failure.stop())
                 .abort_on(sleep(secs(60)));
             match expected {
-                Finished::Done => source.until(|event| event.data() == "end"),
+                Finished::EndMarker => source.until(|event| event.data() == "end"),
                 _ => source,
             }
         };

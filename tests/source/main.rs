@@ -17,8 +17,6 @@ mod compressed;
 #[path = "../h2_server/mod.rs"]
 #[cfg(all(feature = "http2", feature = "default-tls"))]
 mod h2_server;
-#[path = "../outcome/mod.rs"]
-mod outcome;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -42,7 +40,6 @@ mod unread_response;
 mod chunk_drop;
 mod fairness;
 mod last_event_id;
-mod read_ahead;
 mod signals;
 mod streaming;
 

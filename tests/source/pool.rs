@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// A source behind a pool with one connection, which is free again when the response is gone.
-fn pooled(server: &MemoryServer, pool: &Arc<Semaphore>) -> EventSource {
+fn pooled(server: &MemoryServer, pool: &Arc<Semaphore>) -> EventSource<'static> {
     let (fetch, pool) = (server.fetch(), Arc::clone(pool));
     in_memory(server).fetch(move |request| {
         let (fetch, pool) = (fetch.clone(), Arc::clone(&pool));

@@ -1,5 +1,5 @@
 //! The public names, as programs use them: it has to compile, nothing more.
-#![cfg(all(feature = "client", feature = "json"))]
+#![cfg(all(feature = "reqwest", feature = "json"))]
 #![allow(
     dead_code,
     unused,
@@ -8,8 +8,10 @@
 )]
 
 use fetch_event_source::reqwest::{self, StatusCode};
-use fetch_event_source::{BoxError, EventSource, Frame, Parser, RetryPolicy, fetch_event_source};
-use futures_util::StreamExt;
+use fetch_event_source::{
+    BoxError, Error, ErrorKind, Event, EventSource, EventStream, Finished, Frame, HookOutput,
+    HookResult, Parser, ResponseHead, RetryPolicy, fetch_event_source, http,
+};
 use std::time::Duration;
 
 #[derive(serde::Deserialize)]
@@ -19,7 +21,8 @@ struct Delta {
 #[derive(serde::Serialize)]
 struct Question;
 
-async fn one() -> Result<(), fetch_event_source::Error> {
+// No other crate is needed for `next`.
+async fn one() -> Result<(), Error> {
     let mut events = fetch_event_source("http://127.0.0.1:3000/sse").stream();
     while let Some(event) = events.next().await {
         let event = event?; // an Err is final: the stream ends after it
@@ -30,27 +33,48 @@ async fn one() -> Result<(), fetch_event_source::Error> {
             event.data()
         );
     }
-    events.finished(); // Option<&Finished>: why it ended without an error
+    let _: Option<&Finished> = events.finished(); // why it ended without an error
     Ok(())
 }
 
 async fn two(client: reqwest::Client, url: &str, question: Question) -> Result<(), BoxError> {
     let mut answer = String::new();
     let finished = EventSource::new(client.post(url).json(&question)) // any reqwest::RequestBuilder
-        .until(|event| event.data() == "[DONE]") // the end marker: not delivered; a clean end before it is Error::Incomplete
-        .on_open(async |response| println!("{}", response.status()))
-        .on_message(async |event| {
+        .until(|event| event.data() == "[DONE]") // the end marker: not delivered; a clean end before it is Incomplete
+        .on_open(|response| println!("{}", response.status()))
+        .on_message(|event| -> HookResult {
             answer.push_str(&event.json::<Delta>()?.text);
-            Ok::<_, BoxError>(())
+            Ok(())
         })
-        .on_error(async |failure| match failure.error().status() {
-            Some(StatusCode::CONFLICT) => failure.retry_after(Duration::from_secs(5)),
-            _ => failure.proceed(), // what the policy would do
+        .on_error(|failure| match failure.error().status() {
+            Some(StatusCode::CONFLICT) if failure.retries() < 3 => {
+                failure.retry_after(Duration::from_secs(5))
+            }
+            Some(StatusCode::GONE) => failure.retry_without_id(),
+            _ => failure.follow_policy(), // what the policy would do
         })
-        .on_close(async |end| end.proceed())
+        .on_close(|end| end.follow_policy())
         .run()
         .await?;
     Ok(())
+}
+
+async fn two_async(tx: tokio::sync::mpsc::Sender<Event>) -> Result<(), BoxError> {
+    fetch_event_source("x")
+        .on_message(async |event| tx.send(event).await)
+        .on_error(async |failure| failure.retry())
+        .on_close(async |end| end.reconnect_after(Duration::ZERO))
+        .run()
+        .await?;
+    Ok(())
+}
+
+async fn three(client: &reqwest::Client) -> Result<EventStream, Error> {
+    let request = client.get("x");
+    let source = EventSource::new(request).retry(RetryPolicy::interactive());
+    let (head, events): (ResponseHead, EventStream) = source.open().await?;
+    let _: Option<&url::Url> = head.url();
+    Ok(events)
 }
 
 #[derive(Clone)]
@@ -71,39 +95,65 @@ async fn send_through_my_middleware(
 ) -> Result<reqwest::Response, BoxError> {
     Ok(reqwest::Client::new().execute(request).await?)
 }
+async fn send(headers: http::HeaderMap) -> Result<http::Response<reqwest::Body>, std::io::Error> {
+    Err(std::io::ErrorKind::ConnectionRefused.into())
+}
 
-fn three(
-    client: reqwest::Client,
-    tokens: Tokens,
-    url: String,
-    token: Token,
-) -> fetch_event_source::EventStream {
-    EventSource::from_fn(move |attempt| {
+fn four(response: reqwest::Response, client: reqwest::Client, tokens: Tokens) {
+    let again = client.clone();
+    let _ = EventSource::from_response(response).reconnect_with(move |attempt| {
+        let client = again.clone();
+        async move { Ok(client.get("x")) }
+    });
+    let response = http::Response::new(reqwest::Body::from("data: a\n\n"));
+    let _ = EventSource::from_response(response)
+        .reconnect_with(move |attempt| async move { Ok(send(attempt.headers().clone()).await?) });
+    let bytes = futures_util::stream::iter([Ok::<_, std::io::Error>(vec![b'a'])]);
+    let _ = EventSource::from_body(bytes);
+    let _ = EventSource::connect_with(move |attempt| async move {
+        Ok(send(attempt.headers().clone()).await?)
+    })
+    .idempotent(true);
+    let _ = EventSource::from_fn(move |attempt| {
         // asked before each attempt: a fresh token, another URL, a body that cannot be cloned
-        let (client, tokens, url) = (client.clone(), tokens.clone(), url.clone());
+        let (client, tokens) = (client.clone(), tokens.clone());
         async move {
+            let _: Option<&Error> = attempt.failure();
             Ok(client
-                .get(url)
+                .get("x")
                 .bearer_auth(tokens.fresh(attempt.number()).await?))
         }
-    })
-    .last_event_id("41") // where an earlier process stopped
-    .retry(RetryPolicy::persistent().base_delay(Duration::from_millis(200)))
-    .response_timeout(Duration::from_secs(10)) // request sent .. response headers
-    .idle_timeout(Duration::from_secs(45)) // no byte at all; comments are bytes
-    .event_timeout(Duration::from_secs(300)) // no event
-    .max_event_size(16 << 20)
-    .accept_content_type("text/plain") // besides text/event-stream
-    .validate(|response| Ok(())) // one more look at a good response, before it is open
-    .decide(|failure| failure.proceed()) // on_error's decision for streams: synchronous
-    .fetch(move |request| send_through_my_middleware(request)) // reqwest::Request -> future of Result<reqwest::Response, BoxError>
-    .abort_on(token.cancelled_owned()) // any future
-    .stream()
+    });
+}
+
+fn five(url: String, token: Token) -> EventStream {
+    fetch_event_source(url)
+        .last_event_id("41") // where an earlier process stopped
+        .retry(RetryPolicy::persistent().base_delay(Duration::from_millis(200)))
+        .response_timeout(Duration::from_secs(10)) // from_fn, connecting, and the head
+        .first_event_timeout(Duration::from_secs(60)) // open .. first event
+        .idle_timeout(Duration::from_secs(45)) // no byte at all; comments are bytes
+        .event_timeout(Duration::from_secs(300)) // no event
+        .keep_alive_if(|event| event.event_type() == "ping")
+        .until(|event| event.data() == "[DONE]")
+        .max_event_size(16 << 20)
+        .idempotent(true)
+        .allow_content_type("text/plain") // besides text/event-stream
+        .allow_any_content_type()
+        .allow_status(StatusCode::CREATED)
+        .empty_events(true)
+        .deliver_unfinished_event(true)
+        .validate(|response| Ok(())) // one more look at a good response, before it is open
+        .on_error(|failure| failure.follow_policy())
+        .fetch(move |request| send_through_my_middleware(request))
+        .abort_on(token.cancelled_owned()) // any future
+        .name("prices")
+        .stream()
 }
 
 fn use_it(_: &str, _: &str, _: &str) {}
 
-async fn four(response: reqwest::Response, chunk: &[u8]) -> Result<(), BoxError> {
+async fn six(response: reqwest::Response, chunk: &[u8]) -> Result<(), BoxError> {
     let mut events = fetch_event_source::events(response.bytes_stream()); // any Stream of Result<impl AsRef<[u8]>, E>; no reconnection
     let _ = events.next().await;
     let mut parser = Parser::new(); // no async, no I/O, no clock
@@ -112,11 +162,12 @@ async fn four(response: reqwest::Response, chunk: &[u8]) -> Result<(), BoxError>
         // consumes input; None: feed the next chunk
         match frame {
             Frame::Event(event) => use_it(event.event_type, event.data, event.last_event_id), // EventRef<'_>: &str fields; event.to_event() owns
-            Frame::Comment(text) => {}
+            Frame::Comment(text) | Frame::Ignored(text) => {}
             Frame::Retry(reconnection_time) => {}
             _ => {}
         }
     }
+    let _ = parser.finish();
     Ok(())
 }
 
@@ -135,11 +186,11 @@ async fn typed(response: reqwest::Response) -> Result<(), BoxError> {
     let _: Result<Delta, JsonError> = event.json();
     let _: Result<Update, JsonError> = event.typed(); // the type names the variant
     let mut deltas = fetch_event_source("x").stream().json::<Delta>();
-    deltas.get_ref().finished();
+    let _: Option<&Finished> = deltas.get_ref().finished();
     let mut updates = fetch_event_source::events(response.bytes_stream())
         .typed::<Update>()
         .until(|event| event.data() == "[DONE]");
-    match updates.next().await {
+    match futures_util::StreamExt::next(&mut updates).await {
         Some(Err(JsonStreamError::Event(error))) => {
             let _: (&str, &str, &str) = (error.path(), error.event_type(), error.last_event_id());
         }
@@ -149,9 +200,26 @@ async fn typed(response: reqwest::Response) -> Result<(), BoxError> {
     Ok(())
 }
 
+fn errors(error: Error) {
+    let _: ErrorKind = error.kind();
+    let _: Option<StatusCode> = error.status();
+    let _: Option<&http::HeaderMap> = error.headers();
+    let _: Option<&bytes::Bytes> = error.body();
+    let _ = error.body_text();
+    let _: Option<Duration> = error.retry_after();
+    let _: bool = error.is_timeout() || error.is_connect() || error.is_incomplete();
+    let _: Option<&std::io::Error> = error.downcast_ref();
+    let _: Option<http::Response<fetch_event_source::RefusedBody>> = error.clone().into_response();
+    let _: Option<reqwest::Response> = error.clone().into_response().map(Into::into);
+    let _: Result<std::io::Error, Error> = error.downcast();
+    let _: BoxError = fetch_event_source::transient("busy");
+    let _: Result<reqwest::Client, Error> = fetch_event_source::default_client();
+    let _: reqwest::ClientBuilder = fetch_event_source::default_client_builder();
+}
+
 #[cfg(feature = "testing")]
 fn testing() {
-    use fetch_event_source::testing::{ReceivedRequest, Reply, ScriptedServer};
+    use fetch_event_source::testing::{self, ReceivedRequest, Reply, ScriptedServer};
 
     let server = ScriptedServer::new([
         Reply::ok()
@@ -171,10 +239,15 @@ fn testing() {
     ])
     .then(Reply::no_content());
     let _ = EventSource::get("x").fetch(server.fetch());
+    let _ = EventSource::connect_with(server.connect());
     let requests: Vec<ReceivedRequest> = server.requests();
     let _: Option<Duration> = requests[0].closed_at();
     let _: Option<&[u8]> = requests[0].body();
     let _ = ScriptedServer::from_fn(|request| Reply::status(401)).open_connections();
+    let headers = http::HeaderMap::new();
+    let _: ResponseHead = testing::response_head(200, &headers);
+    let _: Error = testing::refused(429, &headers, "slow down");
+    let _: Error = testing::error(ErrorKind::Incomplete);
 }
 
 fn policies() {
@@ -185,7 +258,8 @@ fn policies() {
         .healthy_after(None)
         .jitter_seed(7)
         .factor(2)
-        .jitter(0);
+        .jitter(0)
+        .fail_fast(false);
     let _ = RetryPolicy::default()
         .max_retries(None)
         .server_delay_bounds(Duration::ZERO..);
@@ -194,7 +268,7 @@ fn policies() {
         .on_open(async |_| {})
         .idle_timeout(Duration::from_secs(1))
         .until(|e| e.data() == "x")
-        .decide(|f| {
+        .on_error(|f| {
             let _ = f;
         })
         .run();
@@ -205,24 +279,30 @@ async fn nap() {
     tokio::task::yield_now().await
 }
 fn spawned() {
-    let s = String::new();
+    let s = std::sync::Arc::new(String::new());
     let mut n = 0;
     tokio::spawn(
         EventSource::get("x")
-            .on_open(async move |r| {
-                nap().await;
+            .on_open(move |r| {
                 n += 1;
-                println!("{} {s}", r.status())
+                let s = s.clone();
+                async move {
+                    nap().await;
+                    println!("{} {s}", r.status())
+                }
             })
             .run(),
     );
     let (tx, _rx) = tokio::sync::mpsc::channel::<fetch_event_source::Event>(1);
     tokio::spawn(
         EventSource::get("x")
-            .on_message(async move |e| {
-                tx.send(e).await.map_err(|_| "gone")?;
-                nap().await;
-                Ok::<_, BoxError>(())
+            .on_message(move |e| {
+                let tx = tx.clone();
+                async move {
+                    tx.send(e).await.map_err(|_| "gone")?;
+                    nap().await;
+                    Ok::<_, BoxError>(())
+                }
             })
             .run(),
     );
@@ -246,15 +326,32 @@ fn spawned() {
             })
             .run(),
     );
+    tokio::spawn(EventSource::get("x").on_message(|_| todo!()).run());
+}
+
+// A source is covariant in what its hooks borrow.
+async fn follow(prices: EventSource<'_>, seen: &mut Vec<String>) -> Result<Finished, Error> {
+    prices
+        .on_message(|event| seen.push(event.into_data()))
+        .run()
+        .await
+}
+async fn follow_any(prices: EventSource<'static>) {
+    let mut seen = Vec::new();
+    let _ = follow(prices, &mut seen).await;
+}
+
+// A typed hook of an SDK over `on_message`.
+fn on_delta<'h, F, T, M>(source: EventSource<'h>, mut f: F) -> EventSource<'h>
+where
+    F: FnMut(Delta) -> T + Send + 'h,
+    T: HookOutput<'h, M>,
+{
+    source.on_message(move |event| event.json::<Delta>().map(&mut f))
 }
 
 struct App {
-    events: fetch_event_source::EventStream,
-    run: std::pin::Pin<
-        Box<
-            dyn Future<Output = Result<fetch_event_source::Finished, fetch_event_source::Error>>
-                + Send,
-        >,
-    >,
-    source: Option<EventSource>,
+    events: EventStream,
+    run: std::pin::Pin<Box<dyn Future<Output = Result<Finished, Error>> + Send>>,
+    source: Option<EventSource<'static>>,
 }

@@ -82,7 +82,7 @@ async fn open_brings_the_head_of_the_response() {
     };
     assert_eq!(head.status(), 200);
     assert_eq!(head.headers()["x-session"], "9");
-    assert_eq!(head.url().path(), "/s");
+    assert_eq!(head.url().expect("a URL").path(), "/s");
     assert!(
         !format!("{head:?}").contains('9'),
         "a header's value is shown"
@@ -144,11 +144,12 @@ async fn a_retry_carries_its_error() {
         error: Some(error),
         delay,
         retries,
+        ..
     } = next(&mut signals).await
     else {
         panic!("no failure");
     };
-    let kept: Arc<Error> = Arc::clone(&error);
+    let kept: Error = error.clone();
     assert_eq!((delay, retries), (secs(1), 1));
     assert_eq!(kept.status().map(|status| status.as_u16()), Some(503));
     assert_eq!(kept.body().map(|body| &body[..]), Some(&b"later"[..]));
@@ -158,6 +159,7 @@ async fn a_retry_carries_its_error() {
         error: None,
         delay,
         retries,
+        ..
     } = next(&mut signals).await
     else {
         panic!("a clean end is no error");

@@ -28,7 +28,7 @@ const FIRST: &str = ": hello\nid: 1\ndata: a\n\nretry: 9\n\nid: 2\n\nid: 3\ndata
 const SECOND: &str = "data: c\n\ndata: d";
 
 /// Refused, opened and ended twice, refused for good.
-fn eventful() -> (MemoryServer, EventSource) {
+fn eventful() -> (MemoryServer, EventSource<'static>) {
     let server = MemoryServer::script([
         Reply::status(503, "not now"),
         Reply::ok(FIRST).fin(),
@@ -81,7 +81,7 @@ async fn hooks_count_as_a_stream_does() {
     let handle = source.handle();
     let mut taken = 0;
     let finished = source
-        .on_message(async |_| {
+        .on_message(|_| {
             // This one is not handed over yet: the hook may still fail.
             assert_eq!(handle.stats().events, taken);
             taken += 1;
@@ -95,7 +95,7 @@ async fn hooks_count_as_a_stream_does() {
 /// With a clock, an end marker or an abort events take another way.
 #[tokio::test(start_paused = true)]
 async fn the_long_way_counts_as_the_short_one() {
-    let ways: [fn(EventSource) -> EventSource; 4] = [
+    let ways: [fn(EventSource<'static>) -> EventSource<'static>; 4] = [
         |source| source.idle_timeout(secs(9)),
         |source| source.event_timeout(secs(9)),
         |source| source.until(|event| event.data() == "never"),
@@ -190,7 +190,7 @@ async fn what_a_handle_does_is_no_retry() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_against_the_policy_is_one() {
     let server = MemoryServer::script([Reply::status(404, ""), Reply::no_content()]);
-    let source = in_memory(&server).decide(|failure| failure.retry());
+    let source = in_memory(&server).on_error(|failure| failure.retry());
     let handle = source.handle();
     assert_eq!(source.stream().count().await, 0);
     let stats = handle.stats();

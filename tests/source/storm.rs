@@ -196,7 +196,7 @@ async fn the_longest_and_the_shortest_times_do_not_panic() {
                 .response_timeout(time)
                 .idle_timeout(time)
                 .event_timeout(time)
-                .decide(move |failure| match exact {
+                .on_error(move |failure| match exact {
                     true => failure.retry_after(time),
                     false => failure.retry(),
                 })

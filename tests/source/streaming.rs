@@ -146,7 +146,7 @@ async fn on_open_is_called_with_the_head() {
     let log = Log::new();
     let opened = log.clone();
     let source = over_tcp(&server)
-        .on_open(async move |_| {
+        .on_open(move |_| {
             opened.add("open");
             std::ops::ControlFlow::Break(())
         })
