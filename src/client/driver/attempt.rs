@@ -42,6 +42,8 @@ pub(super) struct AttemptState {
     pub(super) arrived: Option<SyncWrapper<ExchangeEvent>>,
     /// The body ended cleanly; its last event is being handed over.
     body_is_over: bool,
+    /// The consumer has the stream's `Signal::Open`.
+    pub(super) is_told_open: bool,
 }
 
 /// The request that this attempt has sent.
@@ -73,6 +75,7 @@ impl AttemptState {
             failure: None,
             arrived: None,
             body_is_over: false,
+            is_told_open: false,
         }
     }
 
@@ -94,6 +97,7 @@ impl AttemptState {
         self.head = None;
         self.arrived = None;
         self.body_is_over = false;
+        self.is_told_open = false;
     }
 }
 
@@ -136,7 +140,7 @@ fn begin(
 }
 
 impl Driver<'_> {
-    pub(super) fn connect(&mut self) -> Turn {
+    pub(super) fn connect(&mut self, cx: &mut Context<'_>) -> Turn {
         if let Some(error) = self.attempt.invalid.take() {
             return self.over(Err(error));
         }
@@ -168,7 +172,7 @@ impl Driver<'_> {
             }
             Ok(Beginning::Response { response, is_bare }) => {
                 self.attempt.request.is_sent = true;
-                self.judge(response, is_bare)
+                self.judge(response, is_bare, cx)
             }
             Ok(Beginning::Nothing) => {
                 let error = self.not_sent(NotSent::NotCloneable, None);
@@ -263,7 +267,7 @@ impl Driver<'_> {
             ExchangeEvent::Request(Ok(Ok(request))) => self.send(request, true),
             ExchangeEvent::Request(Ok(Err(error))) => self.ended(Err(error)),
             ExchangeEvent::Request(Err(error)) => self.ended(Err(made_no_request(error))),
-            ExchangeEvent::Response(Ok(response)) => self.judge(response, false),
+            ExchangeEvent::Response(Ok(response)) => self.judge(response, false, cx),
             ExchangeEvent::Response(Err(error)) => {
                 let error = no_response(error, self.attempt.request.url.as_ref());
                 self.ended(Err(error))
@@ -312,7 +316,7 @@ impl Driver<'_> {
         self.deliveries.push(chunk);
     }
 
-    fn judge(&mut self, response: Incoming, is_bare: bool) -> Turn {
+    fn judge(&mut self, response: Incoming, is_bare: bool, cx: &mut Context<'_>) -> Turn {
         let status = response.head.status();
         self.attempt.trace.answered(status);
         let kind = match is_bare {
@@ -320,7 +324,7 @@ impl Driver<'_> {
             false => response::judge(status, response.head.headers(), &self.attempt.allowed),
         };
         let why = match kind {
-            Kind::Stream => return self.open(response, is_bare),
+            Kind::Stream => return self.open(response, is_bare, cx),
             Kind::NoContent => {
                 self.attempt.head = Some(response.head);
                 return self.over(Ok(Finished::NoContent));
@@ -336,10 +340,16 @@ impl Driver<'_> {
         Poll::Ready(None)
     }
 
-    fn open(&mut self, response: Incoming, is_bare: bool) -> Turn {
+    fn open(&mut self, response: Incoming, is_bare: bool, cx: &mut Context<'_>) -> Turn {
         let Incoming { head, body } = response;
         if !is_bare {
-            if let Err(error) = self.calls.validate(&head) {
+            let validated = self.calls.validate(&head);
+            // It may have ended the source, and then no hook is called.
+            self.poll_abort(cx);
+            if self.control.is_revoked() {
+                return Poll::Ready(None);
+            }
+            if let Err(error) = validated {
                 self.attempt.head = Some(head);
                 return self.ended(Err(Error::caused(ErrorKind::Validate, error)));
             }
@@ -449,7 +459,7 @@ impl Driver<'_> {
             }
         }
         self.attempt.body_is_over = true;
-        let Some((event, has_data)) = self.deliveries.take_unfinished_event() else {
+        let Some((event, has_data)) = self.deliveries.take_unfinished_event(self.control.counters()) else {
             return self.ended_cleanly();
         };
         if self.calls.is_end(&event) {
