@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use fetch_event_source::{Error, Event, EventSource, EventStream, RetryPolicy, Signal, Signals};
+use fetch_event_source::{Error, ErrorKind, Event, EventSource, EventStream, RetryPolicy, Signal, Signals};
 use futures_util::{Stream, StreamExt};
 
 use crate::support::{MemoryServer, Recorded, Server, ServerCore};
@@ -43,14 +43,14 @@ pub fn standard() -> RetryPolicy {
 }
 
 /// A source on a server without sockets, by the standard's policy.
-pub fn in_memory(server: &MemoryServer) -> EventSource {
+pub fn in_memory(server: &MemoryServer) -> EventSource<'static> {
     EventSource::get(server.url("/s"))
         .fetch(server.fetch())
         .retry(standard())
 }
 
 /// A source on a server with real sockets, by the standard's policy.
-pub fn over_tcp(server: &Server) -> EventSource {
+pub fn over_tcp(server: &Server) -> EventSource<'static> {
     EventSource::new(http().get(server.url("/s"))).retry(standard())
 }
 
@@ -103,8 +103,9 @@ pub fn word(signal: &Signal) -> String {
             error,
             delay,
             retries,
+            ..
         } => {
-            let reason = error.as_ref().map_or("a clean end", |error| kind(error));
+            let reason = error.as_ref().map_or("a clean end", kind);
             format!("retry {retries} in {delay:?} after {reason}")
         }
         other => format!("{other:?}"),
@@ -113,20 +114,20 @@ pub fn word(signal: &Signal) -> String {
 
 /// An error in words.
 pub fn kind(error: &Error) -> &'static str {
-    match error {
-        Error::NoResponse(_) if error.is_connect() => "no connection",
-        Error::NoResponse(_) => "no response",
-        Error::ResponseTimeout(_) => "response timeout",
-        Error::IdleTimeout(_) => "idle timeout",
-        Error::EventTimeout(_) => "event timeout",
-        Error::Disconnected(_) => "a cut",
-        Error::Incomplete => "incomplete",
-        Error::Status(_) => "a status",
-        Error::ContentType(_) => "a content type",
-        Error::EventTooLarge(_) => "too large",
-        Error::Hook(_) => "a hook",
-        Error::NotReplayed { .. } => "not replayed",
-        Error::NotCloneable { .. } => "not cloneable",
+    match error.kind() {
+        ErrorKind::NoResponse if error.is_connect() => "no connection",
+        ErrorKind::NoResponse => "no response",
+        ErrorKind::ResponseTimeout(_) => "response timeout",
+        ErrorKind::IdleTimeout(_) => "idle timeout",
+        ErrorKind::EventTimeout(_) => "event timeout",
+        ErrorKind::Disconnected => "a cut",
+        ErrorKind::Incomplete => "incomplete",
+        ErrorKind::Status(_) => "a status",
+        ErrorKind::ContentType => "a content type",
+        ErrorKind::EventTooLarge => "too large",
+        ErrorKind::Hook => "a hook",
+        ErrorKind::NotReplayed => "not replayed",
+        ErrorKind::NotCloneable => "not cloneable",
         _ => "another error",
     }
 }
@@ -138,7 +139,7 @@ pub async fn next<T>(stream: &mut (impl Stream<Item = Result<T, Error>> + Unpin)
 }
 
 /// The error that comes first, and is final.
-pub async fn first_error(source: EventSource) -> Error {
+pub async fn first_error(source: EventSource<'static>) -> Error {
     let first = source.stream().next().await;
     first.expect("an item").expect_err("final")
 }

@@ -6,7 +6,7 @@
     reason = "each test file compiles its own copy of this module and uses a part of it"
 )]
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use fetch_event_source::{Error, EventSource, Finished, RetryPolicy, Signal};
@@ -22,7 +22,7 @@ pub struct Outcome {
 }
 
 /// Polls the source to its end, and once more.
-pub async fn outcome(source: EventSource) -> Outcome {
+pub async fn outcome(source: EventSource<'static>) -> Outcome {
     let mut stream = source.signals();
     let mut signals = Vec::new();
     let result = loop {
@@ -40,12 +40,12 @@ pub async fn outcome(source: EventSource) -> Outcome {
 }
 
 /// A GET of the server, through its own way in.
-pub fn get(server: &MemoryServer) -> EventSource {
+pub fn get(server: &MemoryServer) -> EventSource<'static> {
     EventSource::get(server.url("/s")).fetch(server.fetch())
 }
 
 /// A POST of the server, through its own way in.
-pub fn post(server: &MemoryServer) -> EventSource {
+pub fn post(server: &MemoryServer) -> EventSource<'static> {
     let request = builder().post(server.url("/s")).body("question");
     EventSource::new(request).fetch(server.fetch())
 }
@@ -84,7 +84,7 @@ impl Outcome {
     }
 
     /// What was retried, in order; `None`: a clean end.
-    pub fn retried(&self) -> Vec<Option<Arc<Error>>> {
+    pub fn retried(&self) -> Vec<Option<Error>> {
         let error = |signal: &Signal| match signal {
             Signal::Retrying { error, .. } => Some(error.clone()),
             _ => None,
