@@ -58,11 +58,11 @@
 //! | known to be futile: URL, scheme, redirect, certificate | no | no |
 //! | the body broke off; [idle](EventSource::idle_timeout) or [event timeout](EventSource::event_timeout) | yes | yes |
 //! | a clean end | `persistent()` only | yes |
-//! | a clean end before [`until`](EventSource::until) was met: [`Error::Incomplete`] | yes | yes |
+//! | a clean end before [`until`](EventSource::until) was met: [`ErrorKind::Incomplete`] | yes | yes |
 //! | 204 | no: [`Finished::NoContent`] | no |
 //! | 408, 425, 429, 5xx but 501, 505, 511 | yes, not before `Retry-After` | no |
-//! | another status: [`Error::Status`] | no | no |
-//! | 200 with another content type: [`Error::ContentType`]; an encoding that nobody undid | no | no |
+//! | another status: [`ErrorKind::Status`] | no | no |
+//! | 200 with another content type: [`ErrorKind::ContentType`]; an encoding that nobody undid | no | no |
 //! | an event over the limit, an error of a hook | no | no |
 //!
 //! A request that is not idempotent (POST) is sent again only where the server cannot have acted
