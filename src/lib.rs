@@ -1,12 +1,11 @@
 //! Server-Sent Events over any HTTP request: as a stream, or by four callbacks.
 //!
-//! Any method, headers and body, by [`reqwest`]; a parser that follows the HTML standard to the
-//! byte; a reconnection that loses nothing, by `retry` and `Last-Event-ID`. Modeled on the npm
-//! package fetch-event-source.
+//! Any method, headers and body, by reqwest or by another HTTP stack; a parser that follows the HTML
+//! standard to the byte; a reconnection that loses nothing, by `retry` and `Last-Event-ID`. Modeled on the
+//! npm package fetch-event-source.
 //!
 //! ```no_run
 //! use fetch_event_source::fetch_event_source;
-//! use futures_util::StreamExt;
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), fetch_event_source::Error> {
@@ -21,18 +20,22 @@
 //!
 //! # Where to go
 //!
-//! - [`EventSource`]: a source and all its options. [`fetch_event_source()`] makes one of a URL,
-//!   [`EventSource::new`] of a request, [`EventSource::from_fn`] of a function that is asked before
-//!   each attempt.
+//! - [`EventSource`]: a source and all its options; how one is made, and how it is taken, is in a table
+//!   there. [`fetch_event_source()`] makes one of a URL, [`EventSource::new`] of a request,
+//!   [`EventSource::from_fn`] of a function that is asked before each attempt,
+//!   [`EventSource::connect_with`] of another HTTP stack, [`EventSource::from_response`] of a response
+//!   that is there.
 //! - [`EventStream`], the events as a stream; [`Signals`], all that happens as a stream;
-//!   [`EventSource::run`], the callbacks. [`Handle`] steers each of them from elsewhere.
-//! - [`RetryPolicy`]: when to try again. [`Error`]: what can go wrong.
+//!   [`EventSource::run`], the callbacks; [`EventSource::open`], to know that it opened. [`Handle`] steers
+//!   each of them from elsewhere.
+//! - [`RetryPolicy`]: when to try again. [`Error`] and [`ErrorKind`]: what can go wrong.
 //! - `Event::json` and `Event::typed`, or `JsonStreamExt` for a whole stream: events as JSON, by
 //!   their data or by their type (feature `json`).
 //! - `testing::ScriptedServer`: your own subscribers, tested without a network (feature `testing`).
 //! - [`events()`]: the events of one body, whoever fetched it. [`Parser`]: only bytes, no async.
 //! - [The guide](guide): moving here from other crates and from JavaScript, plugging in other HTTP
-//!   clients, LLM streams, delivery, timeouts, proxies, shutting down.
+//!   stacks, [hooks that do not compile](guide::hooks), tokens, LLM streams, delivery, timeouts, proxies,
+//!   shutting down.
 //!
 //! # What it is not
 //!
@@ -42,9 +45,9 @@
 //! # How an attempt goes
 //!
 //! ```text
-//! request ─► fetch ─► validate ─► read ─► end ─► decide ─► hook ─► wait ─┐
-//!    ▲                                                                   │
-//!    └──────────────── session: one phase at a time ◄────────────────────┘
+//! request ─► connect ─► validate ─► read ─► end ─► hook ─► wait ─┐
+//!    ▲                                                           │
+//!    └──────────────── session: one phase at a time ◄────────────┘
 //! ```
 //!
 #![doc = include_str!("states.svg")]
@@ -52,28 +55,34 @@
 //! There is one connection at a time; the old one is gone before the delay begins. It is all
 //! driven by polling: no task is spawned, and nothing is buffered but the unfinished event.
 //!
-//! | how an attempt ends | retried by [`default()`](RetryPolicy::default), [`persistent()`](RetryPolicy::persistent) | by [`standard()`](RetryPolicy::standard) |
+//! | how an attempt ends | retried by [`default()`](RetryPolicy::default), [`interactive()`](RetryPolicy::interactive), [`persistent()`](RetryPolicy::persistent) | by [`standard()`](RetryPolicy::standard) |
 //! |---|---|---|
-//! | no response: name, connection, reset, [response timeout](EventSource::response_timeout) | yes | yes |
-//! | known to be futile: URL, scheme, redirect, certificate | no | no |
-//! | the body broke off; [idle](EventSource::idle_timeout) or [event timeout](EventSource::event_timeout) | yes | yes |
+//! | no response: name, connection, reset, [response timeout](EventSource::response_timeout) | yes; by the first two no connect error before any response has come: [`fail_fast`](RetryPolicy::fail_fast) | yes |
+//! | [`from_fn`](EventSource::from_fn) failed: [`ErrorKind::MakeRequest`] | if it is [`transient`] | if it is [`transient`] |
+//! | known to be futile: URL, scheme, redirect, certificate, a [proxy](ErrorKind::Proxy) that refuses, a [head](ErrorKind::MalformedHead) that is no HTTP | no | no |
+//! | the body broke off; [first event](EventSource::first_event_timeout), [idle](EventSource::idle_timeout) or [event timeout](EventSource::event_timeout) | yes | yes |
 //! | a clean end | `persistent()` only | yes |
-//! | a clean end before [`until`](EventSource::until) was met: [`Error::Incomplete`] | yes | yes |
+//! | a clean end before [`until`](EventSource::until) was met: [`ErrorKind::Incomplete`] | yes | yes |
+//! | a clean end of a body of nothing but unknown lines: [`ErrorKind::NotAnEventStream`] | no | as a clean end |
 //! | 204 | no: [`Finished::NoContent`] | no |
-//! | 408, 425, 429, 5xx but 501, 505, 511 | yes, not before `Retry-After` | no |
-//! | another status: [`Error::Status`] | no | no |
-//! | 200 with another content type: [`Error::ContentType`]; an encoding that nobody undid | no | no |
-//! | an event over the limit, an error of a hook | no | no |
+//! | 408, 425, 429, 5xx but 501, 505, 511 | yes, not before `Retry-After`; one beyond the [bounds](RetryPolicy::server_delay_bounds) is final | no |
+//! | another status: [`ErrorKind::Status`] | no | no |
+//! | 200 with another content type: [`ErrorKind::ContentType`]; an encoding that nobody undid | no | no |
+//! | an event over the limit, an error of a hook or of [`validate`](EventSource::validate) | no | no |
+//!
+//! Each of them but 204 is shown to [`on_error`](EventSource::on_error), a clean end to
+//! [`on_close`](EventSource::on_close), and what the hook answers goes before the policy.
 //!
 //! A request that is not idempotent (POST) is sent again only where the server cannot have acted
-//! on it, or where you say so: [`RetryPolicy::replay_non_idempotent`].
+//! on it, or where you say so: [`EventSource::idempotent`], [`RetryPolicy::replay_non_idempotent`], or
+//! [`retry`](Failure::retry) in a hook.
 //!
 //! # Where it differs from fetch-event-source
 //!
 //! - A 4xx is final: asking again for what is forbidden or not there helps nobody. (There,
 //!   everything is retried for ever.)
-//! - Hooks are awaited, one at a time and in order, and what they fail with is final. (There, an
-//!   async `onerror` makes a hot loop.)
+//! - Hooks are awaited, one at a time and in order. What they fail with is shown to `on_error`, and final
+//!   unless that retries. (There, an async `onerror` makes a hot loop.)
 //! - Status and content type are checked whether or not `on_open` is set;
 //!   [`validate`](EventSource::validate) comes besides. (There, an `onopen` replaces the check.)
 //! - Backoff with jitter, so that clients which lost their server together do not come back
@@ -83,6 +92,7 @@
 //!   event and over reconnections, as in the standard. An ID is committed by the blank line, so an
 //!   event that was cut comes again.
 //! - A block without data is no message, as in the standard; its ID and `retry` still count.
+//!   [`empty_events`](EventSource::empty_events) makes one with a type a message.
 //! - No automatic pause: there is no tab to hide. [`Handle::pause`] does it.
 //!
 //! # Seeing inside
@@ -95,19 +105,22 @@
 //!
 //! | span | level | fields | entered |
 //! |---|---|---|---|
-//! | `attempt` | DEBUG | `attempt`: its number, from 1; when the request goes out `method`, `host`, `resumes`: whether it has a `Last-Event-ID`; when a response comes `status` | while [`from_fn`](EventSource::from_fn), [`fetch`](EventSource::fetch) and the HTTP client work for it, so that what they tell is found in it; hooks are not in it, and events are handed over outside |
+//! | `attempt` | DEBUG | `attempt`: its number, from 1; when the request goes out `method` and `host`, where they are known, and `resumes`: whether it has a `Last-Event-ID`; when a response comes `status` | while [`from_fn`](EventSource::from_fn), [`connect_with`](EventSource::connect_with), [`fetch`](EventSource::fetch) and the HTTP client work for it, so that what they tell is found in it; hooks are not in it, and events are handed over outside |
 //!
 //! | event (its message) | level | fields | when |
 //! |---|---|---|---|
 //! | `requesting` | DEBUG | `attempt` | a request goes out |
 //! | `open` | DEBUG | `attempt`, `status` | the response was accepted |
 //! | `ended` | DEBUG | `attempt`, `reason`, `status` if there is one | an attempt ended by itself: it failed, or its stream ended |
-//! | `retrying` | DEBUG | `attempt`: the one that ended, `reason`, `status`, `delay_ms`, `retries`: in a row without progress, from 1 | the wait begins |
+//! | `retrying` | INFO | `attempt`: the one that ended, `reason`, `status`, `delay_ms`, `retries`: in a row without progress, from 1 | the wait begins |
 //! | `steered` | DEBUG | `attempt`, `by`: `pause`, `resume`, `reconnect` | a [`Handle`]'s word is followed, with the next poll |
-//! | `over` | DEBUG | `attempt`, and `finished`: `ended`, `done`, `no_content`, `stopped`, `aborted` ([`Finished`]), or `reason` and `status` | once, unless the source is dropped before |
+//! | `over` | DEBUG | `attempt`, `finished`: `ended`, `end_marker`, `no_content`, `stopped`, `aborted` ([`Finished`]) | once, where it is over without an error, unless the source is dropped before |
+//! | `over` | WARN | `attempt`, `reason`, `status` | the same, with an error |
+//! | `ignored lines of unknown fields` | WARN | `attempt`, `lines`: how many | once for a connection that had some, at its end: see [`Signal::Ignored`] |
 //! | `the last event ID cannot be carried by a header: sent without it` | WARN | `attempt` | see [`Signal::UnsendableId`] |
 //!
-//! A `reason` is the name of the [`Error`] in snake case (`no_response`, `idle_timeout`, `status` …), or
+//! All of them have the field `source` besides: the [`name`](EventSource::name) of the source, if it has one.
+//! A `reason` is the name of the [`ErrorKind`] in snake case (`no_response`, `idle_timeout`, `status` …), or
 //! `clean_end`. There is nothing for each event or chunk, and no text of the server's: no ID, no type,
 //! no data; of the request nothing but its method and host.
 //!
@@ -115,11 +128,12 @@
 //!
 //! | feature | default | |
 //! |---|---|---|
-//! | `client` | yes | the HTTP client; without it only [`Parser`], [`events()`] and [`RetryPolicy`] remain, without reqwest and tokio |
+//! | `reqwest` | yes | requests by reqwest, and a default client; it implies `client` |
+//! | `client` | yes | the machine that connects and reconnects, over any HTTP stack: [`connect_with`](EventSource::connect_with), [`from_response`](EventSource::from_response), [`from_body`](EventSource::from_body). Without it only [`Parser`], [`events()`] and [`RetryPolicy`] remain, without http and tokio |
 //! | `default-tls`, `http2`, `charset`, `system-proxy` | yes | reqwest's defaults |
 //! | `rustls`, `rustls-no-provider`, `native-tls` | | another TLS, see reqwest |
 //! | `json` | | events read as JSON: `Event::json`, `Event::typed`, `JsonStreamExt`; and reqwest's `json` |
-//! | `gzip`, `brotli`, `deflate`, `zstd` | | to be asked for: see [`EventSource`](EventSource#compression) |
+//! | `gzip`, `brotli`, `deflate`, `zstd` | | to be asked for: see [HTTP clients](guide::http_clients#compression) |
 //! | `cookies`, `form`, `hickory-dns`, `multipart`, `query`, `socks`, `stream` | | see reqwest |
 //! | `testing` | | `testing`: scripted answers without a network, for tests of your own subscribers |
 //! | `eventsource-stream` | | conversions to and from that crate's [events and errors](guide::from_eventsource_stream) |

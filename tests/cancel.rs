@@ -17,17 +17,19 @@
 //! | in the future of `from_fn` | ● | ● | ● | ● | ● | e | e | ● |
 //! | in the future of `fetch` | ● | ● | ● | ● | ● | e | e | f |
 //! | in `on_open` | ● | ● | ● | ● | ● | ● | e | ● |
-//! | with an event, more of them read: in `on_message`, or in the hands of who reads a stream | ● | ● | ●² | ● | ● | ●¹ | e | ●¹ |
+//! | in `on_message`, more events read | ● | ● | ● | ● | ● | ● | e | ● |
+//! | with an event in the hands of who reads a stream, more of them read | ● | ● | ●¹ | ● | ● | d | d | d |
 //! | in `on_error` | ● | ● | ● | ● | ● | e | ● | ● |
 //! | in `on_close` | ● | ● | ● | ● | ● | e | ● | ● |
 //! | in the call of `from_fn` | g | ● | ● | ● | ● | e | e | e |
 //! | in the call of `fetch` | g | ● | ● | ● | ● | e | e | e |
 //! | in `validate` | g | ● | ● | ● | ● | e | e | ● |
 //! | in `until` | g | ● | ● | ● | ● | e | ● | e |
-//! | in `decide` | g | ● | ● | ● | ● | e | ● | ● |
+//! | in the call of `on_error` | g | ● | ● | ● | ● | e | ● | ● |
 //!
-//! - ¹ in `on_message` only. The hooks' states are for `run()` only.
-//! - ² Whoever reads a stream polls nothing meanwhile, so an abort takes effect with his next poll.
+//! Hooks are in force in every style, so each row but the reader's own is for all of them.
+//!
+//! - ¹ Whoever reads a stream polls nothing meanwhile, so an abort takes effect with his next poll.
 //! - *panic*: of the function, the hook or the future that runs there; where none of the caller's runs but
 //!   `abort_on`'s future, of that.
 //! - *stop*: `Failure::stop`, `StreamEnd::finish`, the end marker of `until`. *fail*: an error of the function.
@@ -45,10 +47,9 @@ mod support;
 use std::{
     any::Any,
     fmt,
-    future::{Future, pending},
+    future::pending,
     ops::{ControlFlow, Deref},
     panic::AssertUnwindSafe,
-    pin::Pin,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -61,7 +62,7 @@ use client::{
 };
 use fetch_event_source::{
     Action, BoxError, Error, Event, EventSource, EventStream, Failure, Finished, Handle,
-    ReadyState, ResponseHead, Signals, StreamEnd, reqwest,
+    ReadyState, Signals, reqwest,
 };
 use futures_util::{
     FutureExt, Stream, StreamExt,
@@ -157,16 +158,18 @@ fn the_table_is_played_in_full() {
     let count = |way| Cell::all().filter(|cell| cell.way == way).count();
     let outside = 7 * 3;
     let futures = 2 * 3;
-    let hooks = 3 + 3; // with an event in hand, in every style; and three more hooks
+    let hooks = 4 * 3;
+    let in_hand = 2; // nobody has an event in hand under `run()`
     let calls = 5 * 3;
-    assert_eq!(count(Way::Nothing), outside + futures + hooks);
-    assert_eq!(count(Way::Drop), outside + futures + hooks);
+    let asynchronous = outside + futures + hooks + in_hand;
+    assert_eq!(count(Way::Nothing), asynchronous);
+    assert_eq!(count(Way::Drop), asynchronous);
     for way in [Way::Close, Way::Abort, Way::Pause, Way::Panic] {
-        assert_eq!(count(way), outside + futures + hooks + calls, "{way}");
+        assert_eq!(count(way), asynchronous + calls, "{way}");
     }
-    assert_eq!(count(Way::Break), 2);
-    assert_eq!(count(Way::Stop), 2 + 2 * 3);
-    assert_eq!(count(Way::Fail), 4 + 3 * 3);
+    assert_eq!(count(Way::Break), 2 * 3);
+    assert_eq!(count(Way::Stop), 4 * 3);
+    assert_eq!(count(Way::Fail), 7 * 3);
 }
 
 /// Plays a cell, and says how long the server had to wait for the close, or what was wrong.
@@ -254,16 +257,17 @@ enum State {
     FetchFuture,
     OnOpen,
     OnMessage,
+    InHand,
     OnError,
     OnClose,
     FromFn,
     Fetch,
     Validate,
     Until,
-    Decide,
+    OnErrorCall,
 }
 
-const STATES: [State; 18] = [
+const STATES: [State; 19] = [
     State::NoByte,
     State::HalfHead,
     State::Head,
@@ -275,13 +279,14 @@ const STATES: [State; 18] = [
     State::FetchFuture,
     State::OnOpen,
     State::OnMessage,
+    State::InHand,
     State::OnError,
     State::OnClose,
     State::FromFn,
     State::Fetch,
     State::Validate,
     State::Until,
-    State::Decide,
+    State::OnErrorCall,
 ];
 
 impl fmt::Display for State {
@@ -297,14 +302,15 @@ impl fmt::Display for State {
             Self::FromFnFuture => "in the future of from_fn",
             Self::FetchFuture => "in the future of fetch",
             Self::OnOpen => "in on_open",
-            Self::OnMessage => "with an event in hand and more of them read",
+            Self::OnMessage => "in on_message, with more events read",
+            Self::InHand => "with an event in hand and more of them read",
             Self::OnError => "in on_error",
             Self::OnClose => "in on_close",
             Self::FromFn => "in the call of from_fn",
             Self::Fetch => "in the call of fetch",
             Self::Validate => "in validate",
             Self::Until => "in until",
-            Self::Decide => "in decide",
+            Self::OnErrorCall => "in the call of on_error",
         })
     }
 }
@@ -312,7 +318,7 @@ impl fmt::Display for State {
 impl State {
     fn is_in_a_call(self) -> bool {
         use State::*;
-        matches!(self, FromFn | Fetch | Validate | Until | Decide)
+        matches!(self, FromFn | Fetch | Validate | Until | OnErrorCall)
     }
 
     fn is_in_a_future(self) -> bool {
@@ -326,24 +332,22 @@ impl State {
 
     /// Code of the caller's own is running there: not only `abort_on`'s future.
     fn is_the_callers(self) -> bool {
-        self.is_in_a_call() || self.is_in_a_future() || self.is_in_a_hook()
+        let is_the_readers = self == Self::InHand;
+        self.is_in_a_call() || self.is_in_a_future() || self.is_in_a_hook() || is_the_readers
     }
 
     fn has_a_connection(self) -> bool {
         use State::*;
         !matches!(
             self,
-            Delay | FromFnFuture | OnError | OnClose | FromFn | Fetch | Decide
+            Delay | FromFnFuture | OnError | OnClose | FromFn | Fetch | OnErrorCall
         )
     }
 
-    /// An `Open` was told, and no `Disconnected` yet.
+    /// Its `Open` was told, and no `Disconnected` yet. (A hook is called before its signal is handed over.)
     fn is_open(self) -> bool {
         use State::*;
-        matches!(
-            self,
-            Head | HalfLine | HalfEvent | OnOpen | OnMessage | Until
-        )
+        matches!(self, Head | HalfLine | HalfEvent | OnMessage | InHand | Until)
     }
 
     /// The first event was handed over before.
@@ -351,7 +355,7 @@ impl State {
         use State::*;
         matches!(
             self,
-            HalfLine | HalfEvent | Delay | FromFnFuture | OnMessage | OnClose | FromFn
+            HalfLine | HalfEvent | Delay | FromFnFuture | InHand | OnClose | FromFn
         )
     }
 
@@ -395,51 +399,49 @@ impl Cell {
 
     /// The table at the top.
     fn occurs(&self) -> bool {
-        let hooks = self.style == Style::Run;
-        let state = match self.state {
-            State::OnOpen | State::OnError | State::OnClose => hooks,
-            _ => true,
-        };
-        let way = match (self.way, self.state) {
+        if self.state == State::InHand && self.style == Style::Run {
+            return false;
+        }
+        use State::*;
+        match (self.way, self.state) {
             (Way::Nothing | Way::Drop, state) => !state.is_in_a_call(),
             (Way::Close | Way::Abort | Way::Pause | Way::Panic, _) => true,
-            (Way::Break, State::OnOpen | State::OnMessage) => hooks,
-            (Way::Stop, State::OnError | State::OnClose | State::Until | State::Decide) => true,
-            (Way::Fail, State::OnOpen | State::OnMessage | State::OnError | State::OnClose) => {
-                hooks
-            }
-            (Way::Fail, State::FromFnFuture | State::Validate | State::Decide) => true,
+            (Way::Break, OnOpen | OnMessage) => true,
+            (Way::Stop, OnError | OnClose | Until | OnErrorCall) => true,
+            (Way::Fail, state) if state.is_in_a_hook() => true,
+            (Way::Fail, FromFnFuture | Validate | OnErrorCall) => true,
             (Way::Break | Way::Stop | Way::Fail, _) => false,
-        };
-        state && way
+        }
     }
 
     /// Whoever reads a stream polls nothing while he has an event in hand, so nobody looks at `abort_on`'s future.
     fn takes_effect_with_the_next_poll(&self) -> bool {
-        let reading = self.state == State::OnMessage && self.style != Style::Run;
-        reading && self.way == Way::Abort
+        self.state == State::InHand && self.way == Way::Abort
     }
 
-    /// What is told until the state is reached.
+    /// What is told until the state is reached: by the hooks under `run()`, else by the items.
     fn words_before(&self) -> Vec<String> {
-        let opened = self.state.is_open() || self.state.is_past_an_event();
+        let hooks = self.style == Style::Run;
+        let is_in = |state| hooks && self.state == state;
+        let opened = self.state.is_open() || self.state.is_past_an_event() || is_in(State::OnOpen);
         let mut words = Vec::new();
         if opened && self.style != Style::Stream {
             words.push("open".to_owned());
         }
-        if self.state.is_past_an_event() {
+        if self.state.is_past_an_event() || is_in(State::OnMessage) {
             words.push("event a".to_owned());
         }
-        match self.style {
-            Style::Signals if self.state.is_past_an_end() => {
-                let delay = delay(self.state);
+        match (self.style, self.state) {
+            (Style::Signals, state) if state.is_past_an_end() => {
+                let delay = delay(state);
                 words.push("disconnected".to_owned());
                 words.push(format!("retry 1 in {delay:?} after a clean end"));
             }
-            Style::Run if self.state.is_past_an_end() || self.state == State::OnClose => {
+            (Style::Signals, State::OnClose) => words.push("disconnected".to_owned()),
+            (Style::Run, state) if state.is_past_an_end() || state == State::OnClose => {
                 words.push("close".to_owned());
             }
-            Style::Run if self.state == State::OnError => {
+            (Style::Run, State::OnError | State::OnErrorCall) => {
                 words.push("error no response".to_owned());
             }
             _ => {}
@@ -460,24 +462,34 @@ impl Cell {
             }
             Way::Pause => return Vec::new(),
             // Whoever reads the stream panics, and takes it with him.
-            Way::Panic if self.state == State::OnMessage && self.style != Style::Run => {
-                return Vec::new();
-            }
+            Way::Panic if self.state == State::InHand => return Vec::new(),
             Way::Panic => "panicked".to_owned(),
             Way::Close | Way::Abort => "finished: Aborted".to_owned(),
             Way::Stop if self.state == State::OnClose => "finished: Ended".to_owned(),
-            Way::Stop if self.state == State::Until => "finished: Done".to_owned(),
+            Way::Stop if self.state == State::Until => "finished: EndMarker".to_owned(),
             Way::Break | Way::Stop => "finished: Stopped".to_owned(),
             Way::Fail => format!("failed: {error}"),
         };
-        let mut words = vec![end];
-        match self.style {
-            // A failure of the attempt is for `on_error` to see.
-            Style::Run if self.way == Way::Fail && error == "another error" => {
-                words.insert(0, format!("error {error}"));
+        let mut words = Vec::new();
+        match (self.style, self.way, self.state) {
+            // What the hook was shown is handed over, and then it is over.
+            (Style::Signals, Way::Break, State::OnOpen) => words.push("open".to_owned()),
+            (Style::Stream | Style::Signals, Way::Break, State::OnMessage) => {
+                words.push("event a".to_owned());
             }
-            Style::Run => {}
-            Style::Stream | Style::Signals => words.push("fused".to_owned()),
+            // It is a failure of the attempt, whose stream was open.
+            (Style::Signals, Way::Fail, State::OnMessage) => words.push("disconnected".to_owned()),
+            // A failure of the attempt is for `on_error` to see; its own error is none.
+            (Style::Run, Way::Fail, state)
+                if !matches!(state, State::OnError | State::OnErrorCall) =>
+            {
+                words.push(format!("error {error}"));
+            }
+            _ => {}
+        }
+        words.push(end);
+        if self.style != Style::Run {
+            words.push("fused".to_owned());
         }
         words
     }
@@ -488,6 +500,8 @@ impl Cell {
             (State::OnMessage, Style::Run) => {
                 !matches!(self.way, Way::Drop | Way::Panic | Way::Fail | Way::Nothing)
             }
+            // It is not in the reader's hands yet.
+            (State::OnMessage, _) => self.way == Way::Break,
             (state, _) => state.is_past_an_event(),
         };
         match delivered {
@@ -533,7 +547,7 @@ impl Home {
         Self::Memory(MemoryServer::start())
     }
 
-    fn source(&self) -> EventSource {
+    fn source(&self) -> EventSource<'static> {
         match self {
             Self::Sockets(server) => over_tcp(server),
             Self::Memory(server) => in_memory(server),
@@ -700,7 +714,7 @@ impl Drop for Listener {
 }
 
 impl Listener {
-    fn start(source: EventSource, gate: Gate) -> Self {
+    fn start(source: EventSource<'static>, gate: Gate) -> Self {
         let source = match gate.ends_by_abort_on() {
             true => source.abort_on(gate.clone().aborted()),
             false => source,
@@ -709,6 +723,11 @@ impl Listener {
         gate.handle.set(handle.clone()).expect("once");
         let (cell, log) = (gate.cell, Log::new());
         let (ours, told) = (gate.clone(), log.clone());
+        let hooks = match cell.style {
+            Style::Run => Some(log.clone()),
+            Style::Stream | Style::Signals => None, // the items are told
+        };
+        let source = hooked(source, &gate, hooks);
         let task = match cell.style {
             Style::Stream => {
                 let finished = |events: &EventStream| events.finished().copied();
@@ -719,7 +738,7 @@ impl Listener {
                 let finished = |signals: &Signals| signals.finished().copied();
                 tokio::spawn(listen(source.signals(), word, finished, ours, told))
             }
-            Style::Run => tokio::spawn(run(source, ours, told)),
+            Style::Run => tokio::spawn(run(source, told)),
         };
         Self {
             cell,
@@ -812,7 +831,9 @@ impl Scene {
                     request.send(head).await;
                 }
                 State::Head | State::FetchFuture | State::Validate => request.ok().await,
-                State::OnOpen | State::OnMessage | State::Until => request.ok_with(THREE).await,
+                State::OnOpen | State::OnMessage | State::InHand | State::Until => {
+                    request.ok_with(THREE).await;
+                }
                 _ if state.is_past_an_event() => request.ok_with(ONE).await,
                 _ => {}
             }
@@ -937,7 +958,7 @@ impl Scene {
 }
 
 /// A source with the functions of the caller's that the state is about.
-fn source(home: &Home, gate: &Gate) -> EventSource {
+fn source(home: &Home, gate: &Gate) -> EventSource<'static> {
     let state = gate.cell.state;
     let source = match state {
         State::FromFn | State::FromFnFuture => from_fn(home, gate),
@@ -951,13 +972,12 @@ fn source(home: &Home, gate: &Gate) -> EventSource {
             _ => Ok(()),
         }),
         State::Until => source.until(move |_| gate.call(state) == Act::Stop),
-        State::Decide => source.decide(move |failure| answer(gate.call(state), failure)),
         _ => source,
     }
 }
 
 /// The first request is as any; of the second, after a clean end, it is about.
-fn from_fn(home: &Home, gate: &Gate) -> EventSource {
+fn from_fn(home: &Home, gate: &Gate) -> EventSource<'static> {
     let (url, gate) = (home.url(), gate.clone());
     let source = EventSource::from_fn(move |attempt| {
         let second = attempt.number() == 2;
@@ -993,7 +1013,7 @@ fn answer(act: Act, failure: &Failure) -> Result<Action, BoxError> {
     match act {
         Act::Stop => Ok(failure.stop()),
         Act::Fail => Err("as told".into()),
-        _ => Ok(failure.proceed()),
+        _ => Ok(failure.follow_policy()),
     }
 }
 
@@ -1021,7 +1041,7 @@ async fn listen<S, T>(
                 let word = word(&item);
                 log.add(&word);
                 if word == "event a" {
-                    gate.pass(State::OnMessage).await;
+                    gate.pass(State::InHand).await;
                 }
             }
             Ok(Some(Err(error))) => break format!("failed: {}", kind(&error)),
@@ -1040,8 +1060,8 @@ async fn listen<S, T>(
 }
 
 /// Runs hooks to the end, whatever that is, and keeps what ran.
-async fn run(source: EventSource, gate: Gate, log: Log) {
-    let mut running = running(source, gate, log.clone());
+async fn run(source: EventSource<'static>, log: Log) {
+    let mut running = source.run();
     log.add(match AssertUnwindSafe(&mut running).catch_unwind().await {
         Ok(Ok(finished)) => format!("finished: {finished:?}"),
         Ok(Err(error)) => format!("failed: {}", kind(&error)),
@@ -1050,38 +1070,48 @@ async fn run(source: EventSource, gate: Gate, log: Log) {
     pending().await
 }
 
-type Running = Pin<Box<dyn Future<Output = Result<Finished, Error>> + Send>>;
-
-fn running(source: EventSource, gate: Gate, log: Log) -> Running {
+/// With all hooks, which the gate may stop, and which tell the log, if there is one.
+fn hooked(source: EventSource<'static>, gate: &Gate, log: Option<Log>) -> EventSource<'static> {
     let state = gate.cell.state;
-    let [open, message, error, close] = std::array::from_fn(|_| (gate.clone(), log.clone()));
+    let tell = move |word: String| {
+        if let Some(log) = &log {
+            log.add(word);
+        }
+    };
+    let [open, message, error, close] = std::array::from_fn(|_| (gate.clone(), tell.clone()));
     let source = source
-        .on_open(async move |_: &ResponseHead| {
-            let (gate, log) = &open;
-            log.add("open");
-            flow(gate.pass(State::OnOpen).await)
+        .on_open(move |_| {
+            let (gate, tell) = open.clone();
+            tell("open".to_owned());
+            async move { flow(gate.pass(State::OnOpen).await) }
         })
-        .on_message(async move |event: Event| {
-            let (gate, log) = &message;
-            log.add(format!("event {}", event.data()));
-            flow(gate.pass(State::OnMessage).await)
+        .on_message(move |event| {
+            let (gate, tell) = message.clone();
+            tell(format!("event {}", event.data()));
+            async move { flow(gate.pass(State::OnMessage).await) }
         })
-        .on_close(async move |end: &StreamEnd| {
-            let (gate, log) = &close;
-            log.add("close");
-            match gate.pass(State::OnClose).await {
-                Act::Stop => Ok(end.finish()),
-                Act::Fail => Err(BoxError::from("as told")),
-                _ => Ok(end.proceed()),
+        .on_close(move |end| {
+            let (gate, tell) = close.clone();
+            tell("close".to_owned());
+            async move {
+                match gate.pass(State::OnClose).await {
+                    Act::Stop => Ok(end.finish()),
+                    Act::Fail => Err(BoxError::from("as told")),
+                    _ => Ok(end.follow_policy()),
+                }
             }
         });
-    if state == State::Decide {
-        return Box::pin(source.run()); // it is not asked where `on_error` is set
+    let (gate, tell) = error;
+    let word = |failure: &Failure| format!("error {}", kind(failure.error()));
+    if state == State::OnErrorCall {
+        return source.on_error(move |failure| {
+            tell(word(&failure));
+            answer(gate.call(state), &failure)
+        });
     }
-    let source = source.on_error(async move |failure: &Failure| {
-        let (gate, log) = &error;
-        log.add(format!("error {}", kind(failure.error())));
-        answer(gate.pass(State::OnError).await, failure)
-    });
-    Box::pin(source.run())
+    source.on_error(move |failure| {
+        tell(word(&failure));
+        let gate = gate.clone();
+        async move { answer(gate.pass(State::OnError).await, &failure) }
+    })
 }

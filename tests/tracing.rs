@@ -117,7 +117,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
 }
 
 /// What a source tells until its end.
-async fn told(source: EventSource) -> Vec<String> {
+async fn told(source: EventSource<'static>) -> Vec<String> {
     let recorder = Recorder::default();
     let items = source.stream().for_each(async |_| ());
     recorder.listen(items).await;
@@ -139,24 +139,24 @@ async fn attempts_are_spans_and_their_ends_and_retries_events() {
             "DEBUG attempt: requesting attempt=1",
             "DEBUG attempt: ended attempt=1 reason=\"status\" status=503",
             "/attempt{ attempt=1 method=\"GET\" host=\"memory.test\" resumes=false status=503 }",
-            "DEBUG -: retrying attempt=1 reason=\"status\" status=503 delay_ms=1000 retries=1",
+            "INFO -: retrying attempt=1 reason=\"status\" status=503 delay_ms=1000 retries=1",
             "DEBUG attempt{ attempt=2 }",
             "DEBUG attempt: requesting attempt=2",
             "DEBUG attempt: open attempt=2 status=200",
             "DEBUG attempt: ended attempt=2 reason=\"clean_end\"",
             "/attempt{ attempt=2 method=\"GET\" host=\"memory.test\" resumes=false status=200 }",
-            "DEBUG -: retrying attempt=2 reason=\"clean_end\" delay_ms=1000 retries=1",
+            "INFO -: retrying attempt=2 reason=\"clean_end\" delay_ms=1000 retries=1",
             "DEBUG attempt{ attempt=3 }",
             "DEBUG attempt: requesting attempt=3",
             "DEBUG attempt: ended attempt=3 reason=\"status\" status=404",
             "/attempt{ attempt=3 method=\"GET\" host=\"memory.test\" resumes=true status=404 }",
-            "DEBUG -: over attempt=3 reason=\"status\" status=404",
+            "WARN -: over attempt=3 reason=\"status\" status=404",
         ]
     );
 }
 
 /// What a source tells of the end of its only attempt, and of its own.
-async fn end_of(reply: Reply, options: impl FnOnce(EventSource) -> EventSource) -> Vec<String> {
+async fn end_of(reply: Reply, options: impl FnOnce(EventSource<'static>) -> EventSource<'static>) -> Vec<String> {
     let server = MemoryServer::script([reply]);
     let mut lines = told(options(in_memory(&server).retry(RetryPolicy::never()))).await;
     lines.retain(|line| line.contains(": ended") || line.contains(": over"));
@@ -171,7 +171,7 @@ async fn an_attempt_that_ends_the_source_well_has_no_end_of_its_own() {
     );
     assert_eq!(
         end_of(Reply::ok("data: a\n\n"), |source| source.until(|_| true)).await,
-        ["DEBUG attempt: over attempt=1 finished=\"done\""]
+        ["DEBUG attempt: over attempt=1 finished=\"end_marker\""]
     );
 }
 
@@ -180,7 +180,7 @@ async fn each_end_has_its_name() {
     let failed = |reason: &str| {
         [
             format!("DEBUG attempt: ended attempt=1 reason={reason}"),
-            format!("DEBUG -: over attempt=1 reason={reason}"),
+            format!("WARN -: over attempt=1 reason={reason}"),
         ]
     };
     assert_eq!(
@@ -231,17 +231,17 @@ async fn each_end_has_its_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_decide_says_is_an_end_too() {
+async fn what_on_error_says_is_an_end_too() {
     let refused = || Reply::status(404, "");
     let ended = "DEBUG attempt: ended attempt=1 reason=\"status\" status=404";
     assert_eq!(
-        end_of(refused(), |source| source.decide(|failure| failure.stop())).await,
+        end_of(refused(), |source| source.on_error(|failure| failure.stop())).await,
         [ended, "DEBUG -: over attempt=1 finished=\"stopped\""]
     );
-    let fail = |source: EventSource| source.decide(|_| Err::<(), _>(BoxError::from("no")));
+    let fail = |source: EventSource<'static>| source.on_error(|_| Err::<(), _>(BoxError::from("no")));
     assert_eq!(
         end_of(refused(), fail).await,
-        [ended, "DEBUG -: over attempt=1 reason=\"hook\""]
+        [ended, "WARN -: over attempt=1 reason=\"hook\""]
     );
 }
 
@@ -249,13 +249,23 @@ async fn what_decide_says_is_an_end_too() {
 async fn without_an_attempt_there_is_no_number() {
     assert_eq!(
         end_of(Reply::no_content(), |source| source.last_event_id("\n")).await,
-        ["DEBUG -: over reason=\"invalid_last_event_id\""]
+        ["WARN -: over reason=\"invalid_last_event_id\""]
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_hook_says_is_an_end_too() {
-    for (breaks, end) in [(true, "finished=\"stopped\""), (false, "reason=\"hook\"")] {
+    let span = "/attempt{ attempt=1 method=\"GET\" host=\"memory.test\" resumes=false status=200 }";
+    let stopped = [
+        "DEBUG attempt: over attempt=1 finished=\"stopped\"",
+        span,
+    ];
+    let failed = [
+        "DEBUG attempt: ended attempt=1 reason=\"hook\"",
+        span,
+        "WARN -: over attempt=1 reason=\"hook\"",
+    ];
+    for (breaks, end) in [(true, &stopped[..]), (false, &failed)] {
         let recorder = Recorder::default();
         let server = MemoryServer::script([Reply::ok("data: a\n\n")]);
         let run = in_memory(&server)
@@ -267,10 +277,33 @@ async fn what_a_hook_says_is_an_end_too() {
         let result = recorder.listen(run).await;
         assert_eq!(result.is_ok(), breaks);
         let lines = recorder.lines();
-        let over = format!("DEBUG attempt: over attempt=1 {end}");
-        assert_eq!(lines[lines.len() - 2], over);
-        assert!(lines[lines.len() - 1].starts_with("/attempt"), "{lines:?}");
+        assert_eq!(lines[lines.len() - end.len()..], *end);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_is_in_all_of_it() {
+    let server = MemoryServer::script([
+        Reply::status(503, ""),
+        Reply::ok("error: no\nid: \u{1}\ndata: a\n\n").fin(),
+        Reply::status(404, ""),
+    ]);
+    let policy = RetryPolicy::persistent().jitter(0.0);
+    let lines = told(in_memory(&server).retry(policy).name("prices")).await;
+    assert!(lines.len() > 12, "{lines:?}");
+    for line in lines {
+        assert!(line.contains(" source=\"prices\""), "{line}");
+    }
+}
+
+/// How many there were, and not what they said.
+#[tokio::test(start_paused = true)]
+async fn ignored_lines_are_one_warning_a_connection() {
+    let body = "error: secret\nfoo\ndata: a\n\nerror: secret\n\n";
+    let server = MemoryServer::script([Reply::ok(body).fin(), Reply::ok("data: a\n\n").fin()]);
+    let mut lines = told(in_memory(&server)).await;
+    lines.retain(|line| line.starts_with("WARN"));
+    assert_eq!(lines, ["WARN attempt: ignored lines of unknown fields attempt=1 lines=3"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,6 @@ mod support;
 
 use fetch_event_source::RetryPolicy;
 use fetch_event_source_recipes::hyper_client::through_hyper;
-use futures_util::StreamExt;
 use support::{Refusing, Server};
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 mod support;
 
 use axum::Router;
+use axum::http::HeaderValue;
 use axum::routing::get;
 use fetch_event_source::EventSource;
+use fetch_event_source::reqwest::Client;
 use fetch_event_source_recipes::relay::relay;
-use futures_util::StreamExt;
 use support::Server;
 
 #[tokio::test]
@@ -47,4 +48,21 @@ async fn the_readers_last_event_id_goes_upstream() {
     let event = events.next().await.expect("an event").expect("no error");
     assert_eq!(event.last_event_id(), "8");
     assert_eq!(upstream.sent_ids(), ["7"]);
+}
+
+#[tokio::test]
+async fn a_last_event_id_that_is_no_text_is_left_out() {
+    let upstream = Server::start().await;
+    let relay = support::start(
+        Router::new()
+            .route("/", get(relay))
+            .with_state(upstream.url()),
+    )
+    .await;
+    let id = HeaderValue::from_bytes(b"\xff").expect("a value");
+    let request = Client::new().get(&relay).header("last-event-id", id);
+    let mut events = EventSource::new(request).stream();
+    let event = events.next().await.expect("an event").expect("no error");
+    assert_eq!(event.last_event_id(), "1");
+    assert_eq!(upstream.sent_ids(), [""]);
 }

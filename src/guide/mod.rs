@@ -15,13 +15,17 @@
 //!
 //! # Plugging in
 //!
-//! - [HTTP clients](plugging_in): reqwest-middleware, reqwest 0.12, hyper, a recorded response; one
-//!   client for the whole program
-//! - [tokio, futures and axum](composing): `select!`, `StreamExt`, a task with a handle, a relay
+//! - [HTTP stacks](plugging_in): hyper, reqwest 0.12, reqwest-middleware, a response in hand; one client
+//!   for the whole program
+//! - [HTTP clients](http_clients): redirects, compression, HTTP/2, pools; what a client of your own needs
+//! - [tokio, futures and axum](composing): `select!`, `StreamExt`, a task with a handle, many readers,
+//!   a relay
 //!
 //! # What to think of
 //!
-//! - [Choosing a policy](choosing_a_policy)
+//! - [Hooks that do not compile](hooks): rustc's errors, and the way out of each
+//! - [Choosing a policy](choosing_a_policy); when it is not right: a token that has run out, an ID that is
+//!   not known any more
 //! - [LLM streams](llm_streams)
 //! - [Delivery](delivery): at least once, exactly once, and IDs
 //! - [Timeouts](timeouts)
@@ -44,6 +48,19 @@
 // So that the pages link by the names that a user has.
 #[allow(unused_imports)]
 use crate::*;
+
+/// A hook that does not compile, and what rustc says to it: `tests/messages.rs` compares it.
+macro_rules! wrong {
+    ($file:literal) => {
+        concat!(
+            "```rust,compile_fail\n",
+            include_str!(concat!("hooks/", $file, ".rs")),
+            "```\n\n```text\n",
+            include_str!(concat!("hooks/", $file, ".stderr")),
+            "```\n"
+        )
+    };
+}
 
 /// A block of code that needs crates which are not ours: it is compiled, and tried, in the
 /// workspace's `recipes`, and is no doctest.
@@ -87,27 +104,55 @@ pub mod from_sse_stream {}
 pub mod from_javascript {}
 
 #[doc = include_str!("plugging_in.md")]
+/// # hyper
+#[cfg_attr(not(doctest), doc = code!("recipes/hyper_client.rs"))]
+/// # A reqwest 0.12 client
+#[cfg_attr(not(doctest), doc = code!("recipes/reqwest_0_12.rs"))]
 /// # reqwest-middleware
 #[cfg_attr(not(doctest), doc = code!("recipes/middleware.rs"))]
 /// A middleware that retries by itself (reqwest-retry) should not: two machines that retry
 /// multiply. Leave it to the [policy](choosing_a_policy), or give that [`RetryPolicy::never()`].
 ///
-/// # A reqwest 0.12 client
-#[cfg_attr(not(doctest), doc = code!("recipes/reqwest_0_12.rs"))]
-/// # hyper
-#[cfg_attr(not(doctest), doc = code!("recipes/hyper_client.rs"))]
 #[doc = include_str!("recorded_response.md")]
 /// # One client for the whole program
 #[cfg_attr(not(doctest), doc = code!("recipes/shared_client.rs"))]
 /// Give clones of it to [`EventSource::new`] or [`EventSource::from_fn`]. A bare URL
-/// ([`EventSource::get`]) goes through a client of the library's own, which has such keep-alives,
-/// and no cookies.
+/// ([`EventSource::get`]) goes through the [default client](default_client()), which has the same
+/// keep-alives, and no cookies. What the settings are for: [HTTP clients](http_clients).
 ///
 /// A pool belongs to the runtime that its connections were made on: a program with two runtimes, or
 /// a test with `#[tokio::test]`, should have a client for each. With HTTP/1.1 each open stream takes
 /// a connection of its own. With HTTP/2 they share one, as many as the server allows (often 100),
 /// and the next waits: [`response_timeout`](EventSource::response_timeout) says for how long.
 pub mod plugging_in {}
+
+#[doc = include_str!("http_clients.md")]
+pub mod http_clients {}
+
+#[doc = include_str!("hooks.md")]
+///
+/// # What an async closure owns
+#[cfg_attr(not(doctest), doc = wrong!("owned_capture"))]
+#[doc = include_str!("hooks/owned_capture.md")]
+/// # What an async closure borrows by `&mut`
+#[cfg_attr(not(doctest), doc = wrong!("mut_capture"))]
+#[doc = include_str!("hooks/mut_capture.md")]
+/// # A method by `&mut self`
+#[cfg_attr(not(doctest), doc = wrong!("mut_method"))]
+#[doc = include_str!("hooks/mut_method.md")]
+/// # Two hooks that change one thing
+#[cfg_attr(not(doctest), doc = wrong!("two_hooks"))]
+#[doc = include_str!("hooks/two_hooks.md")]
+/// # A `RefCell`
+#[cfg_attr(not(doctest), doc = wrong!("ref_cell"))]
+#[doc = include_str!("hooks/ref_cell.md")]
+/// # A hook with `?`
+#[cfg_attr(not(doctest), doc = wrong!("no_annotation"))]
+#[doc = include_str!("hooks/no_annotation.md")]
+/// # Another return
+#[cfg_attr(not(doctest), doc = wrong!("wrong_return"))]
+#[doc = include_str!("hooks/wrong_return.md")]
+pub mod hooks {}
 
 #[doc = include_str!("composing.md")]
 /// # An axum handler that passes a stream on

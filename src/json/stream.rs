@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_core::stream::{FusedStream, Stream, TryStream};
@@ -142,7 +143,8 @@ pub struct JsonStream<S, T> {
     state: State,
 }
 
-type Until = Box<dyn FnMut(&Event) -> bool + Send>;
+/// Never locked: only so that the stream is `Sync`.
+type Until = Mutex<Box<dyn FnMut(&Event) -> bool + Send>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -187,7 +189,7 @@ impl<S, T> JsonStream<S, T> {
         F: FnMut(&Event) -> bool + Send + 'static,
     {
         Self {
-            until: Some(Box::new(is_end)),
+            until: Some(Mutex::new(Box::new(is_end))),
             ..self
         }
     }
@@ -218,7 +220,9 @@ where
 {
     /// The item that comes of the event, if any; the end (`None` within), if it is the marker.
     fn take(&mut self, event: &Event) -> Option<Option<Item<S, T>>> {
-        if self.until.as_mut().is_some_and(|is_end| is_end(event)) {
+        let until = self.until.as_mut().map(Mutex::get_mut);
+        let until = until.map(|until| until.unwrap_or_else(PoisonError::into_inner));
+        if until.is_some_and(|is_end| is_end(event)) {
             self.state = State::Ended;
             return Some(None);
         }

@@ -1,6 +1,6 @@
 //! From a request to its events.
 
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use http::Method;
 use sync_wrapper::SyncWrapper;
@@ -38,6 +38,8 @@ pub(super) struct AttemptState {
     pub(super) arrived: Option<SyncWrapper<ExchangeEvent>>,
     /// The body ended cleanly; its last event is being handed over.
     pub(super) body_is_over: bool,
+    /// The consumer has the stream's `Signal::Open`.
+    pub(super) is_told_open: bool,
 }
 
 /// The request that this attempt has sent.
@@ -69,6 +71,7 @@ impl AttemptState {
             failure: None,
             arrived: None,
             body_is_over: false,
+            is_told_open: false,
         }
     }
 
@@ -90,6 +93,7 @@ impl AttemptState {
         self.head = None;
         self.arrived = None;
         self.body_is_over = false;
+        self.is_told_open = false;
     }
 }
 
@@ -132,7 +136,7 @@ fn begin(
 }
 
 impl Driver<'_> {
-    pub(super) fn connect(&mut self) -> Turn {
+    pub(super) fn connect(&mut self, cx: &mut Context<'_>) -> Turn {
         if let Some(error) = self.attempt.invalid.take() {
             return self.over(Err(error));
         }
@@ -164,7 +168,7 @@ impl Driver<'_> {
             }
             Ok(Beginning::Response { response, is_bare }) => {
                 self.attempt.request.is_sent = true;
-                self.judge(response, is_bare)
+                self.judge(response, is_bare, cx)
             }
             Ok(Beginning::Nothing) => {
                 let error = self.not_sent(NotSent::NotCloneable, None);
@@ -240,7 +244,12 @@ impl Driver<'_> {
         }
     }
 
-    pub(super) fn judge(&mut self, response: Incoming, is_bare: bool) -> Turn {
+    pub(super) fn judge(
+        &mut self,
+        response: Incoming,
+        is_bare: bool,
+        cx: &mut Context<'_>,
+    ) -> Turn {
         let status = response.head.status();
         self.attempt.trace.answered(status);
         let kind = match is_bare {
@@ -248,7 +257,7 @@ impl Driver<'_> {
             false => response::judge(status, response.head.headers(), &self.attempt.allowed),
         };
         let why = match kind {
-            Kind::Stream => return self.open(response, is_bare),
+            Kind::Stream => return self.open(response, is_bare, cx),
             Kind::NoContent => {
                 self.attempt.head = Some(response.head);
                 return self.over(Ok(Finished::NoContent));
@@ -264,10 +273,16 @@ impl Driver<'_> {
         Poll::Ready(None)
     }
 
-    fn open(&mut self, response: Incoming, is_bare: bool) -> Turn {
+    fn open(&mut self, response: Incoming, is_bare: bool, cx: &mut Context<'_>) -> Turn {
         let Incoming { head, body } = response;
         if !is_bare {
-            if let Err(error) = self.calls.validate(&head) {
+            let validated = self.calls.validate(&head);
+            // It may have ended the source, and then no hook is called.
+            self.poll_abort(cx);
+            if self.control.is_revoked() {
+                return Poll::Ready(None);
+            }
+            if let Err(error) = validated {
                 self.attempt.head = Some(head);
                 return self.ended(Err(Error::caused(ErrorKind::Validate, error)));
             }

@@ -1,6 +1,6 @@
 //! What was read, and what the consumer has: the reader, the last event ID, and the count of both.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ecow::EcoString;
 
 use crate::client::control::ControlOwner;
@@ -33,7 +33,7 @@ pub(super) struct Deliveries {
 /// The beginning of a body, until one line of it is known.
 enum Beginning {
     Known,
-    Unknown(BytesMut),
+    Unknown(Vec<u8>),
 }
 
 impl Deliveries {
@@ -84,7 +84,13 @@ impl Deliveries {
         match &mut self.beginning {
             Beginning::Unknown(beginning) if !self.reader.saw_known_line() => {
                 let room = BEGINNING - beginning.len();
-                beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                let chunk = &chunk[..chunk.len().min(room)];
+                // It doubles as any buffer does, but not beyond what is kept.
+                if beginning.capacity() - beginning.len() < chunk.len() {
+                    let doubled = BEGINNING.min(2 * beginning.capacity()) - beginning.len();
+                    beginning.reserve_exact(doubled.max(chunk.len()));
+                }
+                beginning.extend_from_slice(chunk);
             }
             beginning => *beginning = Beginning::Known,
         }
@@ -166,8 +172,9 @@ impl Deliveries {
             self.beginning = Beginning::Known;
         }
         let ignored = self.reader.ignored_lines();
-        if ignored != self.ignored {
-            counters.ignored(ignored.saturating_sub(self.ignored));
+        // The parser counts anew after a clean end.
+        if ignored > self.ignored {
+            counters.ignored(ignored - self.ignored);
             self.ignored = ignored;
         }
     }
@@ -176,7 +183,7 @@ impl Deliveries {
     pub(super) fn open(&mut self, keeps_beginning: bool) {
         self.reset();
         if keeps_beginning {
-            self.beginning = Beginning::Unknown(BytesMut::new());
+            self.beginning = Beginning::Unknown(Vec::new());
         }
     }
 
@@ -186,13 +193,14 @@ impl Deliveries {
             return None;
         }
         match std::mem::replace(&mut self.beginning, Beginning::Known) {
-            Beginning::Unknown(beginning) => Some(beginning.freeze()),
+            Beginning::Unknown(beginning) => Some(beginning.into()),
             Beginning::Known => None,
         }
     }
 
     /// At a clean end: the unfinished event, and whether it has data.
-    pub(super) fn take_unfinished_event(&mut self) -> Option<(Event, bool)> {
+    pub(super) fn take_unfinished_event(&mut self, counters: &Counters) -> Option<(Event, bool)> {
+        self.look_at_lines(counters);
         if !self.reader.finish_event() {
             return None;
         }

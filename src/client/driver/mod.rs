@@ -225,7 +225,7 @@ impl Driver<'_> {
         match self.session.phase() {
             // One at a time.
             Phase::Due if self.control.is_dropping() => self.park(cx),
-            Phase::Due => self.connect(),
+            Phase::Due => self.connect(cx),
             Phase::Asking | Phase::Requesting | Phase::Refused => self.poll_exchange(cx),
             Phase::Open => self.poll_open(cx),
             Phase::Waiting => self.wait(cx),
@@ -289,7 +289,7 @@ impl Driver<'_> {
             Order::Resume => "resume",
         });
         let owes_disconnected = |signal: &Signal| matches!(signal, Signal::Disconnected);
-        let was_open = self.session.is_open() || self.pending.iter().any(owes_disconnected);
+        let was_open = self.was_told_open() || self.pending.iter().any(owes_disconnected);
         self.pending.clear();
         self.drop_input();
         let now = self.pacing.now();

@@ -96,7 +96,7 @@ impl Driver<'_> {
         drop(self.control.take_exchange());
         self.drop_input();
         self.control.set_open(false);
-        if self.session.is_open() {
+        if self.was_told_open() {
             self.pending.push_back(Signal::Disconnected);
         }
         let end = end.map_err(|error| match &self.attempt.head {
@@ -232,7 +232,16 @@ impl Driver<'_> {
             Ok(ControlFlow::Break(())) => self.ending.result = Some(Ok(Finished::Stopped)),
             Ok(ControlFlow::Continue(())) => {}
         }
+        if let Signal::Open(_) = signal {
+            self.attempt.is_told_open = true;
+        }
         Poll::Ready(Some(Step::Signal(signal)))
+    }
+
+    /// Whether the stream is open and its [`Signal::Open`] was handed over. `on_open` comes before that, and
+    /// may have been the end.
+    pub(super) fn was_told_open(&self) -> bool {
+        self.session.is_open() && self.attempt.is_told_open
     }
 
     /// A hook's error ends the attempt, unless a handle has closed the source.

@@ -34,7 +34,7 @@ impl Driver<'_> {
             ExchangeEvent::Request(Ok(Ok(request))) => self.send(request, true),
             ExchangeEvent::Request(Ok(Err(error))) => self.ended(Err(error)),
             ExchangeEvent::Request(Err(error)) => self.ended(Err(made_no_request(error))),
-            ExchangeEvent::Response(Ok(response)) => self.judge(response, false),
+            ExchangeEvent::Response(Ok(response)) => self.judge(response, false, cx),
             ExchangeEvent::Response(Err(error)) => {
                 let error = no_response(error, self.attempt.request.url.as_ref());
                 self.ended(Err(error))
@@ -174,7 +174,8 @@ impl Driver<'_> {
             }
         }
         self.attempt.body_is_over = true;
-        let Some((event, has_data)) = self.deliveries.take_unfinished_event() else {
+        let Some((event, has_data)) = self.deliveries.take_unfinished_event(self.control.counters())
+        else {
             return self.ended_cleanly();
         };
         if self.calls.is_end(&event) {

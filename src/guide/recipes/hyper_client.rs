@@ -1,28 +1,23 @@
-use fetch_event_source::{BoxError, EventSource, reqwest};
+use bytes::Bytes;
+use fetch_event_source::{EventSource, http};
+use http_body_util::Empty;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use std::io;
 
 /// Plain HTTP; for https take hyper-rustls' connector. No redirects, no cookies, no proxies: they
 /// are reqwest's.
-pub fn through_hyper(url: &str) -> EventSource {
-    let client: Client<HttpConnector, reqwest::Body> = Client::builder(TokioExecutor::new())
+pub fn through_hyper(url: &str) -> EventSource<'static> {
+    let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new())
         .pool_max_idle_per_host(0)
         .build_http();
-    EventSource::get(url).fetch(move |request| {
-        let client = client.clone();
+    let url = url.to_owned();
+    EventSource::connect_with(move |attempt| {
+        let (client, url) = (client.clone(), url.clone());
         async move {
-            let request = http::Request::<reqwest::Body>::try_from(request)?;
-            let response = client.request(request).await.map_err(explained)?;
-            Ok(response.map(reqwest::Body::wrap).into())
+            let mut request = http::Request::get(url).body(Empty::new())?;
+            request.headers_mut().extend(attempt.headers().clone());
+            Ok(client.request(request).await?)
         }
     })
-}
-
-/// Where no connection was made, as an error of this kind, so that a POST may be sent again.
-fn explained(error: hyper_util::client::legacy::Error) -> BoxError {
-    match error.is_connect() {
-        true => io::Error::new(io::ErrorKind::ConnectionRefused, error).into(),
-        false => error.into(),
-    }
+    .idempotent(true) // a GET: it may be sent again
 }

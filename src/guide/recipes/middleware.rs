@@ -5,7 +5,7 @@ use reqwest_middleware::{ClientWithMiddleware, Error};
 pub fn through_middleware(
     request: reqwest::RequestBuilder,
     client: ClientWithMiddleware,
-) -> EventSource {
+) -> EventSource<'static> {
     EventSource::new(request).fetch(move |request| {
         let client = client.clone();
         async move { client.execute(request).await.map_err(unwrapped) }

@@ -1,34 +1,28 @@
 // [dependencies]
 // reqwest012 = { package = "reqwest", version = "0.12" }
-use fetch_event_source::{BoxError, EventSource, reqwest};
-use reqwest::ResponseBuilderExt;
+use fetch_event_source::{BoxError, EventSource, http};
 use std::io;
+use std::time::Duration;
 
+/// The request is cloned for each attempt.
 pub fn through_reqwest_0_12(
-    request: reqwest::RequestBuilder,
     client: reqwest012::Client,
-) -> EventSource {
-    EventSource::new(request).fetch(move |request| send(client.clone(), request))
-}
-
-/// Both versions speak the types of `http` 1: only the bodies need a new cover.
-async fn send(
-    client: reqwest012::Client,
-    request: reqwest::Request,
-) -> Result<reqwest::Response, BoxError> {
-    let timeout = request.timeout().copied(); // so long that it lifts the client's own
-    let request = http::Request::<reqwest::Body>::try_from(request)?;
-    let mut request = reqwest012::Request::try_from(request.map(reqwest012::Body::wrap))?;
-    *request.timeout_mut() = timeout;
-
-    let response = client.execute(request).await.map_err(explained)?;
-
-    // Where it came from, after redirects, travels as an extension.
-    let url = response.url().clone();
-    let (with_url, ()) = http::Response::builder().url(url).body(())?.into_parts();
-    let (mut head, body) = http::Response::<reqwest012::Body>::from(response).into_parts();
-    head.extensions.extend(with_url.extensions);
-    Ok(http::Response::from_parts(head, reqwest::Body::wrap(body)).into())
+    request: reqwest012::Request,
+) -> EventSource<'static> {
+    let is_idempotent = request.method().is_idempotent();
+    EventSource::connect_with(move |attempt| {
+        let (client, request) = (client.clone(), request.try_clone());
+        async move {
+            let mut request = request.ok_or("a body that is a stream is sent once")?;
+            request.headers_mut().extend(attempt.headers().clone());
+            // So long that it lifts the client's own, which would cut the stream.
+            *request.timeout_mut() = Some(Duration::MAX);
+            let response = client.execute(request).await.map_err(explained)?;
+            // Both versions speak the types of `http` 1.
+            Ok(http::Response::from(response))
+        }
+    })
+    .idempotent(is_idempotent)
 }
 
 /// Without the URL, which may be secret; and where no connection was made, as an error of this
