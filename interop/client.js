@@ -69,7 +69,7 @@ const options = {
       throw new Error('the handler fails');
     }
     if (is(ask.until, message)) {
-      stop('Done');
+      stop('EndMarker');
       return;
     }
     say('event', { id: message.id, type: message.event || 'message', data: message.data });
@@ -90,7 +90,7 @@ const options = {
 if (ask.body !== null) {
   options.body = ask.body;
 }
-if (ask.accept_content_type !== null) {
+if (ask.allow_content_type !== null) {
   // There is no other way to accept one more.
   options.onopen = async (response) => {
     if (!response.ok) {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 
-use fetch_event_source_benches::contestant::{ALL, Contestant, Kind};
+use fetch_event_source_benches::contestant::{ALL, Contestant};
 use fetch_event_source_benches::workload::{self, Workload};
 
 static WORKLOADS: LazyLock<Vec<Workload>> = LazyLock::new(|| workload::all().collect());
@@ -20,10 +20,8 @@ fn args() -> Vec<String> {
     WORKLOADS
         .iter()
         .flat_map(|workload| {
-            let contestants = ALL
-                .iter()
-                .filter(|contestant| contestant.kind != Kind::Context);
-            contestants.map(move |contestant| format!("{} / {}", workload.name, contestant.name))
+            ALL.iter()
+                .map(move |contestant| format!("{} / {}", workload.name, contestant.name))
         })
         .collect()
 }

@@ -9,11 +9,10 @@
 //!   `parse_line` is faster, but knows no events.
 //! - **eventsource-stream**: `EventStream` over slices.
 //!
-//! Ours: `stream()` and `run()` read ahead, for all is there.
+//! Ours: by the defaults.
 //!
 //! Streams are polled without an executor. Slices cost less to hand over than `Bytes`.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
@@ -21,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cpu_time::ThreadTime;
-use fetch_event_source::{BoxError, EventSource, Finished, Frame, Parser, RetryPolicy, events};
+use fetch_event_source::{BoxError, EventSource, Parser, RetryPolicy, events};
 use futures_core::Stream;
 use futures_util::stream;
 use tokio::runtime::Runtime;
@@ -42,142 +41,53 @@ pub enum Kind {
     Ours,
     /// Another crate, its fastest way: the ratios are to the fastest of them.
     Peer,
-    /// A peer that reads from a response of reqwest's, as `stream()` does: what its ratio is to. To
-    /// poll such a body costs what the others do not pay.
+    /// A peer that reads from a response of reqwest's, as `stream()` and `run()` do: what their ratio is to.
+    /// To poll such a body costs what the others do not pay.
     PeerOverBody,
-    /// For the context: not what ratios are to.
-    Context,
 }
 
 /// Who takes part.
 #[derive(Clone, Copy)]
 pub struct Contestant {
-    /// Its name in tables and files.
+    /// Its name in tables, charts and files.
     pub name: &'static str,
     /// What it is there for.
     pub kind: Kind,
     /// One pass over a workload.
     pub pass: fn(&Workload) -> Result<Tally, Stalled>,
-    /// What a pass must have seen.
-    sees: Sees,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sees {
-    Bytes,
-    Events,
-    EventsAndData,
-}
+/// All, in the order of the tables and charts.
+pub const ALL: [Contestant; 12] = [
+    who("append", Kind::Floor, append),
+    who("memchr + simdutf8", Kind::Floor, scan),
+    who("Parser", Kind::Ours, our_parser),
+    who("events()", Kind::Ours, our_events),
+    who("stream()", Kind::Ours, our_stream),
+    who("run()", Kind::Ours, our_run),
+    who("sse-core", Kind::Peer, sse_core),
+    who("sse-stream", Kind::Peer, sse_stream),
+    who("sseer", Kind::Peer, sseer),
+    who("eventsource-stream", Kind::Peer, eventsource_stream),
+    who(
+        "sse-core over reqwest body",
+        Kind::PeerOverBody,
+        sse_core_over_body,
+    ),
+    who(
+        "sse-stream over reqwest body",
+        Kind::PeerOverBody,
+        sse_stream_over_body,
+    ),
+];
 
-/// All, in the order of the tables.
-pub const ALL: [Contestant; 17] = {
-    use Kind::{Context, Floor, Ours, Peer, PeerOverBody};
-    use Sees::{Bytes, Events, EventsAndData};
-    [
-        Contestant {
-            name: "copy",
-            kind: Floor,
-            pass: copy,
-            sees: Bytes,
-        },
-        Contestant {
-            name: "append",
-            kind: Floor,
-            pass: append,
-            sees: Bytes,
-        },
-        Contestant {
-            name: "memchr + simdutf8",
-            kind: Floor,
-            pass: scan,
-            sees: Bytes,
-        },
-        Contestant {
-            name: "Parser",
-            kind: Ours,
-            pass: our_parser,
-            sees: EventsAndData,
-        },
-        Contestant {
-            name: "events()",
-            kind: Ours,
-            pass: our_events,
-            sees: EventsAndData,
-        },
-        Contestant {
-            name: "stream()",
-            kind: Ours,
-            pass: our_stream,
-            sees: EventsAndData,
-        },
-        Contestant {
-            name: "sse-core",
-            kind: Peer,
-            pass: sse_core,
-            sees: EventsAndData,
-        },
-        Contestant {
-            name: "sse-stream",
-            kind: Peer,
-            pass: sse_stream,
-            sees: EventsAndData,
-        },
-        Contestant {
-            name: "sseer",
-            kind: Peer,
-            pass: sseer,
-            sees: EventsAndData,
-        },
-        Contestant {
-            name: "eventsource-stream",
-            kind: Peer,
-            pass: eventsource_stream,
-            sees: EventsAndData,
-        },
-        Contestant {
-            name: "reqwest body, drained",
-            kind: Context,
-            pass: body,
-            sees: Bytes,
-        },
-        Contestant {
-            name: "sse-core over reqwest body",
-            kind: PeerOverBody,
-            pass: sse_core_over_body,
-            sees: EventsAndData,
-        },
-        Contestant {
-            name: "sse-stream over reqwest body",
-            kind: PeerOverBody,
-            pass: sse_stream_over_body,
-            sees: EventsAndData,
-        },
-        Contestant {
-            name: "Parser, all frames",
-            kind: Context,
-            pass: our_frames,
-            sees: EventsAndData,
-        },
-        Contestant {
-            name: "stream(), nothing read ahead",
-            kind: Context,
-            pass: our_stream_as_it_is,
-            sees: EventsAndData,
-        },
-        Contestant {
-            name: "stream(), unread",
-            kind: Context,
-            pass: our_unread,
-            sees: Events,
-        },
-        Contestant {
-            name: "run(), empty on_message",
-            kind: Context,
-            pass: our_run,
-            sees: Events,
-        },
-    ]
-};
+const fn who(
+    name: &'static str,
+    kind: Kind,
+    pass: fn(&Workload) -> Result<Tally, Stalled>,
+) -> Contestant {
+    Contestant { name, kind, pass }
+}
 
 impl Contestant {
     /// Who has this name.
@@ -196,37 +106,21 @@ impl Contestant {
         let passed = catch_unwind(AssertUnwindSafe(|| (self.pass)(workload)));
         let took = start.elapsed();
         let tally = passed.map_err(|_| "panics")?.map_err(|Stalled| "stalls")?;
-        let due = match self.sees {
-            Sees::Bytes => tally.data_bytes == workload.bytes as u64,
-            Sees::Events => tally.events == workload.events,
-            Sees::EventsAndData => {
-                tally.events == workload.events && tally.data_bytes == workload.data_bytes
-            }
+        let (events, data_bytes) = match self.kind {
+            Kind::Floor => (0, workload.bytes as u64),
+            _ => (workload.events, workload.data_bytes),
         };
-        if due {
-            Ok(took)
-        } else if self.sees != Sees::Bytes && tally.events != workload.events {
-            Err(format!("{} of {} events", tally.events, workload.events))
-        } else {
+        if tally.events != events {
+            Err(format!("{} of {events} events", tally.events))
+        } else if tally.data_bytes != data_bytes {
             Err(format!(
-                "{} of {} bytes of data",
-                tally.data_bytes, workload.data_bytes
+                "{} of {data_bytes} bytes of data",
+                tally.data_bytes
             ))
+        } else {
+            Ok(took)
         }
     }
-}
-
-/// Each chunk is copied.
-fn copy(workload: &Workload) -> Result<Tally, Stalled> {
-    let mut tally = Tally::default();
-    let longest = workload.slices().map(<[u8]>::len).max().unwrap_or(0);
-    let mut target = vec![0; longest];
-    for chunk in workload.slices() {
-        target[..chunk.len()].copy_from_slice(chunk);
-        std::hint::black_box(&mut target);
-        tally.data_bytes += chunk.len() as u64;
-    }
-    Ok(tally)
 }
 
 /// All chunks are appended to one buffer that grows: what a single event asks for, pages that are
@@ -270,24 +164,6 @@ pub fn feed(parser: &mut Parser, workload: &Workload, tally: &mut Tally) {
     }
 }
 
-/// As [`our_parser`], but that it is given comments too, which no peer gives.
-fn our_frames(workload: &Workload) -> Result<Tally, Stalled> {
-    let mut tally = Tally::default();
-    let mut parser = Parser::new();
-    for mut input in workload.slices() {
-        while let Ok(Some(frame)) = parser.next(&mut input) {
-            match frame {
-                Frame::Event(event) => {
-                    tally.event(event.event_type, event.data, event.last_event_id);
-                }
-                Frame::Comment(text) => tally.text(text),
-                _ => {}
-            }
-        }
-    }
-    Ok(tally)
-}
-
 fn our_events(workload: &Workload) -> Result<Tally, Stalled> {
     let mut tally = Tally::default();
     drive::drain(events(slices(workload)), |event| {
@@ -299,18 +175,9 @@ fn our_events(workload: &Workload) -> Result<Tally, Stalled> {
 }
 
 fn our_stream(workload: &Workload) -> Result<Tally, Stalled> {
-    drain(source(workload).read_ahead(true))
-}
-
-/// By the defaults: chunk by chunk.
-fn our_stream_as_it_is(workload: &Workload) -> Result<Tally, Stalled> {
-    drain(source(workload))
-}
-
-fn drain(source: EventSource) -> Result<Tally, Stalled> {
     let _runtime = RUNTIME.enter();
     let mut tally = Tally::default();
-    drive::drain(source.stream(), |event| {
+    drive::drain(source(workload).stream(), |event| {
         if let Ok(event) = event {
             tally.event(event.event_type(), event.data(), event.last_event_id());
         }
@@ -318,34 +185,15 @@ fn drain(source: EventSource) -> Result<Tally, Stalled> {
     Ok(tally)
 }
 
-/// What `run()` is measured against: the same loop without a look at the events.
-fn our_unread(workload: &Workload) -> Result<Tally, Stalled> {
-    let _runtime = RUNTIME.enter();
-    let mut tally = Tally::default();
-    drive::drain(source(workload).read_ahead(true).stream(), |event| {
-        tally.events += u64::from(event.is_ok())
-    })?;
-    Ok(tally)
-}
-
 fn our_run(workload: &Workload) -> Result<Tally, Stalled> {
     let _runtime = RUNTIME.enter();
-    let count = Cell::new(0);
+    let mut tally = Tally::default();
     let running = source(workload)
-        .read_ahead(true)
-        .on_message(async |_| count.set(count.get() + 1))
+        .on_message(|event| tally.event(event.event_type(), event.data(), event.last_event_id()))
         .run();
-    let ended = drive::finish(running)?;
-    // A run that failed saw nothing.
-    let events = if matches!(ended, Ok(Finished::Ended)) {
-        count.get()
-    } else {
-        0
-    };
-    Ok(Tally {
-        events,
-        ..Tally::default()
-    })
+    // A run that failed saw less than all.
+    let _ = drive::finish(running)?;
+    Ok(tally)
 }
 
 fn sse_core(workload: &Workload) -> Result<Tally, Stalled> {
@@ -443,15 +291,6 @@ fn eventsource_stream(workload: &Workload) -> Result<Tally, Stalled> {
     Ok(tally)
 }
 
-/// The bytes of a response as reqwest gives them, thrown away.
-fn body(workload: &Workload) -> Result<Tally, Stalled> {
-    let mut tally = Tally::default();
-    drive::drain(response(&workload.chunks).bytes_stream(), |chunk| {
-        tally.data_bytes += chunk.map_or(0, |chunk| chunk.len() as u64);
-    })?;
-    Ok(tally)
-}
-
 fn slices(workload: &Workload) -> impl Stream<Item = Result<&[u8], Infallible>> {
     stream::iter(workload.slices().map(Ok))
 }
@@ -467,7 +306,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(reqwest::Client::new);
 
 /// A source whose only response is in memory.
-pub fn source(workload: &Workload) -> EventSource {
+pub fn source(workload: &Workload) -> EventSource<'static> {
     let chunks = workload.chunks.clone();
     EventSource::new(CLIENT.get("http://127.0.0.1/"))
         .retry(RetryPolicy::never())

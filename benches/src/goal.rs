@@ -51,29 +51,36 @@ impl Goal {
             self.value <= self.target
         }
     }
+
+    /// Target and figure; one that is not reached stands out.
+    fn cells(&self) -> String {
+        let sign = if self.at_least { '≥' } else { '≤' };
+        let bold = if self.is_reached() { "" } else { "**" };
+        let (target, value, unit) = (self.target, self.value, &self.unit);
+        format!("{sign} {target}{unit} | {bold}{value:.2}{unit}{bold}")
+    }
 }
 
-/// As a Markdown table.
+/// As a Markdown table: what was measured as users build, and the same goals with fat LTO.
 #[must_use]
-pub fn table(goals: &[Goal]) -> String {
-    let mut table = String::from("| goal | target | measured | |\n|---|--:|--:|---|\n");
+pub fn table(goals: &[Goal], fat: &[Goal]) -> String {
+    let mut table = String::from(
+        "| goal | target | measured | fat LTO: target | measured |\n|---|--:|--:|--:|--:|\n",
+    );
     for goal in goals {
-        let sign = if goal.at_least { '≥' } else { '≤' };
-        let verdict = if goal.is_reached() {
-            "reached"
-        } else {
-            "**not reached**"
-        };
-        let Goal {
-            name,
-            value,
-            target,
-            unit,
-            ..
-        } = goal;
-        table += &format!("| {name} | {sign} {target}{unit} | {value:.2}{unit} | {verdict} |\n");
+        let with_fat = fat.iter().find(|other| other.name == goal.name);
+        let (name, cells) = (&goal.name, goal.cells());
+        let fat_cells = with_fat.map_or("– | –".to_owned(), Goal::cells);
+        table += &format!("| {name} | {cells} | {fat_cells} |\n");
     }
     table
+}
+
+/// How many of them are reached, in words.
+#[must_use]
+pub fn reached(goals: &[Goal]) -> String {
+    let reached = goals.iter().filter(|goal| goal.is_reached()).count();
+    format!("{reached} of {} reached", goals.len())
 }
 
 /// The geometric mean; of nothing it is no number.

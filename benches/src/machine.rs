@@ -76,7 +76,7 @@ impl Machine {
             ..
         } = self;
         format!(
-            "{date}; {cpu}, {cores} cores; {os}; {rustc}; LTO. {}.\n",
+            "{date}; {cpu}, {cores} cores; {os}; {rustc}. {}.\n",
             crates.join(", ")
         )
     }

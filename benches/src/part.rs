@@ -10,7 +10,24 @@ use crate::goal::{self, Goal};
 use crate::machine::Machine;
 
 /// The programs, in the order of the report.
-pub const NAMES: [&str; 6] = ["compare", "e2e", "linear", "memory", "latency", "compile"];
+pub const NAMES: [&str; 7] = [
+    "e2e", "compare", "latency", "crowd", "linear", "memory", "compile",
+];
+
+/// Cargo's release profile as it is: what users get.
+pub const RELEASE: &str = "release";
+/// LTO over all crates, one codegen unit.
+pub const FAT: &str = "fat";
+
+/// The profile that this program was built with: Cargo names the folder after it.
+#[must_use]
+pub fn profile() -> String {
+    let program = std::env::current_exe().ok();
+    let folder = program.as_deref().and_then(|program| program.parent());
+    folder
+        .and_then(|folder| folder.file_name())
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
 
 /// A part of the results.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,32 +60,33 @@ impl<T: Serialize> Part<T> {
     ///
     /// It cannot be written.
     pub fn leave(&self, name: &str) -> Result<(), BoxError> {
+        let profile = profile();
         println!(
-            "{}\n{}\n{}",
+            "{profile}: {}\n{}\n{}",
             self.machine.markdown(),
             self.markdown,
-            goal::table(&self.goals)
+            goal::table(&self.goals, &[])
         );
-        std::fs::create_dir_all(folder())?;
-        std::fs::write(path(name), serde_json::to_vec_pretty(self)?)?;
+        std::fs::create_dir_all(folder().join(&profile))?;
+        std::fs::write(path(&profile, name), serde_json::to_vec_pretty(self)?)?;
         Ok(())
     }
 }
 
-/// The part that a program left, if it did.
+/// The part that a program of this profile left, if it did.
 ///
 /// # Errors
 ///
 /// It is not what this version writes.
-pub fn found<T: DeserializeOwned>(name: &str) -> Result<Option<Part<T>>, BoxError> {
-    match std::fs::read(path(name)) {
+pub fn found<T: DeserializeOwned>(profile: &str, name: &str) -> Result<Option<Part<T>>, BoxError> {
+    match std::fs::read(path(profile, name)) {
         Ok(part) => Ok(Some(serde_json::from_slice(&part)?)),
         Err(_) => Ok(None),
     }
 }
 
-fn path(name: &str) -> PathBuf {
-    folder().join(name).with_extension("json")
+fn path(profile: &str, name: &str) -> PathBuf {
+    folder().join(profile).join(name).with_extension("json")
 }
 
 /// `BENCH_PARTS`, or beside the other things that are made.
@@ -98,7 +116,7 @@ pub struct Row {
 pub struct Entry {
     /// Its name.
     pub name: String,
-    /// What it is there for: `floor`, `ours`, `peer`, `peer over a body` or `context`.
+    /// What it is there for: `floor`, `ours`, `peer` or `peer over a body`.
     pub kind: String,
     /// Nanoseconds a pass, in the middle.
     pub median_ns: Option<f64>,

@@ -1,10 +1,13 @@
 //! A server on the loopback that costs as little as can be: sockets of the standard library, and
 //! bytes that were made before.
 
+use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
+
+use bytes::Bytes;
 
 /// A response's head; a body of this length follows, or chunks.
 #[must_use]
@@ -16,17 +19,19 @@ pub fn head(length: Option<usize>) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{framing}\r\n\r\n")
 }
 
-/// The bytes in HTTP/1.1 chunks of this size, the last one included.
+/// The chunk that ends an HTTP/1.1 body.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// These bytes as an HTTP/1.1 chunk.
 #[must_use]
-pub fn chunked(body: &[u8], size: usize) -> Vec<u8> {
-    let mut framed = Vec::with_capacity(body.len() + body.len() / size * 8 + 16);
-    for chunk in body.chunks(size) {
-        framed.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
-        framed.extend_from_slice(chunk);
-        framed.extend_from_slice(b"\r\n");
-    }
-    framed.extend_from_slice(b"0\r\n\r\n");
-    framed
+pub fn chunk(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
+/// Each piece as an HTTP/1.1 chunk, and the last one.
+pub fn chunked(pieces: impl IntoIterator<Item: AsRef<[u8]>>) -> Vec<u8> {
+    let chunks = pieces.into_iter().flat_map(|piece| chunk(piece.as_ref()));
+    chunks.chain(LAST_CHUNK.iter().copied()).collect()
 }
 
 /// Answers every request with these bytes, head included, from a thread of its own. Where it is.
@@ -62,6 +67,67 @@ where
     Ok(address)
 }
 
+/// Answers every request over HTTP/2 without TLS, from a thread of its own: each piece is a DATA frame, unless
+/// the client's window cuts it. Where it is.
+///
+/// # Errors
+///
+/// No port is free.
+pub fn serve_h2(pieces: Vec<Bytes>) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    thread::spawn(move || {
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let pieces: Arc<[Bytes]> = pieces.into();
+            loop {
+                let (socket, _) = listener.accept().await?;
+                socket.set_nodelay(true)?;
+                tokio::spawn(answer_h2(socket, pieces.clone()));
+            }
+            #[allow(unreachable_code)]
+            io::Result::Ok(())
+        })
+    });
+    Ok(address)
+}
+
+async fn answer_h2(socket: tokio::net::TcpStream, pieces: Arc<[Bytes]>) -> Result<(), h2::Error> {
+    let mut connection = h2::server::handshake(socket).await?;
+    while let Some(request) = connection.accept().await {
+        let (_, mut respond) = request?;
+        let mut head = http::Response::new(());
+        let event_stream = http::HeaderValue::from_static("text/event-stream");
+        head.headers_mut()
+            .insert(http::header::CONTENT_TYPE, event_stream);
+        let stream = respond.send_response(head, false)?;
+        tokio::spawn(send(stream, pieces.clone()));
+    }
+    Ok(())
+}
+
+async fn send(mut stream: h2::SendStream<Bytes>, pieces: Arc<[Bytes]>) -> Result<(), h2::Error> {
+    for piece in &*pieces {
+        let mut rest = piece.clone();
+        while !rest.is_empty() {
+            stream.reserve_capacity(rest.len());
+            while stream.capacity() == 0 {
+                match poll_fn(|context| stream.poll_capacity(context)).await {
+                    Some(more) => drop(more?),
+                    None => return Ok(()), // the client went away
+                }
+            }
+            let room = stream.capacity().min(rest.len());
+            stream.send_data(rest.split_to(room), false)?;
+        }
+    }
+    stream.send_data(Bytes::new(), true)
+}
+
 /// Reads a request without a body.
 ///
 /// # Errors
@@ -85,6 +151,9 @@ mod tests {
 
     #[test]
     fn chunks_are_framed() {
-        assert_eq!(chunked(b"abcde", 3), b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+        assert_eq!(
+            chunked(b"abcde".chunks(3)),
+            b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+        );
     }
 }

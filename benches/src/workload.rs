@@ -60,17 +60,13 @@ impl Workload {
         text: Text,
         size: usize,
     ) -> Self {
-        let chunks = slices(&text.bytes, size);
+        let chunks = text.by_size(size);
         Self::of(name, group, cut, text, chunks)
     }
 
     /// This text, an event a chunk.
     fn cut_by_event(name: &'static str, group: Group, text: Text) -> Self {
-        let starts = [0].iter().chain(&text.event_ends);
-        let chunks = starts
-            .zip(&text.event_ends)
-            .map(|(&start, &end)| text.bytes.slice(start..end))
-            .collect();
+        let chunks = text.by_event();
         Self::of(name, group, "one event", text, chunks)
     }
 
@@ -104,13 +100,6 @@ impl Workload {
     }
 }
 
-fn slices(bytes: &Bytes, size: usize) -> Vec<Bytes> {
-    (0..bytes.len())
-        .step_by(size)
-        .map(|start| bytes.slice(start..bytes.len().min(start + size)))
-        .collect()
-}
-
 /// A stream in one piece, and what it says.
 #[derive(Debug, Clone, Default)]
 pub struct Text {
@@ -131,6 +120,25 @@ impl Text {
             bytes: bytes.into(),
             ..Self::default()
         }
+    }
+
+    /// In pieces of this size.
+    #[must_use]
+    pub fn by_size(&self, size: usize) -> Vec<Bytes> {
+        let starts = (0..self.bytes.len()).step_by(size);
+        starts
+            .map(|start| self.bytes.slice(start..self.bytes.len().min(start + size)))
+            .collect()
+    }
+
+    /// An event a piece.
+    #[must_use]
+    pub fn by_event(&self) -> Vec<Bytes> {
+        let starts = [0].iter().chain(&self.event_ends);
+        starts
+            .zip(&self.event_ends)
+            .map(|(&start, &end)| self.bytes.slice(start..end))
+            .collect()
     }
 }
 

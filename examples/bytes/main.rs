@@ -12,7 +12,6 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 use fetch_event_source::{BoxError, Event, Finished, RetryPolicy, fetch_event_source};
-use futures_util::StreamExt;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
@@ -55,17 +54,14 @@ async fn fetch(url: &str, to: &Path) -> Result<(), BoxError> {
     let mut events = fetch_event_source(url)
         .until(|event| event.event_type() == "end") // what breaks off before is asked for again
         .retry(RetryPolicy::default())
-        .decide(|failure| {
-            say(tell(failure))?;
-            Ok::<_, BoxError>(failure.proceed())
-        })
+        .on_error(|failure| say(tell(&failure)))
         .abort_on(tokio::signal::ctrl_c())
         .stream();
     while let Some(event) = events.next().await {
         download.take(&event?)?;
     }
     match events.finished() {
-        Some(Finished::Done) => download.finish(to),
+        Some(Finished::EndMarker) => download.finish(to),
         _ => Err("interrupted".into()), // and nothing is left of the file
     }
 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use fetch_event_source::reqwest::{Client, StatusCode};
 use fetch_event_source::{Action, BoxError, Error, EventSource, EventStream, Failure};
-use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -105,7 +104,7 @@ impl Chat {
         let chunks = self
             .source(question)
             .until(|event| event.data() == "[DONE]") // an end before it is an error
-            .decide(move |failure| when_refused(failure, can_refresh))
+            .on_error(move |failure| when_refused(&failure, can_refresh))
             .stream();
         let answered = read(chunks).await;
         type_out("\n")?;
@@ -113,7 +112,7 @@ impl Chat {
     }
 
     /// Asked for the request before each attempt, as the token may be another then.
-    fn source(&self, question: &str) -> EventSource {
+    fn source(&self, question: &str) -> EventSource<'static> {
         let body = json!({
             "model": self.model,
             "stream": true,
@@ -158,7 +157,7 @@ fn when_refused(failure: &Failure, can_refresh: bool) -> Result<Action, BoxError
     }
     Ok(match error.status() {
         Some(StatusCode::UNAUTHORIZED) if is_stale => failure.retry_after(Duration::ZERO),
-        _ => failure.proceed(),
+        _ => failure.follow_policy(),
     })
 }
 

@@ -7,7 +7,6 @@ mod server;
 
 use axum::{Router, routing::get};
 use fetch_event_source::{BoxError, EventStream, RetryPolicy, fetch_event_source, reqwest};
-use futures_util::StreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 

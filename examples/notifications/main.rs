@@ -13,7 +13,6 @@ use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
 use fetch_event_source::{BoxError, RetryPolicy, fetch_event_source};
-use futures_util::StreamExt;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
@@ -53,10 +52,7 @@ async fn subscribe(url: &str, directory: &Path) -> Result<(), BoxError> {
         .last_event_id(last_event_id)
         .retry(RetryPolicy::persistent())
         .idle_timeout(IDLE)
-        .decide(|failure| {
-            say(tell(failure))?;
-            Ok::<_, BoxError>(failure.proceed())
-        })
+        .on_error(|failure| say(tell(&failure)))
         .abort_on(tokio::signal::ctrl_c())
         .stream();
     while let Some(event) = events.next().await {

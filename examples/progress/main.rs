@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use fetch_event_source::reqwest::{Client, Url};
-use fetch_event_source::{BoxError, EventSource, Finished, RetryPolicy};
+use fetch_event_source::{BoxError, EventSource, Finished, HookResult, RetryPolicy};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde::Deserialize;
 
@@ -70,7 +70,7 @@ async fn follow(client: &Client, events: Url) -> Result<Outcome, BoxError> {
         .retry(RetryPolicy::persistent())
         .idle_timeout(Duration::from_secs(15))
         .abort_on(tokio::signal::ctrl_c())
-        .on_message(async |event| {
+        .on_message(|event| -> HookResult<_> {
             match event.event_type() {
                 "step" => {
                     bar.suspend(|| say(format_args!("{}…", printable(event.data()))))?;
@@ -87,13 +87,10 @@ async fn follow(client: &Client, events: Url) -> Result<Outcome, BoxError> {
                 }
                 _ => {}
             }
-            Ok::<_, BoxError>(ControlFlow::Continue(()))
+            Ok(ControlFlow::Continue(()))
         })
-        .on_error(async |failure| {
-            // The job goes on without us.
-            bar.suspend(|| say(tell(failure)))?;
-            Ok::<_, BoxError>(failure.proceed())
-        })
+        // The job goes on without us.
+        .on_error(|failure| bar.suspend(|| say(tell(&failure))))
         .run()
         .await?;
     bar.finish_and_clear();

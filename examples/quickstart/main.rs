@@ -9,8 +9,7 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fetch_event_source::{BoxError, Event, RetryPolicy, Signal, fetch_event_source};
-use futures_util::StreamExt;
+use fetch_event_source::{BoxError, Event, HookResult, RetryPolicy, Signal, fetch_event_source};
 
 use crate::server::Server;
 
@@ -51,7 +50,7 @@ async fn demo() -> Result<ExitCode, BoxError> {
     Ok(report(&server, &received))
 }
 
-/// The first style: hooks. They are awaited, and may borrow and change what is around them.
+/// The first style: hooks. They may borrow and change what is around them.
 async fn with_hooks(url: &str, received: &mut Vec<Event>) -> Result<String, BoxError> {
     let source = fetch_event_source(url)
         .retry(RetryPolicy::persistent())
@@ -59,27 +58,27 @@ async fn with_hooks(url: &str, received: &mut Vec<Event>) -> Result<String, BoxE
     let handle = source.handle();
     let mut opened = 0;
     let finished = source
-        .on_open(async |response| {
+        .on_open(|response| {
             opened += 1;
-            terminal::open(opened, response, &handle.last_event_id());
+            terminal::open(opened, &response, &handle.last_event_id());
         })
-        .on_message(async |event| {
+        .on_message(|event| -> HookResult<_> {
             terminal::message(&event)?;
             received.push(event);
-            Ok::<_, BoxError>(match received.len() {
+            Ok(match received.len() {
                 HALFWAY => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             })
         })
-        .on_error(async |failure| {
+        .on_error(|failure| {
             terminal::error(failure.error());
             terminal::delay(failure.next_delay());
-            failure.proceed() // what the policy says
+            failure.follow_policy()
         })
-        .on_close(async |end| {
+        .on_close(|end| {
             terminal::line("close", "the server ended the stream");
             terminal::delay(end.next_delay());
-            end.proceed()
+            end.follow_policy()
         })
         .run()
         .await?;
@@ -98,10 +97,9 @@ async fn with_stream(
         .last_event_id(last_event_id)
         .retry(RetryPolicy::persistent())
         .idle_timeout(IDLE)
-        .decide(|failure| {
+        .on_error(|failure| {
             terminal::error(failure.error());
             terminal::delay(failure.next_delay());
-            failure.proceed()
         })
         .stream();
     while let Some(event) = events.next().await {
@@ -146,7 +144,7 @@ async fn watch(url: &str, limit: Option<String>) -> Result<ExitCode, BoxError> {
             Signal::Comment(comment) => terminal::line("comment", comment),
             Signal::Retrying { error, delay, .. } => {
                 match error {
-                    Some(error) => terminal::error(&*error),
+                    Some(error) => terminal::error(&error),
                     None => terminal::line("close", "the server ended the stream"),
                 }
                 terminal::delay(Some(delay));

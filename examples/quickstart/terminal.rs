@@ -49,10 +49,7 @@ pub(crate) fn message(event: &Event) -> Result<(), BoxError> {
 }
 
 pub(crate) fn error(error: &dyn Error) {
-    match std::iter::successors(error.source(), |&cause| cause.source()).last() {
-        Some(cause) => line("error", format_args!("{error} ({cause})")),
-        None => line("error", error),
-    }
+    line("error", error);
 }
 
 pub(crate) fn delay(delay: Option<Duration>) {

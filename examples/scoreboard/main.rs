@@ -85,7 +85,7 @@ fn watch_match(client: &Client, url: &str, number: u64, broken: Arc<AtomicUsize>
     EventSource::new(client.get(url.replace("{}", &number.to_string())))
         .until(|event| event.event_type() == "final whistle")
         .idle_timeout(Duration::from_secs(15))
-        .decide(move |failure| {
+        .on_error(move |failure| {
             if failure.next_delay().is_some() {
                 broken.fetch_add(1, Ordering::Relaxed);
             }

@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
 
     /// Take this content type, too: some LLM servers stream as text/plain
     #[arg(long, value_name = "TYPE")]
-    accept_content_type: Vec<String>,
+    allow_content_type: Vec<String>,
 
     /// When to try again
     #[arg(long, value_enum, value_name = "POLICY", default_value = "default")]
@@ -131,7 +131,7 @@ impl Arguments {
         self.events.is_empty() || self.events.iter().any(|it| it == event.event_type())
     }
 
-    pub(crate) fn source(&self, url: &str) -> Result<EventSource, BoxError> {
+    pub(crate) fn source(&self, url: &str) -> Result<EventSource<'static>, BoxError> {
         let mut source = self
             .request(url)?
             .retry(self.policy())
@@ -141,8 +141,8 @@ impl Arguments {
         if let Some(id) = &self.last_event_id {
             source = source.last_event_id(id);
         }
-        for content_type in &self.accept_content_type {
-            source = source.accept_content_type(content_type);
+        for content_type in &self.allow_content_type {
+            source = source.allow_content_type(content_type);
         }
         if let Some(until) = self.until.clone() {
             source = source.until(move |event| event.data() == until);
@@ -150,7 +150,7 @@ impl Arguments {
         Ok(source)
     }
 
-    fn request(&self, url: &str) -> Result<EventSource, BoxError> {
+    fn request(&self, url: &str) -> Result<EventSource<'static>, BoxError> {
         let method = match (&self.method, &self.data) {
             (Some(method), _) => method.clone(),
             (None, Some(_)) => Method::POST,

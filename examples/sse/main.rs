@@ -11,8 +11,7 @@ mod support;
 use std::process::ExitCode;
 
 use clap::Parser;
-use fetch_event_source::{BoxError, Error, Finished, Handle, Signal};
-use futures_util::StreamExt;
+use fetch_event_source::{BoxError, Error, ErrorKind, Finished, Handle, Signal};
 
 use crate::arguments::Arguments;
 use crate::output::{Output, warn};
@@ -54,7 +53,7 @@ async fn run(arguments: Arguments) -> Result<Finished, BoxError> {
                 output.event(&event)?;
                 shown += 1;
                 if arguments.max_events == Some(shown) {
-                    return Ok(Finished::Done);
+                    return Ok(Finished::EndMarker);
                 }
             }
             other => output.signal(&other)?,
@@ -94,12 +93,17 @@ fn explain(error: &(dyn std::error::Error + Send + Sync + 'static)) -> u8 {
 }
 
 fn exit_code(error: &Error) -> u8 {
-    match error {
-        Error::InvalidRequest(_) | Error::InvalidLastEventId(_) => 2,
+    use ErrorKind::{
+        Certificate, InvalidLastEventId, InvalidOption, InvalidRequest, MalformedHead, NoResponse,
+        NotAnEventStream, Proxy, Redirect, ResponseTimeout,
+    };
+    match error.kind() {
+        InvalidRequest | InvalidLastEventId | InvalidOption => 2,
         _ if error.is_incomplete() => 5,
         _ if error.status().is_some() => 4,
-        Error::NoResponse(_) | Error::ResponseTimeout(_) => 3,
-        Error::Redirect(_) | Error::Certificate(_) => 3,
+        NotAnEventStream => 4,
+        NoResponse | ResponseTimeout(_) => 3,
+        Redirect | Certificate | Proxy | MalformedHead => 3,
         _ => 1,
     }
 }

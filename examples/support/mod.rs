@@ -15,7 +15,7 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use fetch_event_source::reqwest::{Client, ClientBuilder};
+use fetch_event_source::reqwest::ClientBuilder;
 use fetch_event_source::{BoxError, Failure};
 use futures_util::stream;
 use tokio::net::TcpListener;
@@ -24,20 +24,9 @@ use tokio::sync::mpsc;
 /// After so long without an event the server sends a comment.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// What the library sets on its own for bare URLs (the documentation of `EventSource` says why), for
-/// those who set something besides.
+/// The settings of the library's own client, for those who set something besides.
 pub(crate) fn client() -> ClientBuilder {
-    Client::builder()
-        // Streams share no connection by HTTP/1.1, and one that is left over may be dead.
-        .pool_max_idle_per_host(0)
-        .connect_timeout(Duration::from_secs(30))
-        .tcp_keepalive(Duration::from_secs(30))
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .http2_keep_alive_timeout(Duration::from_secs(15))
-        .http2_keep_alive_while_idle(true)
-        .referer(false)
-        .no_brotli()
-        .no_zstd()
+    fetch_event_source::default_client_builder()
 }
 
 /// Serves these routes on a free port of the loopback interface, until the program ends. Gives the
@@ -116,28 +105,19 @@ pub(crate) fn say(line: impl Display) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }
 
-/// What happened and what to do about it, and in brackets the first cause.
+/// What failed, and the first cause: the library's errors say both by themselves.
 pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
-    match std::iter::successors(error.source(), |&cause| cause.source()).last() {
-        Some(cause) => format!("{error} ({cause})"),
-        None => error.to_string(),
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    match causes.last() {
+        Some(cause) if !error.is::<fetch_event_source::Error>() => format!("{error} ({cause})"),
+        _ => error.to_string(),
     }
 }
 
-/// The same without what to do, which stands after a colon in the library's errors: for lines that
-/// come again and again.
+/// The same; of a request that is not sent again, the failure that led there.
 pub(crate) fn what_happened(error: &fetch_event_source::Error) -> String {
-    use fetch_event_source::Error::{NoResponse, NotReplayed};
-    let text = error.to_string();
-    let what = text.split_once(": ").map_or(&*text, |(what, _)| what);
-    match error {
-        NotReplayed {
-            source: Some(failure),
-            ..
-        } => what_happened(failure),
-        NoResponse(_) => what.to_owned() + &describe(error)[text.len()..],
-        _ => what.to_owned(),
-    }
+    let failure = error.source().and_then(|source| source.downcast_ref());
+    failure.map_or_else(|| error.to_string(), what_happened)
 }
 
 /// A failure, and when it is tried again.

@@ -1,4 +1,4 @@
-//! What a response is taken for, whatever its headers hold. The laws stand in `src/response/laws.rs`:
+//! What a response is taken for, whatever its headers hold. The laws stand in `src/client/http/response/laws.rs`:
 //! a property test checks the same.
 #![no_main]
 

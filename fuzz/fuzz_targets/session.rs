@@ -1,5 +1,5 @@
 //! The reconnect state machine under any sequence of calls. The laws stand beside it, in
-//! `src/session/laws.rs`: a property test checks the same.
+//! `src/session/laws/mod.rs`: a property test checks the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -31,7 +31,7 @@ pub struct Ask {
     /// In a row; ours only, the JavaScript client knows no limit.
     pub max_retries: Option<u32>,
     /// A content type that opens a stream, besides `text/event-stream`; ours only.
-    pub accept_content_type: Option<String>,
+    pub allow_content_type: Option<String>,
     /// Ours only.
     pub idle_timeout_ms: Option<u64>,
     /// Ours only.
@@ -112,7 +112,7 @@ pub enum Seen {
         #[serde(flatten)]
         error: Trouble,
     },
-    /// It is over: `Done` (the end marker), `Ended` (a clean end), `NoContent`, `Stopped` (the last
+    /// It is over: `EndMarker` (the end marker), `Ended` (a clean end), `NoContent`, `Stopped` (the last
     /// event was taken), `Aborted` (by `stop`), or `Limit` (it took too long).
     Finished {
         /// Which of these.

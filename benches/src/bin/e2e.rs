@@ -1,19 +1,20 @@
-//! End to end: tokens over the loopback, one connection at a time, the server in another thread
-//! with a body made before, the client on a current-thread runtime. The wall rate, and what the
+//! End to end: tokens over the loopback, in each framing, one connection at a time, the server in another
+//! thread with a body made before, the client on a current-thread runtime. The wall rate, and what the
 //! client's thread takes of the processor. The medians of several runs, and of those the median.
 //!
-//! `--runs N` (default 5), `--rounds N` in each (default 20), `--events N` (default 200 000), `--chunk
-//! BYTES` for HTTP chunks of that size in place of a content length, `--without NAME` to leave one out.
+//! `--runs N` (default 5), `--rounds N` in each (default 20), `--events N` (default 200 000; a quarter where
+//! each event is waited for), `--only PART` for the framings whose name contains it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::hint::black_box;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use cpu_time::ThreadTime;
-use fetch_event_source::{EventSource, RetryPolicy, events};
+use fetch_event_source::{EventSource, events};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +23,62 @@ use fetch_event_source_benches::goal::Goal;
 use fetch_event_source_benches::part::Part;
 use fetch_event_source_benches::runs;
 use fetch_event_source_benches::tally::Tally;
-use fetch_event_source_benches::{BoxError, option, server, workload};
+use fetch_event_source_benches::workload::{self, Text};
+use fetch_event_source_benches::{BoxError, option, server};
+
+/// How the tokens come.
+struct Framing {
+    name: &'static str,
+    /// The client has to wait for each event: it takes one out of the connection at a time.
+    waited: bool,
+    http2: bool,
+    serve: fn(&Text) -> io::Result<SocketAddr>,
+}
+
+const FRAMINGS: [Framing; 5] = [
+    Framing {
+        name: CONTENT_LENGTH,
+        waited: false,
+        http2: false,
+        serve: |text| {
+            let head = server::head(Some(text.bytes.len())).into_bytes();
+            server::serve([head, text.bytes.to_vec()].concat().into())
+        },
+    },
+    Framing {
+        name: "HTTP/1.1, chunks of 8 KiB",
+        waited: false,
+        http2: false,
+        serve: |text| chunked(text.by_size(8 << 10)),
+    },
+    Framing {
+        name: "HTTP/2, frames of 16 KiB",
+        waited: false,
+        http2: true,
+        serve: |text| server::serve_h2(text.by_size(16 << 10)),
+    },
+    Framing {
+        name: "HTTP/1.1, an event a chunk",
+        waited: true,
+        http2: false,
+        serve: |text| chunked(text.by_event()),
+    },
+    Framing {
+        name: "HTTP/2, an event a frame",
+        waited: true,
+        http2: true,
+        serve: |text| server::serve_h2(text.by_event()),
+    },
+];
+
+const CONTENT_LENGTH: &str = "HTTP/1.1, a content length";
+
+fn chunked(pieces: Vec<bytes::Bytes>) -> io::Result<SocketAddr> {
+    let head = server::head(None).into_bytes();
+    server::serve([head, server::chunked(pieces)].concat().into())
+}
 
 type Pass = Pin<Box<dyn Future<Output = Result<Tally, BoxError>>>>;
-type Contestant = (&'static str, fn(&Clients) -> Pass);
 
 /// Both generations of reqwest, for reqwest-eventsource is built on the older.
 struct Clients {
@@ -35,48 +88,47 @@ struct Clients {
 }
 
 impl Clients {
-    fn of(server: SocketAddr) -> Result<Self, BoxError> {
+    fn of(server: SocketAddr, http2: bool) -> Result<Self, BoxError> {
+        let mut new = reqwest::Client::builder().pool_max_idle_per_host(0);
+        if http2 {
+            new = new.http2_prior_knowledge();
+        }
         Ok(Self {
             url: format!("http://{server}/"),
-            new: reqwest::Client::builder()
-                .pool_max_idle_per_host(0)
-                .build()?,
+            new: new.build()?,
             old: reqwest12::Client::builder()
                 .pool_max_idle_per_host(0)
                 .build()?,
         })
     }
+
+    fn get(&self) -> reqwest::RequestBuilder {
+        self.new.get(&self.url)
+    }
 }
 
-const CONTESTANTS: [Contestant; 8] = [
-    (RAW, |clients| Box::pin(raw(clients.new.get(&clients.url)))),
-    ("stream()", |clients| {
-        Box::pin(our_stream(clients.new.get(&clients.url)))
-    }),
+const RAW: &str = "reqwest bytes_stream, drained";
+const PEER: &str = "sse-stream over bytes_stream";
+/// Takes longer than all the rest together, so it is in the first run only, with a content length only.
+const SLOW: &str = "reqwest-eventsource";
+
+type Contestant = (&'static str, fn(&Clients) -> Pass);
+
+const CONTESTANTS: [Contestant; 7] = [
+    (RAW, |clients| Box::pin(raw(clients.get()))),
+    ("stream()", |clients| Box::pin(our_stream(clients.get()))),
+    ("run()", |clients| Box::pin(our_run(clients.get()))),
     ("events() over bytes_stream", |clients| {
-        Box::pin(our_events(clients.new.get(&clients.url)))
+        Box::pin(our_events(clients.get()))
     }),
-    ("run()", |clients| {
-        Box::pin(our_run(clients.new.get(&clients.url)))
-    }),
-    (PEER, |clients| {
-        Box::pin(sse_stream(clients.new.get(&clients.url)))
-    }),
+    (PEER, |clients| Box::pin(sse_stream(clients.get()))),
     ("sse-core over bytes_stream", |clients| {
-        Box::pin(sse_core(clients.new.get(&clients.url)))
-    }),
-    ("reqwest 0.12 bytes_stream, drained", |clients| {
-        Box::pin(raw_12(clients.old.get(&clients.url)))
+        Box::pin(sse_core(clients.get()))
     }),
     (SLOW, |clients| {
         Box::pin(eventsource(clients.old.get(&clients.url)))
     }),
 ];
-
-const RAW: &str = "reqwest bytes_stream, drained";
-const PEER: &str = "sse-stream over bytes_stream";
-/// Takes longer than all the rest together, so it is in the first run only.
-const SLOW: &str = "reqwest-eventsource";
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Figures {
@@ -84,42 +136,63 @@ struct Figures {
     cpu_ms: f64,
 }
 
-type Medians = BTreeMap<String, Figures>;
+/// By framing and contestant.
+type Medians = BTreeMap<String, BTreeMap<String, Figures>>;
 
 fn main() -> Result<(), BoxError> {
     let times = option("--runs", 5)?;
     let rounds = option("--rounds", 20)?.max(1);
-    let chunk = option("--chunk", 0)?;
-    let text = workload::tokens(option("--events", 200_000)?);
-    let Some(measured) = runs::several(times, |run| measure(run, rounds, chunk, &text))? else {
+    let events = option("--events", 200_000)?;
+    let only: String = option("--only", String::new())?;
+    let framings = || {
+        FRAMINGS
+            .iter()
+            .filter(|framing| framing.name.contains(&only))
+    };
+    let text =
+        |framing: &Framing| workload::tokens(if framing.waited { events / 4 } else { events });
+    let measured = runs::several(times, |run| {
+        let each = framings().map(|framing| {
+            eprintln!("run {run}: {}", framing.name);
+            let figures = measure(run, rounds, framing, &text(framing))?;
+            Ok((framing.name.to_owned(), figures))
+        });
+        each.collect::<Result<Medians, BoxError>>()
+    })?;
+    let Some(measured) = measured else {
         return Ok(());
     };
     let figures = in_the_middle(&measured);
-    let framing = match chunk {
-        0 => "a content length".to_owned(),
-        _ => format!("HTTP chunks of {chunk} B"),
-    };
-    let (events, megabytes) = (text.events, text.bytes.len() as f64 / 1e6);
-    let head = format!(
-        "{events} tokens, {megabytes:.1} MB, {framing}; {times} runs of {rounds} interleaved passes ({SLOW}: one run).\n\n"
+    let mut markdown = format!(
+        "Tokens of 177 B, {times} runs of {rounds} interleaved passes ({SLOW}: one run).\n"
     );
-    let markdown = head + &table(&figures, text.bytes.len());
-    Part::new(&figures, goals(&figures), markdown).leave("e2e")
+    let mut goals = Vec::new();
+    for framing in framings() {
+        let figures = &figures[framing.name];
+        goals.extend(self::goals(framing, figures));
+        markdown += &table(framing, figures, &text(framing));
+    }
+    Part::new(&figures, goals, markdown).leave("e2e")
 }
 
 /// Of each figure the median over the runs in which it was taken.
 fn in_the_middle(measured: &[Medians]) -> Medians {
-    let median = |name: &str, figure: fn(&Figures) -> f64| {
-        runs::median(measured.iter().filter_map(|run| run.get(name)).map(figure))
+    let mut all: BTreeMap<_, BTreeMap<_, Vec<Figures>>> = BTreeMap::new();
+    for (framing, who, figures) in measured.iter().flatten().flat_map(|(framing, row)| {
+        row.iter()
+            .map(move |(who, figures)| (framing, who, figures))
+    }) {
+        let row = all.entry(framing.clone()).or_default();
+        row.entry(who.clone()).or_default().push(*figures);
+    }
+    let middle = |figures: Vec<Figures>| Figures {
+        wall_ms: runs::median(figures.iter().map(|figures| figures.wall_ms)),
+        cpu_ms: runs::median(figures.iter().map(|figures| figures.cpu_ms)),
     };
-    let names = measured.iter().flat_map(BTreeMap::keys);
-    names
-        .map(|name| {
-            let figures = Figures {
-                wall_ms: median(name, |figures| figures.wall_ms),
-                cpu_ms: median(name, |figures| figures.cpu_ms),
-            };
-            (name.clone(), figures)
+    all.into_iter()
+        .map(|(framing, row)| {
+            let row = row.into_iter().map(|(who, all)| (who, middle(all)));
+            (framing, row.collect())
         })
         .collect()
 }
@@ -128,24 +201,18 @@ fn in_the_middle(measured: &[Medians]) -> Medians {
 fn measure(
     run: usize,
     rounds: usize,
-    chunk: usize,
-    text: &workload::Text,
-) -> Result<Medians, BoxError> {
-    let expected = Tally {
-        events: text.events,
-        data_bytes: text.data_bytes,
-        sum: 0,
-    };
-    let clients = Clients::of(server::serve(response(chunk, text).into())?)?;
+    framing: &Framing,
+    text: &Text,
+) -> Result<BTreeMap<String, Figures>, BoxError> {
+    let clients = Clients::of((framing.serve)(text)?, framing.http2)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-
-    let without: String = option("--without", String::new())?;
-    let contestants: Vec<Contestant> = CONTESTANTS
+    let slow_too = run == 0 && framing.name == CONTENT_LENGTH;
+    let contestants = CONTESTANTS
         .into_iter()
-        .filter(|(name, _)| *name != without && (run == 0 || *name != SLOW))
-        .collect();
+        .filter(|(name, _)| slow_too || *name != SLOW);
+    let contestants: Vec<Contestant> = contestants.collect();
     let mut samples = vec![(Vec::new(), Vec::new()); contestants.len()];
     for round in 0..=rounds {
         for turn in 0..contestants.len() {
@@ -155,7 +222,7 @@ fn measure(
             let (wall, cpu) = (Instant::now(), ThreadTime::now());
             let tally = runtime.block_on(pass)?;
             let (wall, cpu) = (wall.elapsed(), cpu.elapsed());
-            check(name, tally, expected, text.bytes.len())?;
+            check(name, tally, text)?;
             // The first round warms up.
             if round > 0 {
                 samples[at].0.push(wall.as_secs_f64() * 1e3);
@@ -171,55 +238,59 @@ fn measure(
     Ok(names.zip(medians).collect())
 }
 
-fn response(chunk: usize, text: &workload::Text) -> Vec<u8> {
-    let (length, body) = match chunk {
-        0 => (Some(text.bytes.len()), text.bytes.to_vec()),
-        _ => (None, server::chunked(&text.bytes, chunk)),
-    };
-    [server::head(length).into_bytes(), body].concat()
-}
-
-fn check(name: &str, tally: Tally, expected: Tally, bytes: usize) -> Result<(), BoxError> {
+fn check(name: &str, tally: Tally, text: &Text) -> Result<(), BoxError> {
     let due = match tally.events {
-        0 => tally.data_bytes == bytes as u64,
-        events => events == expected.events && tally.data_bytes == expected.data_bytes,
+        0 => tally.data_bytes == text.bytes.len() as u64,
+        events => events == text.events && tally.data_bytes == text.data_bytes,
     };
     black_box(tally.sum);
     if due {
         Ok(())
     } else {
-        Err(format!("{name} saw {tally:?} in place of {expected:?}").into())
+        Err(format!("{name} saw {tally:?} of {} events", text.events).into())
     }
 }
 
-fn goals(figures: &Medians) -> Vec<Goal> {
-    let mut goals = Vec::new();
-    let peer = figures[PEER];
-    for name in ["stream()", "events() over bytes_stream"] {
-        let Figures { wall_ms, cpu_ms } = figures[name];
-        let rate = format!("end to end, `{name}`: rate to sse-stream");
-        goals.push(Goal::at_least(rate, peer.wall_ms / wall_ms, 1.0, "×"));
-        let cpu = format!("end to end, `{name}`: processor time to sse-stream");
-        goals.push(Goal::at_most(cpu, cpu_ms / peer.cpu_ms, 1.0, "×"));
-    }
-    goals
+fn goals(framing: &Framing, figures: &BTreeMap<String, Figures>) -> [Goal; 2] {
+    let (rate, cpu) = if framing.waited {
+        (0.97, 1.03)
+    } else {
+        (1.05, 0.95)
+    };
+    let (ours, peer) = (figures["stream()"], figures[PEER]);
+    let name = format!("end to end, {}, `stream()` to sse-stream", framing.name);
+    [
+        Goal::at_least(
+            format!("{name}: rate"),
+            peer.wall_ms / ours.wall_ms,
+            rate,
+            "×",
+        ),
+        Goal::at_most(
+            format!("{name}: processor time"),
+            ours.cpu_ms / peer.cpu_ms,
+            cpu,
+            "×",
+        ),
+    ]
 }
 
-fn table(figures: &Medians, bytes: usize) -> String {
-    let mut table = String::from(
-        "| | MB/s | rate to the drain | client's thread, ms | to the drain |\n\
+fn table(framing: &Framing, figures: &BTreeMap<String, Figures>, text: &Text) -> String {
+    let mut table = format!(
+        "\n#### {}: {} events\n\n| | MB/s | rate to sse-stream | client's thread, ms | to sse-stream |\n\
          |---|--:|--:|--:|--:|\n",
+        framing.name, text.events
     );
-    let floor = figures[RAW];
+    let peer = figures[PEER];
     for (name, _) in CONTESTANTS {
         let Some(Figures { wall_ms, cpu_ms }) = figures.get(name) else {
             continue;
         };
         table += &format!(
             "| {name} | {:.0} | {:.2} | {cpu_ms:.1} | {:.2} |\n",
-            bytes as f64 / 1e3 / wall_ms,
-            floor.wall_ms / wall_ms,
-            cpu_ms / floor.cpu_ms,
+            text.bytes.len() as f64 / 1e3 / wall_ms,
+            peer.wall_ms / wall_ms,
+            cpu_ms / peer.cpu_ms,
         );
     }
     table
@@ -234,26 +305,22 @@ async fn raw(request: reqwest::RequestBuilder) -> Result<Tally, BoxError> {
     Ok(tally)
 }
 
-async fn raw_12(request: reqwest12::RequestBuilder) -> Result<Tally, BoxError> {
-    let mut tally = Tally::default();
-    let mut bytes = pin!(request.send().await?.bytes_stream());
-    while let Some(chunk) = bytes.next().await {
-        tally.data_bytes += chunk?.len() as u64;
-    }
-    Ok(tally)
-}
-
-fn source(request: reqwest::RequestBuilder) -> EventSource {
-    EventSource::new(request).retry(RetryPolicy::never())
-}
-
 async fn our_stream(request: reqwest::RequestBuilder) -> Result<Tally, BoxError> {
     let mut tally = Tally::default();
-    let mut events = source(request).stream();
+    let mut events = EventSource::new(request).stream();
     while let Some(event) = events.next().await {
         let event = event?;
         tally.event(event.event_type(), event.data(), event.last_event_id());
     }
+    Ok(tally)
+}
+
+async fn our_run(request: reqwest::RequestBuilder) -> Result<Tally, BoxError> {
+    let mut tally = Tally::default();
+    EventSource::new(request)
+        .on_message(|event| tally.event(event.event_type(), event.data(), event.last_event_id()))
+        .run()
+        .await?;
     Ok(tally)
 }
 
@@ -264,17 +331,6 @@ async fn our_events(request: reqwest::RequestBuilder) -> Result<Tally, BoxError>
         let event = event.map_err(|error| format!("{error:?}"))?;
         tally.event(event.event_type(), event.data(), event.last_event_id());
     }
-    Ok(tally)
-}
-
-async fn our_run(request: reqwest::RequestBuilder) -> Result<Tally, BoxError> {
-    let mut tally = Tally::default();
-    source(request)
-        .on_message(async |event| {
-            tally.event(event.event_type(), event.data(), event.last_event_id());
-        })
-        .run()
-        .await?;
     Ok(tally)
 }
 

@@ -1,8 +1,7 @@
-//! How long after an event's last byte its consumer is awake, beside one who reads raw bytes.
+//! How long after an event was written its consumer is awake, beside one who reads raw bytes: an event each
+//! millisecond over the loopback, each an HTTP chunk.
 //!
-//! The server notes the time right before it writes the last byte: half of the events come whole,
-//! of the others the last line end comes by itself. `--rounds N` (default 20) of `--events N`
-//! (default 500) each; all take turns.
+//! `--runs N` (default 5), `--rounds N` in each (default 6) of `--events N` (default 400); all take turns.
 
 use std::future::Future;
 use std::io::Write;
@@ -13,22 +12,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use fetch_event_source::{EventSource, RetryPolicy, events};
+use fetch_event_source::{EventSource, events};
 use futures_util::StreamExt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use fetch_event_source_benches::contestant::raw_event;
 use fetch_event_source_benches::goal::Goal;
 use fetch_event_source_benches::part::Part;
 use fetch_event_source_benches::rounds::Samples;
-use fetch_event_source_benches::tally::Tally;
-use fetch_event_source_benches::{BoxError, option, server};
+use fetch_event_source_benches::{BoxError, option, runs, server};
 
 /// Between two events: the consumer is asleep by then.
-const PAUSE: Duration = Duration::from_micros(300);
-const WIRE: &[u8] = b"id: 1234\nevent: update\ndata: {\"sym\":\"ABC\",\"px\":1234.25}\n\n";
+const PAUSE: Duration = Duration::from_millis(1);
+const WIRE: &str = "id: 1234\nevent: update\ndata: {\"sym\":\"ABC\",\"px\":1234.25}\n\n";
 
-/// When each event's last byte was written, in nanoseconds since the start.
+/// When each event was written, in nanoseconds since the start.
 struct Clock {
     start: Instant,
     written: Vec<AtomicU64>,
@@ -52,36 +49,84 @@ type Contestant = (
     fn(reqwest::RequestBuilder, Arc<Clock>) -> Pass,
 );
 
-const RAW: &str = "reqwest bytes_stream";
 const CONTESTANTS: [Contestant; 4] = [
-    (RAW, |request, clock| Box::pin(raw(request, clock))),
+    ("reqwest bytes_stream", |request, clock| {
+        Box::pin(async move { note(request.send().await?.bytes_stream(), &clock).await })
+    }),
     ("stream()", |request, clock| {
-        Box::pin(our_stream(request, clock))
+        Box::pin(async move { note(EventSource::new(request).stream(), &clock).await })
     }),
     ("events() over bytes_stream", |request, clock| {
-        Box::pin(our_events(request, clock))
+        Box::pin(async move { note(events(request.send().await?.bytes_stream()), &clock).await })
     }),
     ("sse-stream over bytes_stream", |request, clock| {
-        Box::pin(sse_stream(request, clock))
+        Box::pin(async move {
+            let bytes = request.send().await?.bytes_stream();
+            note(sse_stream::SseByteStream::new(bytes), &clock).await
+        })
     }),
 ];
 
-#[derive(Debug, Clone, Serialize)]
+/// When each item came: an event, or the chunk that it is in.
+async fn note<T, E>(
+    items: impl futures_core::Stream<Item = Result<T, E>>,
+    clock: &Clock,
+) -> Delays {
+    let (mut delays, mut items) = (Vec::new(), pin!(items));
+    while let Some(item) = items.next().await {
+        item.map_err(|_| "an item is an error")?;
+        delays.push(clock.since_written(delays.len()));
+    }
+    Ok(delays)
+}
+
+/// Microseconds.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Figures {
-    name: &'static str,
-    p50_us: f64,
-    p99_us: f64,
-    /// The median over the rounds of each round's p99 less that of the raw one in that round.
-    p99_over_raw_us: f64,
+    p50: f64,
+    p99: f64,
+    p50_over_raw: f64,
 }
 
 fn main() -> Result<(), BoxError> {
-    let rounds = option("--rounds", 20)?;
-    let count = option("--events", 500)?;
-    let written = (0..count).map(|_| AtomicU64::new(0)).collect();
+    let times = option("--runs", 5)?;
+    let rounds: usize = option("--rounds", 6)?.max(1);
+    let count = option("--events", 400)?;
+    let Some(measured) = runs::several(times, |_| measure(rounds, count))? else {
+        return Ok(());
+    };
+    let middle = |at: usize, figure: fn(&Figures) -> f64| {
+        runs::median(measured.iter().map(|run| figure(&run[at])))
+    };
+    let mut markdown = format!(
+        "{times} runs of {rounds} interleaved rounds of {count} events.\n\n\
+         | | p50, µs | over raw, µs | p99, µs |\n|---|--:|--:|--:|\n"
+    );
+    let mut all = Vec::new();
+    for (at, (name, _)) in CONTESTANTS.iter().enumerate() {
+        let figures = Figures {
+            p50: middle(at, |figures| figures.p50),
+            p99: middle(at, |figures| figures.p99),
+            p50_over_raw: middle(at, |figures| figures.p50_over_raw),
+        };
+        let Figures {
+            p50,
+            p99,
+            p50_over_raw,
+        } = figures;
+        markdown += &format!("| {name} | {p50:.1} | {p50_over_raw:.1} | {p99:.1} |\n");
+        all.push((name, figures));
+    }
+    let over = all[1].1.p50_over_raw;
+    let goal = Goal::at_most("latency, `stream()`: p50 over raw bytes", over, 1.0, " µs");
+    Part::new(&all, vec![goal], markdown).leave("latency")
+}
+
+/// One run, in the order of the contestants.
+fn measure(rounds: usize, count: usize) -> Result<Vec<Figures>, BoxError> {
     let clock = Arc::new(Clock {
         start: Instant::now(),
-        written,
+        written: (0..count).map(|_| AtomicU64::new(0)).collect(),
     });
     let servers = clock.clone();
     let address = server::answer(move |stream| play(stream, &servers))?;
@@ -104,122 +149,27 @@ fn main() -> Result<(), BoxError> {
             }
             // The first round warms up.
             if round > 0 {
-                all[at].push(delays);
+                all[at].extend(delays);
             }
         }
     }
-    let figures = figures(all);
-    let goals = figures[1..3]
-        .iter()
-        .map(|figures| {
-            let name = format!("latency, `{}`: p99 over raw bytes", figures.name);
-            Goal::at_most(name, figures.p99_over_raw_us, 20.0, " µs")
-        })
-        .collect();
-    let markdown = markdown(&figures, rounds, count);
-    Part::new(&figures, goals, markdown).leave("latency")
-}
-
-fn figures(all: [Vec<Vec<f64>>; CONTESTANTS.len()]) -> Vec<Figures> {
-    let p99 = |delays: &Vec<f64>| Samples::of(delays.clone()).quantile(0.99) / 1e3;
-    let raw: Vec<f64> = all[0].iter().map(p99).collect();
-    let figures = CONTESTANTS.iter().zip(all).map(|((name, _), rounds)| {
-        let over = rounds
-            .iter()
-            .zip(&raw)
-            .map(|(delays, raw)| p99(delays) - raw)
-            .collect();
-        let together = Samples::of(rounds.concat());
-        Figures {
-            name,
-            p50_us: together.median() / 1e3,
-            p99_us: together.quantile(0.99) / 1e3,
-            p99_over_raw_us: Samples::of(over).median(),
-        }
+    let samples = all.map(Samples::of);
+    let raw = samples[0].median();
+    let figures = samples.iter().map(|samples| Figures {
+        p50: samples.median() / 1e3,
+        p99: samples.quantile(0.99) / 1e3,
+        p50_over_raw: (samples.median() - raw) / 1e3,
     });
-    figures.collect()
-}
-
-fn markdown(figures: &[Figures], rounds: usize, count: usize) -> String {
-    let mut table = format!(
-        "{rounds} interleaved rounds of {count} events.\n\n\
-         | | p50, µs | p99, µs | p99 over raw, median of the rounds, µs |\n|---|--:|--:|--:|\n"
-    );
-    for Figures {
-        name,
-        p50_us,
-        p99_us,
-        p99_over_raw_us,
-    } in figures
-    {
-        table += &format!("| {name} | {p50_us:.1} | {p99_us:.1} | {p99_over_raw_us:.1} |\n");
-    }
-    table
+    Ok(figures.collect())
 }
 
 fn play(mut stream: &TcpStream, clock: &Clock) -> io::Result<()> {
-    stream.write_all(server::head(Some(clock.written.len() * WIRE.len())).as_bytes())?;
-    for (event, written) in clock.written.iter().enumerate() {
+    stream.write_all(server::head(None).as_bytes())?;
+    let chunk = server::chunk(WIRE.as_bytes());
+    for written in &clock.written {
         thread::sleep(PAUSE);
-        let cut = if event % 2 == 0 { 0 } else { WIRE.len() - 1 };
-        if cut > 0 {
-            stream.write_all(&WIRE[..cut])?;
-            thread::sleep(PAUSE);
-        }
         written.store(clock.now(), Ordering::Release);
-        stream.write_all(&WIRE[cut..])?;
+        stream.write_all(&chunk)?;
     }
-    Ok(())
-}
-
-async fn raw(request: reqwest::RequestBuilder, clock: Arc<Clock>) -> Delays {
-    let (mut delays, mut seen) = (Vec::new(), 0);
-    let mut bytes = pin!(request.send().await?.bytes_stream());
-    while let Some(chunk) = bytes.next().await {
-        seen += chunk?.len();
-        // Up to the last byte, as the others.
-        while seen >= (delays.len() + 1) * WIRE.len() {
-            delays.push(clock.since_written(delays.len()));
-        }
-    }
-    Ok(delays)
-}
-
-async fn our_stream(request: reqwest::RequestBuilder, clock: Arc<Clock>) -> Delays {
-    let (mut delays, mut tally) = (Vec::new(), Tally::default());
-    let mut events = EventSource::new(request)
-        .retry(RetryPolicy::never())
-        .stream();
-    while let Some(event) = events.next().await {
-        let event = event?;
-        delays.push(clock.since_written(delays.len()));
-        tally.event(event.event_type(), event.data(), event.last_event_id());
-    }
-    std::hint::black_box(tally);
-    Ok(delays)
-}
-
-async fn our_events(request: reqwest::RequestBuilder, clock: Arc<Clock>) -> Delays {
-    let (mut delays, mut tally) = (Vec::new(), Tally::default());
-    let mut events = pin!(events(request.send().await?.bytes_stream()));
-    while let Some(event) = events.next().await {
-        let event = event.map_err(|error| format!("{error:?}"))?;
-        delays.push(clock.since_written(delays.len()));
-        tally.event(event.event_type(), event.data(), event.last_event_id());
-    }
-    std::hint::black_box(tally);
-    Ok(delays)
-}
-
-async fn sse_stream(request: reqwest::RequestBuilder, clock: Arc<Clock>) -> Delays {
-    let (mut delays, mut tally) = (Vec::new(), Tally::default());
-    let bytes = request.send().await?.bytes_stream();
-    let mut events = pin!(sse_stream::SseByteStream::new(bytes));
-    while let Some(event) = events.next().await {
-        let event = event?;
-        delays.push(clock.since_written(delays.len()));
-        raw_event(&mut tally, &event);
-    }
-    std::hint::black_box(tally);
-    Ok(delays)
+    stream.write_all(server::LAST_CHUNK)
 }

@@ -171,7 +171,7 @@ fn goals(curves: &[Curve]) -> Vec<Goal> {
 fn markdown(curves: &[Curve]) -> String {
     let mut text = String::new();
     for case in &CASES {
-        text += &format!("### {}: ms\n\n| |", case.name);
+        text += &format!("#### {}: ms\n\n| |", case.name);
         for size in case.sizes {
             text += &format!(" {} |", in_words(*size));
         }

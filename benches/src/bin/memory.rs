@@ -377,7 +377,7 @@ fn idle_table(
     goals: &mut Vec<Goal>,
 ) -> Table {
     let name = format!("an idle stream, {what}, over reqwest's own, mean of {streams}");
-    goals.push(Goal::at_most(name, (ours - baseline) / 1024.0, 4.0, " KiB"));
+    goals.push(Goal::at_most(name, (ours - baseline) / 1024.0, 2.0, " KiB"));
     let rows = vec![
         ("reqwest bytes_stream".to_owned(), vec![baseline]),
         ("`stream()`".to_owned(), vec![ours]),
@@ -418,8 +418,8 @@ fn idle_over_loopback(streams: usize, goals: &mut Vec<Goal>) -> Result<Table, Bo
         .pool_max_idle_per_host(0)
         .build()?;
     let url = format!("http://{}/", listener.local_addr()?);
-    let wire = server::chunked(&history(), 4 * KIB);
-    let wire = &wire[..wire.len() - b"0\r\n\r\n".len()]; // it goes on
+    let wire = server::chunked(history().chunks(4 * KIB));
+    let wire = &wire[..wire.len() - server::LAST_CHUNK.len()]; // it goes on
 
     let mut servers = Vec::with_capacity(2 * streams + 2);
     let baseline = runtime.block_on(held_by_async(streams, async || {

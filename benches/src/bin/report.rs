@@ -8,12 +8,28 @@ use plotters::prelude::*;
 use serde_json::{Value, json};
 
 use fetch_event_source_benches::BoxError;
+use fetch_event_source_benches::contestant::ALL;
 use fetch_event_source_benches::goal::{self, Goal};
 use fetch_event_source_benches::machine::Machine;
-use fetch_event_source_benches::part::{self, Curve, Part, Row};
+use fetch_event_source_benches::part::{self, Curve, FAT, Part, RELEASE, Row};
 
-const THROUGHPUT: &str = "throughput.svg";
 const SIZES: &str = "time-by-size.svg";
+
+type Parts = BTreeMap<&'static str, Part<Value>>;
+
+/// The profiles, what users get first, and their charts.
+const PROFILES: [(&str, &str, &str); 2] = [
+    (
+        RELEASE,
+        "As users build: Cargo's release profile",
+        "throughput.svg",
+    ),
+    (
+        FAT,
+        "With fat LTO and one codegen unit",
+        "throughput-fat.svg",
+    ),
+];
 
 fn main() -> Result<(), BoxError> {
     let folder = std::env::args()
@@ -21,78 +37,103 @@ fn main() -> Result<(), BoxError> {
         .map(PathBuf::from)
         .ok_or("name a folder")?;
     std::fs::create_dir_all(&folder)?;
-    let mut parts: BTreeMap<&str, Part<Value>> = BTreeMap::new();
-    for name in part::NAMES {
-        if let Some(part) = part::found(name)? {
-            parts.insert(name, part);
-        }
-    }
-    let Some(machine) = parts.values().next().map(|part| part.machine.clone()) else {
+    let [release, fat] = [parts(RELEASE)?, parts(FAT)?];
+    let Some(any) = release.values().chain(fat.values()).next() else {
         return Err("nothing was measured: see benches/run".into());
     };
-
-    let results = json!({ "machine": machine, "parts": parts });
+    let machine = any.machine.clone();
+    let results = json!({ "machine": machine, RELEASE: release, FAT: fat });
     std::fs::write(
         folder.join("results.json"),
         serde_json::to_vec_pretty(&results)?,
     )?;
-    std::fs::write(folder.join("RESULTS.md"), markdown(&machine, &parts))?;
-    if let Some(Part { figures, .. }) = part::found::<Vec<Row>>("compare")? {
-        draw_throughput(&folder.join(THROUGHPUT), &figures)?;
+    let text = markdown(&machine, &[release, fat]);
+    std::fs::write(folder.join("RESULTS.md"), text)?;
+    for (profile, _, throughput) in PROFILES {
+        if let Some(Part { figures, .. }) = part::found::<Vec<Row>>(profile, "compare")? {
+            draw_throughput(&folder.join(throughput), &figures)?;
+        }
     }
-    if let Some(Part { figures, .. }) = part::found::<Vec<Curve>>("linear")? {
+    if let Some(Part { figures, .. }) = part::found::<Vec<Curve>>(RELEASE, "linear")? {
         draw_sizes(&folder.join(SIZES), &figures)?;
     }
     Ok(())
 }
 
-fn markdown(machine: &Machine, parts: &BTreeMap<&str, Part<Value>>) -> String {
-    let goals: Vec<Goal> = part::NAMES
-        .iter()
-        .filter_map(|name| parts.get(name))
-        .flat_map(|part| part.goals.clone())
-        .collect();
-    let reached = goals.iter().filter(|goal| goal.is_reached()).count();
-    let mut text = format!(
-        "# Results\n\nWritten by `benches/run`.\n\n{}\n\
-         ![Throughput against the peers]({THROUGHPUT})\n\n\
-         ![Time against the size of an event]({SIZES})\n\n\
-         ## Goals: {reached} of {} reached\n\n{}",
-        machine.markdown(),
-        goals.len(),
-        goal::table(&goals),
-    );
+fn parts(profile: &str) -> Result<Parts, BoxError> {
+    let mut parts = Parts::new();
     for name in part::NAMES {
-        if let Some(part) = parts.get(name) {
-            text += &format!("\n## {}\n\n{}\n", title(name), part.markdown.trim_end());
+        if let Some(part) = part::found(profile, name)? {
+            parts.insert(name, part);
         }
     }
-    text
+    Ok(parts)
 }
 
-fn title(part: &str) -> &'static str {
+fn markdown(machine: &Machine, parts: &[Parts; 2]) -> String {
+    let [goals, fat] = parts.each_ref().map(|parts| -> Vec<Goal> {
+        let parts = part::NAMES.iter().filter_map(|name| parts.get(name));
+        parts.flat_map(|part| part.goals.clone()).collect()
+    });
+    let mut text = format!(
+        "# Results\n\nWritten by `benches/run`, with default options only.\n\n{}\n\
+         ## Goals\n\nAs users build, {}; with fat LTO, {}.\n\n{}",
+        machine.markdown(),
+        goal::reached(&goals),
+        goal::reached(&fat),
+        goal::table(&goals, &fat),
+    );
+    for ((_, title, throughput), parts) in PROFILES.into_iter().zip(parts) {
+        if parts.is_empty() {
+            continue;
+        }
+        text += &format!("\n## {title}\n\n![GB/s of each contestant]({throughput})\n");
+        for name in part::NAMES {
+            if let Some(part) = parts.get(name) {
+                let tables = part.markdown.trim_end();
+                text += &format!("\n### {}\n\n{tables}\n", heading(name));
+            }
+        }
+    }
+    text + &format!("\n![Time against the size of an event]({SIZES})\n")
+}
+
+fn heading(part: &str) -> &'static str {
     match part {
         "compare" => "In memory",
         "e2e" => "End to end, over the loopback",
         "linear" => "Linear, whatever a server sends",
         "memory" => "Memory",
         "latency" => "Latency",
+        "crowd" => "Many streams at once",
         _ => "Compile time",
     }
 }
 
-/// Who is drawn, and how.
-const DRAWN: [(&str, RGBColor); 9] = [
-    ("append", RGBColor(205, 205, 205)),
-    ("memchr + simdutf8", RGBColor(120, 120, 120)),
-    ("Parser", RGBColor(0, 90, 200)),
-    ("events()", RGBColor(60, 150, 250)),
-    ("stream()", RGBColor(130, 200, 255)),
-    ("sse-core", RGBColor(220, 120, 0)),
-    ("sse-stream", RGBColor(200, 30, 60)),
-    ("sseer", RGBColor(120, 60, 170)),
-    ("eventsource-stream", RGBColor(30, 140, 60)),
-];
+/// Who is drawn, and how: all who are in the table.
+const DRAWN: [(&str, RGBColor); ALL.len()] = {
+    const COLORS: [RGBColor; ALL.len()] = [
+        RGBColor(205, 205, 205),
+        RGBColor(120, 120, 120),
+        RGBColor(0, 90, 200),
+        RGBColor(60, 150, 250),
+        RGBColor(130, 200, 255),
+        RGBColor(20, 170, 180),
+        RGBColor(220, 120, 0),
+        RGBColor(200, 30, 60),
+        RGBColor(120, 60, 170),
+        RGBColor(30, 140, 60),
+        RGBColor(250, 190, 90),
+        RGBColor(240, 130, 150),
+    ];
+    let mut drawn = [("", BLACK); ALL.len()];
+    let mut at = 0;
+    while at < ALL.len() {
+        drawn[at] = (ALL[at].name, COLORS[at]);
+        at += 1;
+    }
+    drawn
+};
 
 const FONT: &str = "sans-serif";
 const MARGIN: i32 = 16;
@@ -101,7 +142,7 @@ const MARGIN: i32 = 16;
 fn draw_throughput(path: &Path, rows: &[Row]) -> Result<(), BoxError> {
     const LABELS: i32 = 220;
     let height = 110 + 34 * rows.len() as u32;
-    let root = SVGBackend::new(path, (1000, height)).into_drawing_area();
+    let root = SVGBackend::new(path, (1080, height)).into_drawing_area();
     root.fill(&WHITE)?;
     let speeds: Vec<f64> = rows
         .iter()
@@ -111,7 +152,7 @@ fn draw_throughput(path: &Path, rows: &[Row]) -> Result<(), BoxError> {
     let mut chart = ChartBuilder::on(&root)
         .caption("GB/s, to the right is faster", (FONT, 18))
         .margin(MARGIN)
-        .margin_right(180)
+        .margin_right(260)
         .x_label_area_size(32)
         .y_label_area_size(LABELS)
         .build_cartesian_2d((low..high).log_scale(), 0.0..rows.len() as f64)?;
@@ -142,7 +183,7 @@ fn draw_throughput(path: &Path, rows: &[Row]) -> Result<(), BoxError> {
             .filter_map(|(at, row)| Some((row.speed(name)?, rows.len() as f64 - at as f64 - 0.5)));
         chart.draw_series(points.map(|point| Circle::new(point, 6, color.filled())))?;
     }
-    legend(&root, 1000 - 170)?;
+    legend(&root, 1080 - 250)?;
     root.present()?;
     Ok(())
 }
@@ -179,7 +220,7 @@ fn draw_sizes(path: &Path, curves: &[Curve]) -> Result<(), BoxError> {
         ("one event, 1 KiB chunks", "One event, 1 KiB chunks"),
         ("one line, 16 B chunks", "One event, 16 B chunks"),
     ];
-    let root = SVGBackend::new(path, (1200, 480)).into_drawing_area();
+    let root = SVGBackend::new(path, (1280, 480)).into_drawing_area();
     root.fill(&WHITE)?;
     let (panels, _) = root.split_horizontally(1020);
     for (panel, (case, caption)) in panels.split_evenly((1, CASES.len())).iter().zip(CASES) {

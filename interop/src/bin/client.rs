@@ -5,11 +5,10 @@ use std::process::{ExitCode, exit};
 use std::time::Duration;
 
 use fetch_event_source::{
-    BoxError, Error, EventSource, Finished, Handle, RetryPolicy, Signal, Signals,
-    fetch_event_source, reqwest,
+    BoxError, Error, ErrorKind, EventSource, Finished, Handle, HookResult, RetryPolicy, Signal,
+    Signals, fetch_event_source, reqwest,
 };
 use fetch_event_source_interop::{Ask, Marker, Seen, Trouble};
-use futures_util::StreamExt;
 use reqwest::{Certificate, Client};
 
 #[tokio::main(flavor = "current_thread")]
@@ -75,8 +74,8 @@ async fn listen(mut signals: Signals, ask: &Ask) -> Result<Seen, BoxError> {
 }
 
 /// The same by a hook, which fails at that event.
-async fn handle(source: EventSource, fails_at: &Marker) -> Result<Seen, BoxError> {
-    let handled = source.on_message(async |event| {
+async fn handle(source: EventSource<'static>, fails_at: &Marker) -> Result<Seen, BoxError> {
+    let handled = source.on_message(|event| -> HookResult {
         if fails_at.is(event.event_type(), event.data()) {
             return Err("the handler fails".into());
         }
@@ -96,7 +95,7 @@ async fn handle(source: EventSource, fails_at: &Marker) -> Result<Seen, BoxError
 fn name(how: Finished) -> &'static str {
     match how {
         Finished::Ended => "Ended",
-        Finished::Done => "Done",
+        Finished::EndMarker => "EndMarker",
         Finished::NoContent => "NoContent",
         Finished::Stopped => "Stopped",
         Finished::Aborted => "Aborted",
@@ -104,7 +103,7 @@ fn name(how: Finished) -> &'static str {
     }
 }
 
-fn source(ask: &Ask) -> Result<EventSource, BoxError> {
+fn source(ask: &Ask) -> Result<EventSource<'static>, BoxError> {
     let policy = if ask.subscribe {
         RetryPolicy::persistent()
     } else {
@@ -114,8 +113,8 @@ fn source(ask: &Ask) -> Result<EventSource, BoxError> {
     if let Some(id) = &ask.last_event_id {
         source = source.last_event_id(id);
     }
-    if let Some(essence) = &ask.accept_content_type {
-        source = source.accept_content_type(essence);
+    if let Some(essence) = &ask.allow_content_type {
+        source = source.allow_content_type(essence);
     }
     if let Some(end) = ask.until.clone() {
         source = source.until(move |event| end.is(event.event_type(), event.data()));
@@ -136,7 +135,7 @@ fn with_limits(mut policy: RetryPolicy, ask: &Ask) -> RetryPolicy {
 }
 
 /// A bare URL where that is all there is, as most users have it.
-fn request(ask: &Ask) -> Result<EventSource, BoxError> {
+fn request(ask: &Ask) -> Result<EventSource<'static>, BoxError> {
     let is_bare = ask.method == "GET" && ask.headers.is_empty() && ask.root_certificate.is_none();
     if is_bare {
         return Ok(fetch_event_source(&ask.url));
@@ -173,7 +172,7 @@ fn seen(signal: &Signal) -> Option<Seen> {
         },
         Signal::Comment(text) => Seen::Comment { text: text.clone() },
         Signal::Retrying { error, delay, .. } => Seen::Retry {
-            error: error.as_deref().map(trouble),
+            error: error.as_ref().map(trouble),
             delay_ms: u64::try_from(delay.as_millis()).ok(),
         },
         Signal::Disconnected => Seen::Disconnected,
@@ -199,14 +198,14 @@ fn trouble(error: &Error) -> Trouble {
 
 /// `NotReplayed: Disconnected`, for one that has another failure as its source.
 fn kind(error: &Error) -> String {
-    let debug = format!("{error:?}");
+    let debug = format!("{:?}", error.kind());
     let variant = debug.split(|char: char| !char.is_alphanumeric()).next();
     let variant = variant.unwrap_or_default().to_owned();
-    match error {
-        Error::NotReplayed { source, .. } | Error::NotCloneable { source } => match source {
-            Some(source) => format!("{variant}: {}", kind(source)),
-            None => variant,
-        },
+    let failure = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    match (error.kind(), failure) {
+        (ErrorKind::NotReplayed | ErrorKind::NotCloneable, Some(failure)) => {
+            format!("{variant}: {}", kind(failure))
+        }
         _ => variant,
     }
 }

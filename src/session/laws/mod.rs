@@ -442,7 +442,8 @@ impl Witness {
         if !matches!(outcome, Outcome::Retry { .. }) {
             assert_eq!(ended.proposal.next_delay, None, "nothing follows");
         }
-        if !self.rules.is_retried(end, ended.answered) {
+        // One response, and nothing to ask again with: its end is the end.
+        if next.is_only_one || !self.rules.is_retried(end, ended.answered) {
             assert_eq!(outcome, Outcome::GiveUp, "{end:?}");
             self.note("given up");
             return;

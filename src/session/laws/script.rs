@@ -94,9 +94,12 @@ impl Script<'_> {
     }
 
     pub(super) fn next_request(&mut self) -> NextRequest {
+        let idempotent = self.pick(&[Some(true), None, Some(false), None]);
+        let left = self.below(8);
         NextRequest {
-            idempotent: self.pick(&[Some(true), None, Some(false), None]),
-            available: self.below(8) != 7,
+            idempotent,
+            available: left != 7,
+            is_only_one: left == 6,
         }
     }
 

@@ -14,18 +14,22 @@ const SECOND: Duration = Duration::from_secs(1);
 const REPEATABLE: NextRequest = NextRequest {
     idempotent: Some(true),
     available: true,
+    is_only_one: false,
 };
 const POST: NextRequest = NextRequest {
     idempotent: Some(false),
     available: true,
+    is_only_one: false,
 };
 const ASKED_FOR: NextRequest = NextRequest {
     idempotent: None,
     available: true,
+    is_only_one: false,
 };
 const SPENT: NextRequest = NextRequest {
     idempotent: Some(true),
     available: false,
+    is_only_one: false,
 };
 const REFUSED_CONNECTION: End = End::Unreached {
     unsent: true,

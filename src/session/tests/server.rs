@@ -143,6 +143,7 @@ impl Subscriber {
         let next = NextRequest {
             idempotent: Some(self.is_idempotent),
             available: true,
+            is_only_one: false,
         };
         let outcome = outcome(&mut self.session, end, next, self.now);
         if !is_retry(outcome) {

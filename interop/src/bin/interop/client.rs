@@ -41,7 +41,7 @@ pub(crate) fn subscription(url: String) -> Ask {
         subscribe: true,
         base_delay_ms: None,
         max_retries: None,
-        accept_content_type: None,
+        allow_content_type: None,
         idle_timeout_ms: None,
         response_timeout_ms: None,
         last: None,

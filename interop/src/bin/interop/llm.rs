@@ -35,7 +35,7 @@ impl Llm {
             Trial::new(
                 format!("POST, the whole answer, up to `{}`", self.marker_name()),
                 move |lab, who| whole_answer(lab, who, self),
-                Expect::end("Done", 1),
+                Expect::end("EndMarker", 1),
             ),
             Trial::new(
                 "POST, the connection cut in mid-answer",
@@ -148,7 +148,7 @@ impl Llm {
         if self == Self::OpenAiMock {
             ask.headers
                 .insert("authorization".to_owned(), format!("Bearer {KEY}"));
-            ask.accept_content_type = Some("text/plain".to_owned());
+            ask.allow_content_type = Some("text/plain".to_owned());
         }
         ask
     }
@@ -325,7 +325,7 @@ async fn not_accepted(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let server = Llm::OpenAiMock.start(&lab).await?;
     let tap = Tap::before(server.port).await?;
     let mut ask = Llm::OpenAiMock.ask(&tap, "", &prompt());
-    ask.accept_content_type = None;
+    ask.allow_content_type = None;
     ask.base_delay_ms = Some(100);
     let client = lab.clients.start(who, &ask)?;
     Ok(end_or_insist(client, &tap).await?.0)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use fetch_event_source::{
-    Action, Error, Event, EventSource, Failure, Finished, Handle, RetryPolicy, Signal,
+    Action, Error, ErrorKind, Event, EventSource, Failure, Finished, Handle, RetryPolicy, Signal,
 };
 use futures_util::{Stream, StreamExt};
 use reqwest::{Client, RequestBuilder};
@@ -127,7 +127,12 @@ impl Consumer {
         }
     }
 
-    fn source(&self, request: RequestBuilder, id: Option<&str>, rng: &mut Rng) -> EventSource {
+    fn source(
+        &self,
+        request: RequestBuilder,
+        id: Option<&str>,
+        rng: &mut Rng,
+    ) -> EventSource<'static> {
         let request = request.header("accept-encoding", "gzip");
         let clocks = self.judge.clocks;
         let source = started_from(request, id, rng)
@@ -155,7 +160,7 @@ impl Consumer {
 
     /// What is said to a failure. The standard's policy takes every status as final; here it goes
     /// on, and has to keep to `Retry-After` all the same.
-    fn decision(&self) -> impl FnMut(&Failure) -> Action + Send + 'static {
+    fn decision(&self) -> impl FnMut(Failure) -> Action + Send + 'static {
         let (judge, number, policy) = (self.judge.clone(), self.number, self.kind.policy);
         move |failure| {
             if failure.error().is_connect() {
@@ -163,21 +168,27 @@ impl Consumer {
             }
             match failure.error().status() {
                 Some(_) if policy == Policy::Standard => failure.retry(),
-                _ => failure.proceed(),
+                _ => failure.follow_policy(),
             }
         }
     }
 
-    async fn live(&self, style: Style, source: EventSource, death: Death, rng: &mut Rng) -> Life {
+    async fn live(
+        &self,
+        style: Style,
+        source: EventSource<'static>,
+        death: Death,
+        rng: &mut Rng,
+    ) -> Life {
         let life = async {
             match style {
                 Style::Signals => {
-                    let signals = source.decide(self.decision()).signals();
+                    let signals = source.on_error(self.decision()).signals();
                     self.watch(signals, death, rng).await
                 }
                 Style::Callbacks => self.call(source, death, rng).await,
                 Style::Stream | Style::Restarted => {
-                    let events = source.decide(self.decision()).stream();
+                    let events = source.on_error(self.decision()).stream();
                     let finished =
                         |events: &fetch_event_source::EventStream| events.finished().copied();
                     self.listen(events, finished, death, rng, |_, event| Some(event))
@@ -220,11 +231,11 @@ impl Consumer {
                     if let Some(event) = event(self, item) {
                         self.judge.handed(self.number, &event);
                         events += 1;
-                        dawdle(rng).await;
+                        Pause::drawn(rng).take().await;
                     }
                 }
                 Some(Err(error)) => return Life::Over(Err(error)),
-                None => return Life::Over(finished(&stream).ok_or(Error::Incomplete)),
+                None => return Life::Over(finished(&stream).ok_or(ErrorKind::Incomplete.into())),
             }
         }
     }
@@ -242,7 +253,10 @@ impl Consumer {
             let belongs = match &signal {
                 Signal::Open(_) => !std::mem::replace(&mut is_open, true),
                 Signal::Disconnected => std::mem::replace(&mut is_open, false),
-                Signal::Event(_) | Signal::Comment(_) | Signal::ReconnectionTime(_) => is_open,
+                Signal::Event(_)
+                | Signal::Comment(_)
+                | Signal::ReconnectionTime(_)
+                | Signal::LastEventId(_) => is_open,
                 Signal::Retrying { .. } => !is_open,
                 _ => false,
             };
@@ -258,24 +272,27 @@ impl Consumer {
         self.listen(signals, finished, death, rng, event).await
     }
 
-    async fn call(&self, source: EventSource, death: Death, rng: &mut Rng) -> Life {
-        let dies = Notify::new();
+    async fn call(&self, source: EventSource<'static>, death: Death, rng: &mut Rng) -> Life {
+        let dies = &Notify::new();
         let mut events = 0;
-        let mut decide = self.decision();
         let (judge, number) = (&self.judge, self.number);
         let run = source
-            .on_error(async |failure| decide(failure))
-            .on_close(async |end| end.proceed())
-            .on_message(async |event| {
-                dawdle(rng).await;
-                if matches!(death, Death::InHook(most) if events == most) {
-                    dies.notify_one();
-                    pending::<()>().await;
-                }
-                judge.handed(number, &event);
+            .on_error(self.decision())
+            .on_close(|end| end.follow_policy())
+            .on_message(move |event| {
+                let pause = Pause::drawn(rng);
+                let before = events;
                 events += 1;
-                if matches!(death, Death::AfterEvents(most) if events == most) {
-                    dies.notify_one();
+                async move {
+                    pause.take().await;
+                    if matches!(death, Death::InHook(most) if before == most) {
+                        dies.notify_one();
+                        pending::<()>().await;
+                    }
+                    judge.handed(number, &event);
+                    if matches!(death, Death::AfterEvents(most) if before + 1 == most) {
+                        dies.notify_one();
+                    }
                 }
             })
             .run();
@@ -315,7 +332,7 @@ impl Consumer {
 }
 
 /// An ID can be given in two ways.
-fn started_from(request: RequestBuilder, id: Option<&str>, rng: &mut Rng) -> EventSource {
+fn started_from(request: RequestBuilder, id: Option<&str>, rng: &mut Rng) -> EventSource<'static> {
     match id {
         None => EventSource::new(request),
         Some(id) if rng.bool() => EventSource::new(request.header("last-event-id", id.as_bytes())),
@@ -324,10 +341,26 @@ fn started_from(request: RequestBuilder, id: Option<&str>, rng: &mut Rng) -> Eve
 }
 
 /// Now and then a consumer has something else to do.
-async fn dawdle(rng: &mut Rng) {
-    match rng.u16(..3_000) {
-        0 => sleep(Duration::from_millis(2)).await,
-        1..40 => tokio::task::yield_now().await,
-        _ => {}
+enum Pause {
+    None,
+    Yield,
+    Sleep,
+}
+
+impl Pause {
+    fn drawn(rng: &mut Rng) -> Self {
+        match rng.u16(..3_000) {
+            0 => Self::Sleep,
+            1..40 => Self::Yield,
+            _ => Self::None,
+        }
+    }
+
+    async fn take(self) {
+        match self {
+            Self::None => {}
+            Self::Yield => tokio::task::yield_now().await,
+            Self::Sleep => sleep(Duration::from_millis(2)).await,
+        }
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use fetch_event_source::{EventSource, RetryPolicy, Signal};
-use futures_util::StreamExt;
 use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};

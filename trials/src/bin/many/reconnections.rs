@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use fetch_event_source::{EventSource, RetryPolicy};
-use futures_util::StreamExt;
 use reqwest::Client;
 use serde::{Deserialize, Serialize};
 

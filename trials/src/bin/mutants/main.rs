@@ -6,7 +6,7 @@
 
 mod table;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
@@ -60,29 +60,21 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether each text that is to be replaced stands once in its file.
+/// Whether each text that is to be replaced stands once in the library.
 fn check(options: &Options) -> Result<bool, BoxError> {
-    let root = root()?;
+    let copy = Copy::new()?;
     let mutants = chosen(&options.names)?;
     let mut stale = 0;
     for mutant in &mutants {
-        let mut files = HashMap::new();
-        for Edit { file, from, to } in mutant.edits {
-            let text = match files.remove(file) {
-                Some(text) => text,
-                None => fs::read_to_string(root.join(file))?,
-            };
-            match replaced(file, &text, from, to) {
-                Ok(text) => drop(files.insert(file, text)),
-                Err(error) => {
-                    println!("{}: {error}", mutant.name);
-                    stale += 1;
-                }
+        for edit in mutant.edits {
+            if let Err(error) = copy.place(edit) {
+                println!("{}: {error}", mutant.name);
+                stale += 1;
             }
         }
     }
     println!("{} mutants, {stale} stale", mutants.len());
-    Copy::new()?.is_a_workspace()?;
+    copy.is_a_workspace()?;
     Ok(stale == 0)
 }
 
@@ -143,14 +135,6 @@ fn root() -> Result<PathBuf, BoxError> {
     Ok(Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
         .canonicalize()?)
-}
-
-/// The text with a piece of it replaced, which must be there once.
-fn replaced(file: &str, text: &str, from: &str, to: &str) -> Result<String, BoxError> {
-    match text.matches(from).count() {
-        1 => Ok(text.replacen(from, to, 1)),
-        times => Err(format!("{file} has {times} times: {from}").into()),
-    }
 }
 
 /// A copy of the tree, and the builds of it.
@@ -242,19 +226,38 @@ impl Copy {
     /// Applies the mutant, builds, runs, and takes the mutant back.
     fn try_out(&self, mutant: &Mutant, options: &Options) -> Result<Verdict, BoxError> {
         let verdict = self.apply(mutant.edits).and_then(|()| self.judge(options));
-        for edit in mutant.edits {
-            self.refresh(Path::new(edit.file))?;
+        for file in self.sources()? {
+            self.refresh(Path::new(&file))?;
         }
         verdict
     }
 
     fn apply(&self, edits: &[Edit]) -> Result<(), BoxError> {
-        for Edit { file, from, to } in edits {
-            let path = self.tree.join(file);
-            let text = replaced(file, &fs::read_to_string(&path)?, from, to)?;
-            write_if_new(&path, text.as_bytes())?;
+        for edit in edits {
+            let path = self.tree.join(self.place(edit)?);
+            let text = fs::read_to_string(&path)?;
+            write_if_new(&path, text.replacen(edit.from, edit.to, 1).as_bytes())?;
         }
         Ok(())
+    }
+
+    /// The file in which the text stands, which must be there once.
+    fn place(&self, edit: &Edit) -> Result<String, BoxError> {
+        let mut places = Vec::new();
+        for file in self.sources()? {
+            let text = fs::read_to_string(self.tree.join(&file))?;
+            places.extend(text.matches(edit.from).map(|_| file.clone()));
+        }
+        match &places[..] {
+            [file] => Ok(file.clone()),
+            _ => Err(format!("{} stands in {places:?}, not once", edit.from).into()),
+        }
+    }
+
+    /// The library's files.
+    fn sources(&self) -> Result<Vec<String>, BoxError> {
+        let files = self.files()?.into_iter();
+        Ok(files.filter(|file| file.starts_with("src/")).collect())
     }
 
     fn judge(&self, options: &Options) -> Result<Verdict, BoxError> {
