@@ -27,9 +27,9 @@ pub(crate) mod names {
     #[cfg(feature = "reqwest")]
     pub use ::reqwest;
 
-    pub use crate::bounds::BoxError;
     pub use super::decision::{Action, Failure, StreamEnd};
     pub use super::error::{Error, ErrorKind, RefusedBody, transient};
+    pub use super::finished::Finished;
     pub use super::handle::Handle;
     pub use super::hooks::{ActionOutput, ActionValue, HookOutput, HookResult, HookValue};
     pub use super::http::request_source::{Attempt, IntoConnection, IntoRequest, IntoResponse};
@@ -38,9 +38,9 @@ pub(crate) mod names {
     pub use super::reqwest::{
         RequestBuilderExt, default_client, default_client_builder, fetch_event_source,
     };
-    pub use super::finished::Finished;
     pub use super::signal::Signal;
     pub use super::source::EventSource;
     pub use super::stats::{ReadyState, Stats};
     pub use super::stream::{EventStream, Signals};
+    pub use crate::bounds::BoxError;
 }

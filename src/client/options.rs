@@ -5,11 +5,11 @@ use std::fmt;
 use sync_wrapper::SyncWrapper;
 
 use crate::bounds::{BoxError, BoxFuture, BoxLook};
-use crate::client::reqwest::fetch::Fetch;
 use crate::client::error::{Error, ErrorKind};
 use crate::client::hooks::Hooks;
 use crate::client::http::headers;
 use crate::client::http::response::{Allowed, ResponseHead};
+use crate::client::reqwest::fetch::Fetch;
 use crate::event::Event;
 use crate::parser::DEFAULT_MAX_EVENT_SIZE;
 use crate::retry::RetryPolicy;

@@ -13,6 +13,7 @@ use crate::bounds::{BoxError, MaybeSend};
 use crate::client::control::ControlOwner;
 use crate::client::driver::{Driver, SignalFilter};
 use crate::client::error::Error;
+use crate::client::finished::Finished;
 use crate::client::handle::Handle;
 use crate::client::http::body::Chunks;
 use crate::client::http::exchange::Incoming;
@@ -21,7 +22,6 @@ use crate::client::http::request_source::{
 };
 use crate::client::http::response::ResponseHead;
 use crate::client::options::Options;
-use crate::client::finished::Finished;
 use crate::client::stream::{EventStream, Signals};
 
 /// A source of events that is not yet connected: nothing is sent before it is polled.

@@ -8,8 +8,8 @@ use futures_core::{FusedStream, Stream};
 
 use crate::client::driver::{Driver, Found, Step};
 use crate::client::error::Error;
-use crate::client::handle::Handle;
 use crate::client::finished::Finished;
+use crate::client::handle::Handle;
 use crate::client::signal::Signal;
 use crate::event::Event;
 use crate::next::Next;

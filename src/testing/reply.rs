@@ -10,8 +10,8 @@ use http::{Response, StatusCode};
 
 use super::body::{End, ScriptedBody, Step};
 use super::{Answering, Connection};
-use crate::event::Event;
 use crate::client::timer::Timer;
+use crate::event::Event;
 
 /// The answer to one request: a head, and a body in steps; or no response.
 ///
@@ -235,12 +235,7 @@ impl Reply {
 }
 
 impl Scripted {
-    fn begin(
-        self,
-        connection: Connection,
-        timer: Timer,
-        due: Duration,
-    ) -> Response<ScriptedBody> {
+    fn begin(self, connection: Connection, timer: Timer, due: Duration) -> Response<ScriptedBody> {
         let body = ScriptedBody::new(self.steps, self.end, connection, timer, due);
         let mut response = Response::new(body);
         *response.status_mut() = self.status;

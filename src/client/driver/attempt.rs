@@ -8,13 +8,13 @@ use url::Url;
 
 use super::calls::Called;
 use super::{Driver, Turn};
-use crate::client::reqwest::fetch::Fetch;
 use crate::client::error::{Error, ErrorKind};
+use crate::client::finished::Finished;
 use crate::client::http::exchange::{Exchange, ExchangeEvent, Incoming, Outgoing, Refusal};
 use crate::client::http::headers;
 use crate::client::http::request_source::{Attempt, RequestSource};
 use crate::client::http::response::{self, Allowed, Kind, ResponseHead};
-use crate::client::finished::Finished;
+use crate::client::reqwest::fetch::Fetch;
 use crate::client::signal::Signal;
 use crate::client::trace::Trace;
 use crate::session::{NextRequest, NotSent};

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::task::{Context, Poll};
 
-use crate::client::decision::{Action, Failure, StreamEnd};
 use crate::bounds::BoxError;
+use crate::client::decision::{Action, Failure, StreamEnd};
 use crate::client::hooks::{HookResult, Hooks};
 use crate::client::http::response::ResponseHead;
 use crate::client::options::Predicates;

@@ -8,14 +8,14 @@ use bytes::Bytes;
 
 use super::calls::{Answer, Called};
 use super::{Driver, Step, Turn};
-use crate::client::decision::{Action, Failure, StreamEnd};
 use crate::bounds::BoxError;
+use crate::client::decision::{Action, Failure, StreamEnd};
 use crate::client::error::{Error, ErrorKind, Refused, is_transient};
+use crate::client::finished::Finished;
 use crate::client::hooks::HookResult;
 use crate::client::http::exchange::{Exchange, Refusal};
 use crate::client::http::response;
 use crate::client::platform;
-use crate::client::finished::Finished;
 use crate::client::signal::Signal;
 use crate::client::stats::ReadyState;
 use crate::session::{End, Expired, NotSent, Outcome, Verdict};
@@ -147,7 +147,9 @@ impl Driver<'_> {
             }
             ErrorKind::MakeRequest => {
                 let retries = |status| self.session.retries_status(status);
-                let transient = error.source().is_some_and(|cause| is_transient(cause, retries));
+                let transient = error
+                    .source()
+                    .is_some_and(|cause| is_transient(cause, retries));
                 End::NotMade { transient }
             }
             ErrorKind::Disconnected
@@ -315,7 +317,12 @@ impl Driver<'_> {
         let failure = failure.or_else(|| self.attempt.failure.clone());
         match reason {
             NotSent::NotIdempotent => {
-                let method = self.attempt.request.method.as_ref().map(|method| method.as_str());
+                let method = self
+                    .attempt
+                    .request
+                    .method
+                    .as_ref()
+                    .map(|method| method.as_str());
                 Error::not_sent(ErrorKind::NotReplayed, method, failure)
             }
             NotSent::NotCloneable => Error::not_sent(ErrorKind::NotCloneable, None, failure),

@@ -108,7 +108,9 @@ impl Driver<'_> {
             }
             parser::Step::Comment(text) => Signal::Comment(self.deliveries.text(text).to_owned()),
             parser::Step::Ignored(text) => Signal::Ignored(self.deliveries.text(text).to_owned()),
-            parser::Step::Retry(time) => Signal::ReconnectionTime(self.session.received_retry(time)),
+            parser::Step::Retry(time) => {
+                Signal::ReconnectionTime(self.session.received_retry(time))
+            }
             parser::Step::LastEventId => {
                 // All earlier events were handed over: this is a step by itself.
                 self.deliveries.commit_id(&mut self.session, &self.control);
@@ -174,7 +176,9 @@ impl Driver<'_> {
             }
         }
         self.attempt.body_is_over = true;
-        let Some((event, has_data)) = self.deliveries.take_unfinished_event(self.control.counters())
+        let Some((event, has_data)) = self
+            .deliveries
+            .take_unfinished_event(self.control.counters())
         else {
             return self.ended_cleanly();
         };

@@ -12,7 +12,10 @@ use crate::client::signal::Signal;
 
 impl Driver<'_> {
     /// The head of the first response that opens, or of a 204.
-    pub(crate) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Error>> {
+    pub(crate) fn poll_opened(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<ResponseHead, Error>> {
         loop {
             let finished = match ready!(self.poll_step(cx)) {
                 Some(Step::Signal(Signal::Open(head))) => {

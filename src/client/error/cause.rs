@@ -68,7 +68,10 @@ pub(super) fn is_connect(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// Whether a later try may succeed, where nothing was sent.
-pub(crate) fn is_transient(error: &(dyn StdError + 'static), retries: impl Fn(u16) -> bool) -> bool {
+pub(crate) fn is_transient(
+    error: &(dyn StdError + 'static),
+    retries: impl Fn(u16) -> bool,
+) -> bool {
     chain(error).any(|cause| {
         cause.is::<Transient>()
             || cause.is::<tokio::time::error::Elapsed>()
@@ -124,7 +127,9 @@ fn no_response_kind(error: &(dyn StdError + 'static), asked: Option<&Url>) -> Er
         () if is_redirect => ErrorKind::Redirect,
         () if is_builder => ErrorKind::InvalidRequest,
         () if chain(error).any(is_proxy_refusal) => ErrorKind::Proxy,
-        () if is_tls_failure(&innermost) && chain(error).any(is_handshake) => ErrorKind::Certificate,
+        () if is_tls_failure(&innermost) && chain(error).any(is_handshake) => {
+            ErrorKind::Certificate
+        }
         () if chain(error).any(is_malformed_head) => ErrorKind::MalformedHead,
         () => ErrorKind::NoResponse,
     }
@@ -161,7 +166,9 @@ fn is_tls_failure(text: &str) -> bool {
     let text = text.replace("unrecognized", "unrecognised");
     text.contains("certificate")
         || text.contains("unknownca")
-        || ALERTS.iter().any(|alert| text.contains(alert) && is_alert(&text))
+        || ALERTS
+            .iter()
+            .any(|alert| text.contains(alert) && is_alert(&text))
 }
 
 /// hyper-util's words for a 407, and for another refusal, of a proxy that was asked to CONNECT.

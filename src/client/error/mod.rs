@@ -19,8 +19,8 @@ use crate::client::http::response::ResponseHead;
 use crate::parser::EventTooLarge;
 
 pub use cause::transient;
-pub use kind::ErrorKind;
 pub(crate) use cause::{RedactedError, chain, is_transient, made_no_request, no_response};
+pub use kind::ErrorKind;
 pub(crate) use response::Refused;
 pub use response::RefusedBody;
 
@@ -234,7 +234,11 @@ impl Error {
     ///
     /// The error itself, if its cause is of another type, or a clone of the error exists.
     pub fn downcast<T: StdError + 'static>(self) -> Result<T, Self> {
-        let is_of_type = self.0.source.as_ref().is_some_and(|source| source.is::<T>());
+        let is_of_type = self
+            .0
+            .source
+            .as_ref()
+            .is_some_and(|source| source.is::<T>());
         if !is_of_type {
             return Err(self);
         }

@@ -44,7 +44,9 @@ impl Error {
             ErrorKind::Hook => "a hook failed",
             ErrorKind::Disconnected => "the connection broke off",
             ErrorKind::Incomplete => "the stream ended before its end marker",
-            ErrorKind::ResponseTimeout(clock) => return format!("no response within {clock:?}").into(),
+            ErrorKind::ResponseTimeout(clock) => {
+                return format!("no response within {clock:?}").into();
+            }
             ErrorKind::FirstEventTimeout(clock) => {
                 return format!("no first event within {clock:?}").into();
             }
@@ -65,9 +67,14 @@ impl Error {
 
     fn status_text(&self, status: StatusCode) -> String {
         if status.is_redirection() {
-            return format!("status {}, a redirect that was not followed", status.as_u16());
+            return format!(
+                "status {}, a redirect that was not followed",
+                status.as_u16()
+            );
         }
-        let later = self.retry_after().map(|delay| format!(", retry after {} s", delay.as_secs_f32()));
+        let later = self
+            .retry_after()
+            .map(|delay| format!(", retry after {} s", delay.as_secs_f32()));
         format!("status {status}{}", later.unwrap_or_default())
     }
 

@@ -9,8 +9,8 @@ use url::Url;
 use super::body::BoxBody;
 use super::response::ResponseHead;
 use crate::bounds::{BoxError, BoxFuture, MaybeSend};
-use crate::client::reqwest::fetch::Fetch;
 use crate::client::error::{Error, ErrorKind, Refused};
+use crate::client::reqwest::fetch::Fetch;
 
 /// How much of a refused response's body is read before `on_error` decides.
 const REFUSAL_LIMIT: usize = 64 * 1024;

@@ -346,9 +346,16 @@ mod tests {
             any_type: true,
             ..Allowed::default()
         };
-        for headers in [HeaderMap::new(), content_type(&["x"]), content_type(&["application/json"])] {
+        for headers in [
+            HeaderMap::new(),
+            content_type(&["x"]),
+            content_type(&["application/json"]),
+        ] {
             assert_eq!(judge(StatusCode::OK, &headers, &allowed), Kind::Stream);
-            assert_eq!(judge(StatusCode::CREATED, &headers, &allowed), Kind::Refusal);
+            assert_eq!(
+                judge(StatusCode::CREATED, &headers, &allowed),
+                Kind::Refusal
+            );
         }
     }
 
@@ -361,7 +368,10 @@ mod tests {
         };
         assert_eq!(judge(StatusCode::CREATED, &stream, &allowed), Kind::Stream);
         assert_eq!(judge(StatusCode::OK, &stream, &allowed), Kind::Stream);
-        assert_eq!(judge(StatusCode::ACCEPTED, &stream, &allowed), Kind::Refusal);
+        assert_eq!(
+            judge(StatusCode::ACCEPTED, &stream, &allowed),
+            Kind::Refusal
+        );
         let none = HeaderMap::new();
         assert_eq!(judge(StatusCode::CREATED, &none, &allowed), Kind::WrongType);
     }
@@ -379,10 +389,16 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after-ms", "1500".parse().unwrap());
         let asked = retry_after(&headers, now).unwrap();
-        assert_eq!((asked.delay, asked.is_standard), (Duration::from_millis(1500), false));
+        assert_eq!(
+            (asked.delay, asked.is_standard),
+            (Duration::from_millis(1500), false)
+        );
         headers.insert(RETRY_AFTER, "2".parse().unwrap());
         let asked = retry_after(&headers, now).unwrap();
-        assert_eq!((asked.delay, asked.is_standard), (Duration::from_millis(1500), true));
+        assert_eq!(
+            (asked.delay, asked.is_standard),
+            (Duration::from_millis(1500), true)
+        );
         for senseless in ["", "soon", "-1", "NaN", "inf", "1e999"] {
             headers.insert("retry-after-ms", senseless.parse().unwrap());
             let asked = retry_after(&headers, now).unwrap();
@@ -404,7 +420,11 @@ mod tests {
         ] {
             let latin_1: Vec<u8> = coding.chars().map(|char| char as u8).collect();
             headers.insert(CONTENT_ENCODING, HeaderValue::from_bytes(&latin_1).unwrap());
-            assert_eq!(judge(StatusCode::OK, &headers, &Allowed::default()), kind, "{coding}");
+            assert_eq!(
+                judge(StatusCode::OK, &headers, &Allowed::default()),
+                kind,
+                "{coding}"
+            );
         }
     }
 
@@ -415,7 +435,11 @@ mod tests {
             201, 202, 203, 205, 206, 210, 299, 300, 304, 307, 400, 401, 404, 429, 503,
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(judge(status, &headers, &Allowed::default()), Kind::Refusal, "{status}");
+            assert_eq!(
+                judge(status, &headers, &Allowed::default()),
+                Kind::Refusal,
+                "{status}"
+            );
         }
         assert_eq!(
             judge(StatusCode::NO_CONTENT, &headers, &Allowed::default()),
