@@ -69,15 +69,21 @@ impl Event {
         Self { has_own_id, ..self }
     }
 
+    /// An event of type `message`, without an ID.
+    #[inline(always)]
+    pub(crate) fn plain(data: Box<str>) -> Self {
+        Self::from_parts(data, EcoString::new(), EcoString::new(), false)
+    }
+
     #[inline(always)]
     pub(crate) fn from_parts(
-        data: String,
+        data: Box<str>,
         event_type: EcoString,
         last_event_id: EcoString,
         has_own_id: bool,
     ) -> Self {
         Self {
-            data: data.into_boxed_str(),
+            data,
             event_type,
             last_event_id,
             has_own_id,
@@ -87,6 +93,7 @@ impl Event {
     /// The type: the value of the `event` field, or `message`.
     #[must_use]
     #[doc(alias = "event")]
+    #[inline]
     pub fn event_type(&self) -> &str {
         match &*self.event_type {
             "" => MESSAGE,
@@ -96,6 +103,7 @@ impl Event {
 
     /// The data: the values of the `data` lines, with an LF between them.
     #[must_use]
+    #[inline]
     pub fn data(&self) -> &str {
         &self.data
     }
@@ -104,6 +112,7 @@ impl Event {
     /// there was none.
     #[must_use]
     #[doc(alias = "id")]
+    #[inline]
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
     }
@@ -112,6 +121,7 @@ impl Event {
     /// [`last_event_id`](Self::last_event_id) is that of an event before it.
     #[must_use]
     #[doc(alias = "id")]
+    #[inline]
     pub fn has_own_id(&self) -> bool {
         self.has_own_id
     }
@@ -119,6 +129,7 @@ impl Event {
     /// The data alone.
     #[must_use]
     #[doc(alias = "data")]
+    #[inline]
     pub fn into_data(self) -> String {
         self.data.into_string()
     }

@@ -1,12 +1,25 @@
 //! Chunks to owned events: what every stream of this crate reads from.
 
+use std::ops::Range;
+
 use ecow::EcoString;
+use memchr::{memchr_iter, memchr2};
 
 use crate::event::Event;
 use crate::parser::{EventTooLarge, MIN_RETAINED, Parser, Step};
 
 /// A type longer than this is not kept where no chunk follows.
 const LONG_TYPE: usize = MIN_RETAINED;
+
+/// How much of a plain line may be carried over to the next chunk. More goes to the parser.
+///
+/// Row "events(), tokens, 200 B chunks".
+const MAX_CARRIED: usize = 4 << 10;
+
+/// How far into a chunk the end of an event is looked for that began before it.
+///
+/// Row "events(), tiny".
+const FIRST_STOP: usize = 1 << 10;
 
 /// A parser, and the chunk that it reads.
 ///
@@ -18,6 +31,8 @@ pub(crate) struct EventReader<B> {
     chunk: Option<B>,
     /// How many bytes of the chunk were used.
     used: usize,
+    /// The parser gets the chunk up to here, for now.
+    stop: usize,
     /// Nothing is left, neither in the chunk nor in the parser.
     used_up: bool,
     /// The type and the ID seen last. They mostly repeat, and are then shared, not copied.
@@ -27,7 +42,19 @@ pub(crate) struct EventReader<B> {
     id_commits: u64,
     /// What the parser has found and [`step`](Self::step) has not given yet.
     found: Option<Step>,
+    /// The event found is a plain one that the parser has not seen: where in the chunk its value lies,
+    /// or what of it was not carried.
+    plain: Option<Range<usize>>,
+    /// A value shorter than this may go past the parser, for that is between events and its limit is
+    /// far. 0: to be asked anew, for the parser was given something.
+    plain_room: usize,
+    /// The beginning of the value of a plain data line, from chunks that are gone. The parser has not
+    /// seen it, and would count it as within the limit.
+    carried: Vec<u8>,
 }
+
+/// The line of a plain event up to its value.
+const PLAIN_NAME: &[u8] = b"data: ";
 
 #[cfg_attr(not(feature = "client"), allow(dead_code))] // the client is who uses most of it
 impl<B: AsRef<[u8]>> EventReader<B> {
@@ -36,16 +63,21 @@ impl<B: AsRef<[u8]>> EventReader<B> {
             parser,
             chunk: None,
             used: 0,
+            stop: 0,
             used_up: true,
             event_type: EcoString::new(),
             last_event_id: EcoString::new(),
             id_commits: 0,
             found: None,
+            plain: None,
+            plain_room: 0,
+            carried: Vec::new(),
         }
     }
 
     /// Lends the parser to a function that sets it up.
     pub(crate) fn configure(&mut self, set_up: impl FnOnce(Parser) -> Parser) {
+        self.give_back_carried();
         self.parser = set_up(std::mem::take(&mut self.parser));
         self.used_up = false; // the unfinished event may exceed a new limit
         self.copy_id();
@@ -65,12 +97,33 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     /// Takes the next chunk. The one before must be used up: [`step`](Self::step) gave `None`.
     pub(crate) fn push(&mut self, chunk: B) {
         debug_assert!(self.used_up, "the last chunk was not used up");
-        if self.parser.push_few(&mut chunk.as_ref()) {
-            return;
+        let bytes = chunk.as_ref();
+        if self.carried.is_empty() {
+            if self.parser.push_few(&mut { bytes }) {
+                self.plain_room = 0;
+                return;
+            }
+            self.stop = self.first_stop(bytes);
+        } else {
+            self.stop = bytes.len();
         }
         self.chunk = Some(chunk);
         self.used = 0;
         self.used_up = false;
+    }
+
+    /// Where the parser is to stop in a new chunk: behind the event that it is within. Otherwise it
+    /// would take in a window of the events after it, which are perhaps plain.
+    fn first_stop(&self, chunk: &[u8]) -> usize {
+        if chunk.len() <= FIRST_STOP || self.parser.is_clear() {
+            return chunk.len();
+        }
+        let head = &chunk[..FIRST_STOP];
+        let is_blank = |&end: &usize| head.get(end + 1) == Some(&b'\n');
+        match memchr_iter(b'\n', head).find(is_blank) {
+            Some(end) => end + 2,
+            None => chunk.len(),
+        }
     }
 
     /// Whether the next thing is an event: then [`take_event`](Self::take_event) gives it. Anything
@@ -80,12 +133,109 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         if self.used_up || self.found.is_some() {
             return false;
         }
-        match self.parse() {
-            Ok(Some(Step::Event)) => return true,
-            Ok(found) => self.found = found,
-            Err(_) => {} // it comes again
+        if self.find_plain() {
+            return true;
         }
+        !self.used_up && self.has_parsed_event()
+    }
+
+    #[inline(never)]
+    fn has_parsed_event(&mut self) -> bool {
+        loop {
+            match self.parse() {
+                Ok(Some(Step::Event)) => return true,
+                Ok(None) if !self.used_up => {
+                    if self.find_plain() {
+                        return true;
+                    }
+                    if self.used_up {
+                        return false;
+                    }
+                }
+                Ok(found) => {
+                    self.found = found;
+                    return false;
+                }
+                Err(_) => return false, // it comes again
+            }
+        }
+    }
+
+    /// Finds an event of one data line, `data: ` and the value, in the chunk, if the parser is between
+    /// events: most events are so.
+    #[inline(always)]
+    fn find_plain(&mut self) -> bool {
+        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+        let rest = chunk.get(self.used..).unwrap_or_default();
+        if !self.carried.is_empty() {
+            return self.find_plain_end();
+        }
+        let Some(value) = rest.strip_prefix(PLAIN_NAME) else {
+            return false;
+        };
+        let Some(end) = memchr2(b'\n', b'\r', value) else {
+            return self.carry(value.len());
+        };
+        if !value[end..].starts_with(b"\n\n")
+            || !passes(&mut self.parser, &mut self.plain_room, end)
+        {
+            return false;
+        }
+        let start = self.used + PLAIN_NAME.len();
+        self.plain = Some(start..start + end);
+        self.used = start + end + 2;
+        self.used_up = self.used == chunk.len();
+        true
+    }
+
+    /// Finds the end of the line whose beginning is carried.
+    #[inline(never)]
+    fn find_plain_end(&mut self) -> bool {
+        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+        let Some(end) = memchr2(b'\n', b'\r', chunk) else {
+            return self.carry(chunk.len());
+        };
+        let len = self.carried.len() + end;
+        let is_plain = len <= MAX_CARRIED && chunk[end..].starts_with(b"\n\n");
+        if !is_plain || !passes(&mut self.parser, &mut self.plain_room, len) {
+            self.give_back_carried();
+            return false;
+        }
+        self.plain = Some(0..end);
+        self.used = end + 2;
+        self.used_up = self.used == chunk.len();
+        true
+    }
+
+    /// Carries the last `len` bytes of the chunk over to the next, as the value of a plain line whose
+    /// end is not there. `false`: there is no event yet.
+    #[inline(never)]
+    fn carry(&mut self, len: usize) -> bool {
+        let all = self.carried.len() + len;
+        if all == 0 || all > MAX_CARRIED || !passes(&mut self.parser, &mut self.plain_room, all) {
+            self.give_back_carried();
+            return false;
+        }
+        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+        self.carried.extend_from_slice(&chunk[chunk.len() - len..]);
+        self.chunk = None;
+        self.used = 0;
+        self.stop = 0;
+        self.used_up = true;
         false
+    }
+
+    /// The parser gets what was carried.
+    #[cold]
+    fn give_back_carried(&mut self) {
+        self.plain_room = 0;
+        if !self.carried.is_empty() {
+            // A line whose end is not there, and within the limit: nothing comes of it.
+            for part in [PLAIN_NAME, &self.carried] {
+                let _ = self.parser.step(&mut { part });
+            }
+            self.carried.clear();
+        }
     }
 
     /// The event that [`has_event`](Self::has_event), [`step`](Self::step) or
@@ -94,23 +244,46 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     /// Call once, in return position: moving a fresh event costs as much as parsing it.
     #[inline(always)]
     pub(crate) fn take_event(&mut self) -> Event {
-        let event_type = match self.parser.other_type() {
-            None => EcoString::new(),
-            Some(other) => {
-                if self.event_type != other {
-                    self.event_type = other.into();
-                }
-                self.event_type.clone()
-            }
-        };
-        let last_event_id = self.last_event_id().clone();
+        if let Some(value) = self.plain.take() {
+            return self.take_plain_event(value);
+        }
         let has_own_id = self.parser.has_own_id();
-        Event::from_parts(
-            self.parser.take_data(),
-            event_type,
-            last_event_id,
-            has_own_id,
-        )
+        let Some(other) = self.parser.other_type() else {
+            if self.last_event_id.is_empty() && !self.has_new_id() {
+                return Event::plain(self.parser.take_data());
+            }
+            let id = self.event_id();
+            return Event::from_parts(self.parser.take_data(), EcoString::new(), id, has_own_id);
+        };
+        if self.event_type != other {
+            self.event_type = other.into();
+        }
+        let event_type = self.event_type.clone();
+        let id = self.event_id();
+        Event::from_parts(self.parser.take_data(), event_type, id, has_own_id)
+    }
+
+    #[inline(always)]
+    fn take_plain_event(&mut self, value: Range<usize>) -> Event {
+        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+        let value = chunk.get(value).unwrap_or_default();
+        let data = if self.carried.is_empty() {
+            decoded(value)
+        } else {
+            self.carried.extend_from_slice(value);
+            let data = decoded(&self.carried);
+            self.carried.clear();
+            data
+        };
+        if self.used_up {
+            self.chunk = None;
+        }
+        // A branch that returns: joined with the other one, the ID would be copied once more.
+        if self.last_event_id.is_empty() && !self.has_new_id() {
+            return Event::plain(data);
+        }
+        let id = self.event_id();
+        Event::from_parts(data, EcoString::new(), id, false)
     }
 
     /// Leaves the event that [`has_event`](Self::has_event) has found to [`step`](Self::step).
@@ -127,9 +300,12 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     /// The size limit: the same one again and again, until [`reset`](Self::reset) or [`end`](Self::end).
     #[inline]
     pub(crate) fn step(&mut self) -> Result<Option<Step>, EventTooLarge> {
+        if self.found.is_none() && self.has_event() {
+            return Ok(Some(Step::Event));
+        }
         match self.found.take() {
             None if self.used_up => Ok(None),
-            None => self.parse(),
+            None => self.parse(), // the error, again
             found => Ok(found),
         }
     }
@@ -166,6 +342,19 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         &self.last_event_id
     }
 
+    /// The ID of the event found. A short one that is new is made twice: a clone of what was written
+    /// just now would wait for the memory.
+    #[inline(always)]
+    fn event_id(&mut self) -> EcoString {
+        let id = self.parser.last_event_id();
+        if self.has_new_id() && id.len() <= EcoString::INLINE_LIMIT {
+            self.id_commits = self.parser.id_commits();
+            self.last_event_id = id.into();
+            return self.parser.last_event_id().into();
+        }
+        self.last_event_id().clone()
+    }
+
     fn copy_id(&mut self) {
         self.id_commits = self.parser.id_commits();
         self.last_event_id = self.parser.last_event_id().into();
@@ -174,16 +363,23 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     #[inline(always)]
     fn parse(&mut self) -> Result<Option<Step>, EventTooLarge> {
         let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
-        let mut rest = chunk.get(self.used..).unwrap_or_default();
+        if self.stop < self.used {
+            self.stop = chunk.len(); // a plain event went past it
+        }
+        let mut rest = chunk.get(self.used..self.stop).unwrap_or_default();
+        self.plain_room = 0;
         let step = self.parser.step(&mut rest);
-        self.used = chunk.len() - rest.len();
-        let is_read = rest.is_empty();
+        self.used = self.stop - rest.len();
+        let is_read = self.used == chunk.len();
         if is_read {
             self.chunk = None;
             self.used = 0;
+            self.stop = 0;
+        } else if rest.is_empty() {
+            self.stop = chunk.len();
         }
         self.used_up = match &step {
-            Ok(None) => true,
+            Ok(None) => is_read,
             // Mostly a small chunk holds one event: it is not asked for another.
             Ok(Some(_)) => is_read && self.parser.is_drained(),
             Err(_) => false,
@@ -217,10 +413,12 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     /// empty one where those are told. [`take_event`](Self::take_event) gives it, once; whether it is an
     /// empty one says [`is_empty_event`](Self::is_empty_event).
     pub(crate) fn finish_event(&mut self) -> bool {
+        self.give_back_carried();
         let step = self.parser.finish_step();
         self.chunk = None;
         self.used_up = true;
         self.found = None;
+        self.plain = None;
         step.is_some()
     }
 
@@ -235,6 +433,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
             return;
         }
         self.parser.idle();
+        self.carried.shrink_to(MIN_RETAINED);
         self.drop_long_type();
     }
 
@@ -242,8 +441,12 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     pub(crate) fn end(&mut self) {
         self.chunk = None;
         self.used = 0;
+        self.stop = 0;
         self.used_up = true;
         self.found = None;
+        self.plain = None;
+        self.plain_room = 0;
+        self.carried = Vec::new();
         self.parser.reset();
         self.drop_long_type();
     }
@@ -259,5 +462,23 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         if self.event_type.len() > LONG_TYPE {
             self.event_type = EcoString::new();
         }
+    }
+}
+
+/// Whether a plain line with a value of this length need not be seen by the parser.
+#[inline(always)]
+fn passes(parser: &mut Parser, plain_room: &mut usize, len: usize) -> bool {
+    if len >= *plain_room {
+        *plain_room = parser.plain_room();
+    }
+    len < *plain_room
+}
+
+/// The bytes of a whole value, decoded.
+#[inline(always)]
+fn decoded(value: &[u8]) -> Box<str> {
+    match simdutf8::basic::from_utf8(value) {
+        Ok(text) => text.into(),
+        Err(_) => String::from_utf8_lossy(value).into(),
     }
 }

@@ -177,6 +177,10 @@ impl Block {
 
     #[inline]
     fn dispatch_nothing(&mut self, text: &str) -> Option<Step> {
+        // Row "comments": the blank line after each.
+        if self.event_type.len() == 0 && !self.last_event_id.is_buffered() {
+            return None;
+        }
         if self.tells_empty && self.event_type.len() > 0 {
             self.dispatch_data();
             return Some(Step::EmptyEvent);
@@ -185,6 +189,12 @@ impl Block {
         self.last_event_id.commit();
         self.event_type.clear();
         new_id.then_some(Step::LastEventId)
+    }
+
+    /// Whether it is idle and nothing is lent.
+    #[inline]
+    pub(super) fn is_clear(&self) -> bool {
+        !self.dispatched && self.is_idle()
     }
 
     /// Whether a blank line would change nothing.
@@ -223,6 +233,7 @@ impl Block {
     }
 
     /// A data line goes past the text.
+    #[inline]
     pub(super) fn note_known_line(&mut self) {
         self.saw_known_line = true;
     }
@@ -313,22 +324,21 @@ impl Block {
         self.last_event_id.buffered(text)
     }
 
-    /// The data as a string of its own: large data is moved out, not copied.
+    /// The data, owned: large data is moved out, not copied.
     #[inline]
-    pub(super) fn take_data(&mut self, text: &str) -> String {
+    pub(super) fn take_data(&mut self, text: &str) -> Box<str> {
         match self.data_span {
-            Some(data) => data.of(text).to_owned(),
-            None => self.take_data_buffer(),
+            Some(data) => data.of(text).into(),
+            None if self.data.len() < WORTH_MOVING => self.data(text).into(),
+            None => self.move_data(),
         }
     }
 
-    fn take_data_buffer(&mut self) -> String {
-        if self.data.len() < WORTH_MOVING {
-            return self.data.strip_suffix('\n').unwrap_or_default().to_owned();
-        }
+    #[cold]
+    fn move_data(&mut self) -> Box<str> {
         self.moved_len = self.data.len();
         self.data.pop();
-        std::mem::take(&mut self.data)
+        std::mem::take(&mut self.data).into_boxed_str()
     }
 
     /// How much memory the largest of the buffers has.

@@ -29,6 +29,49 @@ pub(super) enum Refill {
 }
 
 impl Parser {
+    /// The caller may keep an event from the parser that is one line, `data: ` and a value shorter than
+    /// this, and a blank one, both ended by an LF. Only until the next bytes; 0 if the parser must see
+    /// it, for it is not between events.
+    ///
+    /// Decoded, a value has at most three times its bytes: so the limit stays exact.
+    #[inline(never)]
+    pub(crate) fn plain_room(&mut self) -> usize {
+        let most = self.room().checked_sub(DATA_PREFIX);
+        let Some(most) = most.filter(|_| self.is_between_events()) else {
+            return 0;
+        };
+        self.block.note_known_line();
+        most / 3 + 1
+    }
+
+    /// Whether nothing of a line or an event is there. One that was lent is not lent any more.
+    fn is_between_events(&mut self) -> bool {
+        self.is_clear() || self.clear_between_events()
+    }
+
+    /// Whether nothing of a line or an event is there, and nothing is lent.
+    #[inline]
+    pub(crate) fn is_clear(&self) -> bool {
+        self.text.is_clear() && self.block.is_clear() && matches!(self.mode, Mode::Lines)
+    }
+
+    fn clear_between_events(&mut self) -> bool {
+        if !matches!(self.mode, Mode::Lines)
+            || !self.text.is_looked_through()
+            || self.text.unfinished_len() > 0
+            || self.text.is_within_character()
+        {
+            return false;
+        }
+        self.block.end_dispatch();
+        if !self.block.is_idle() {
+            return false;
+        }
+        self.block.keep(self.text.as_str());
+        self.text.pass_line();
+        true
+    }
+
     /// Takes in a few ASCII bytes of a line, where they change nothing but the text.
     #[inline(always)]
     pub(crate) fn push_few(&mut self, input: &mut &[u8]) -> bool {

@@ -297,7 +297,7 @@ impl Parser {
 
     /// Its data, as a string of its own. What [`event`](Self::event) has is gone.
     #[inline]
-    pub(crate) fn take_data(&mut self) -> String {
+    pub(crate) fn take_data(&mut self) -> Box<str> {
         self.block.take_data(self.text.as_str())
     }
 

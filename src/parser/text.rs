@@ -146,6 +146,19 @@ impl Text {
         self.lines.ends.skip_to(self.text.len());
     }
 
+    /// Nothing is there, and what comes is no byte order mark, nor the LF of a CR.
+    #[inline]
+    pub(super) fn is_clear(&self) -> bool {
+        self.text.is_empty() && self.is_between_characters() && !self.after_cr
+    }
+
+    /// All lines were taken, and another one that ends with an LF has come and was not here.
+    pub(super) fn pass_line(&mut self) {
+        self.drop_taken();
+        self.begun = true;
+        self.after_cr = false;
+    }
+
     /// Decodes a piece of a line that does not go through the text.
     pub(super) fn decode_into(&mut self, value: &mut String, bytes: &[u8]) {
         self.decoder.push(value, bytes);

@@ -8,17 +8,34 @@ use crate::parsing::{Given, Random, parse};
 use fetch_event_source::Parser;
 
 /// The standard's algorithm, on the whole body at once.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Model {
     data: String,
     event_type: String,
     id_buffer: String,
     last_event_id: String,
     given: Vec<Given>,
+    /// The block had an `id` line that counts.
+    has_own_id: bool,
+    /// For each event whether it had.
+    own_ids: Vec<bool>,
+    /// The `id` line of the event that was too large.
+    id_of_too_large: Option<String>,
+}
+
+/// What a body leads to.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    given: Vec<Given>,
+    last_event_id: String,
+    own_ids: Vec<bool>,
+    id_of_too_large: Option<String>,
+    /// What `Parser::finish` gives.
+    unfinished: Option<Given>,
 }
 
 impl Model {
-    fn run(body: &[u8], limit: usize, id: &str) -> (Vec<Given>, String) {
+    fn run(body: &[u8], limit: usize, id: &str) -> Outcome {
         let mut model = Self {
             id_buffer: id.to_owned(),
             last_event_id: id.to_owned(),
@@ -34,12 +51,36 @@ impl Model {
             let crlf = rest[end..].starts_with("\r\n");
             rest = &rest[end + 1 + usize::from(crlf)..];
         }
-        model.is_too_large(rest, limit);
-        model.finish()
+        if model.is_too_large(rest, limit) {
+            return model.finish();
+        }
+        let mut ended = model.clone();
+        // What was undecided is malformed now.
+        let whole = String::from_utf8_lossy(body);
+        let whole = whole.strip_prefix('\u{feff}').unwrap_or(&whole);
+        let last = &whole[text.len() - rest.len()..];
+        let mut unfinished = None;
+        if !ended.is_too_large(last, limit) {
+            if !last.is_empty() {
+                ended.line(last);
+            }
+            let before = ended.given.len();
+            ended.dispatch();
+            unfinished = ended.given[before..].first().cloned();
+        }
+        let mut outcome = model.finish();
+        outcome.unfinished = unfinished.filter(Given::is_of_events);
+        outcome
     }
 
-    fn finish(self) -> (Vec<Given>, String) {
-        (self.given, self.last_event_id)
+    fn finish(self) -> Outcome {
+        Outcome {
+            given: self.given,
+            last_event_id: self.last_event_id,
+            own_ids: self.own_ids,
+            id_of_too_large: self.id_of_too_large,
+            unfinished: None,
+        }
     }
 
     fn is_too_large(&mut self, line: &str, limit: usize) -> bool {
@@ -48,6 +89,7 @@ impl Model {
         let too_large = !line.is_empty() && held + line.len() > limit;
         if too_large {
             self.given.push(Given::TooLarge);
+            self.id_of_too_large = self.has_own_id.then(|| self.id_buffer.clone());
         }
         too_large
     }
@@ -62,7 +104,10 @@ impl Model {
             "" => self.given.push(Given::Comment(value.to_owned())),
             "data" => self.data += &format!("{value}\n"),
             "event" => self.event_type = value.to_owned(),
-            "id" if !value.contains('\0') => self.id_buffer = value.to_owned(),
+            "id" if !value.contains('\0') => {
+                self.id_buffer = value.to_owned();
+                self.has_own_id = true;
+            }
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.given
                     .push(Given::Retry(value.parse().unwrap_or(u64::MAX)));
@@ -76,6 +121,7 @@ impl Model {
         let changed = self.last_event_id != self.id_buffer;
         self.last_event_id = self.id_buffer.clone();
         let event_type = std::mem::take(&mut self.event_type);
+        let has_own_id = std::mem::take(&mut self.has_own_id);
         if let Some(data) = std::mem::take(&mut self.data).strip_suffix('\n') {
             let event_type = if event_type.is_empty() {
                 "message"
@@ -84,6 +130,7 @@ impl Model {
             };
             self.given
                 .push(parsing::typed(event_type, data, &self.last_event_id));
+            self.own_ids.push(has_own_id);
         } else if changed {
             self.given
                 .push(Given::LastEventId(self.last_event_id.clone()));
@@ -204,6 +251,67 @@ fn comments(random: &mut Random) -> Vec<u8> {
     body
 }
 
+/// Mostly events of one data line, as `events()` takes them past the parser.
+fn plain(random: &mut Random) -> Vec<u8> {
+    let mut body = random.pick(&[&b""[..], b"", b"\xEF\xBB\xBF"]).to_vec();
+    let malformed = random.below(3) == 0;
+    for _ in 0..=random.below(30) {
+        body.extend_from_slice(b"data: ");
+        let len = random.pick(&[0, 1, 2, 7, 30, 64, 170, 500, 1500]);
+        body.extend(vec![b'y'; random.below(len + 1)]);
+        if random.below(4) == 0 {
+            body.extend("\u{20ac}\u{1f600}".bytes());
+        }
+        if malformed {
+            body.extend_from_slice(random.pick(&[
+                &b""[..],
+                b"\xFF",
+                b"\xE2\x82",
+                b"\xF0\x9F\x98z",
+            ]));
+        }
+        body.extend_from_slice(b"\n\n");
+        if random.below(6) == 0 {
+            body.extend_from_slice(random.pick(TOKENS));
+        }
+    }
+    body.truncate(body.len() - random.below(4));
+    body
+}
+
+fn outcome<'a>(mut parser: Parser, chunks: impl Iterator<Item = &'a [u8]> + Clone) -> Outcome {
+    let (given, last_event_id) = parse(parser.clone(), chunks.clone());
+    let (mut own_ids, mut id_of_too_large) = (Vec::new(), None);
+    for mut chunk in chunks {
+        loop {
+            match parser.next_event(&mut chunk) {
+                Ok(Some(event)) => own_ids.push(event.has_own_id()),
+                Ok(None) => break,
+                Err(error) => {
+                    id_of_too_large = error.last_event_id().map(str::to_owned);
+                    break;
+                }
+            }
+        }
+    }
+    let unfinished = parser.finish().map(Given::from);
+    assert_eq!(parser.finish(), None, "once");
+    Outcome {
+        given,
+        last_event_id,
+        own_ids,
+        id_of_too_large,
+        unfinished,
+    }
+}
+
+/// What `events()` gives of it.
+fn of_events(outcome: &Outcome) -> Vec<(Given, bool)> {
+    let events = outcome.given.iter().filter(|given| given.is_of_events());
+    let own_ids = outcome.own_ids.iter().copied().chain([false]);
+    events.cloned().zip(own_ids).collect()
+}
+
 fn compare(rounds: u64, limit: impl Fn(&mut Random) -> usize) {
     compare_bodies(rounds, soup, limit);
 }
@@ -224,12 +332,14 @@ fn compare_bodies(
         cuts.push(random.sizes(body.len()));
         cuts.push(std::iter::once(0..body.len()).collect());
         for cut in cuts {
-            let given = parse(parser.clone(), cut.iter().map(|chunk| &body[chunk.clone()]));
+            let chunks = || cut.iter().map(|chunk| &body[chunk.clone()]);
+            let how = || format!("seed {seed}, {limit}, {cut:?} of {}", body.escape_ascii());
+            assert_eq!(outcome(parser.clone(), chunks()), expected, "{}", how());
             assert_eq!(
-                given,
-                expected,
-                "seed {seed}, limit {limit}, {cut:?} of {}",
-                body.escape_ascii()
+                parsing::streamed("", limit, chunks()),
+                of_events(&expected),
+                "events(): {}",
+                how()
             );
         }
     }
@@ -250,7 +360,13 @@ fn same_as_the_model_with_larger_limits() {
     compare(3000, |random| 400 + random.below(3000));
 }
 
-/// Where events alone are asked for, comments are passed over by a way of their own.
+#[test]
+fn same_as_the_model_where_events_are_plain() {
+    compare_bodies(800, plain, |_| usize::MAX);
+    compare_bodies(500, plain, |random| random.below(100));
+    compare_bodies(300, plain, |random| 400 + random.below(3000));
+}
+
 #[test]
 fn same_as_the_model_where_there_is_little_but_comments() {
     compare_bodies(60, comments, |_| usize::MAX);
@@ -269,12 +385,15 @@ fn same_as_the_model_over_several_connections() {
             let body = soup(&mut random);
             let cut = random.sizes(body.len());
             let expected = Model::run(&body, limit, &id);
-            id = expected.1;
+            id.clone_from(&expected.last_event_id);
             let mut found = Vec::new();
             for chunk in cut {
                 parsing::feed(&mut parser, &body[chunk], &mut found);
             }
-            assert_eq!(found, expected.0, "seed {seed}, connection {connection}");
+            assert_eq!(
+                found, expected.given,
+                "seed {seed}, connection {connection}"
+            );
             assert_eq!(parser.last_event_id(), id, "seed {seed}");
             parser.reset();
         }

@@ -5,7 +5,11 @@
 
 use std::ops::Range;
 
-use fetch_event_source::{EventTooLarge, Parser};
+use std::convert::Infallible;
+use std::task::{Context, Poll, Waker};
+
+use fetch_event_source::{EventTooLarge, Events, EventsError, Parser, events};
+use futures_util::{Stream, StreamExt, stream};
 
 #[path = "given.rs"]
 mod given;
@@ -86,6 +90,37 @@ pub(crate) fn parse<'a>(
         assert_eq!(for_events.last_event_id(), parser.last_event_id());
     }
     (given, parser.last_event_id().to_owned())
+}
+
+/// All that `events()` gives for the chunks, each event with what `has_own_id` says of it.
+pub(crate) fn streamed<'a>(
+    id: &str,
+    limit: usize,
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+) -> Vec<(Given, bool)> {
+    let source = stream::iter(chunks).map(Ok::<_, Infallible>);
+    drain_stream(events(source).last_event_id(id).max_event_size(limit))
+}
+
+fn drain_stream<'a>(
+    mut events: Events<impl Stream<Item = Result<&'a [u8], Infallible>>>,
+) -> Vec<(Given, bool)> {
+    let mut given = Vec::new();
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        match events.poll_next_unpin(&mut context) {
+            Poll::Ready(Some(Ok(event))) => given.push((
+                typed(event.event_type(), event.data(), event.last_event_id()),
+                event.has_own_id(),
+            )),
+            Poll::Ready(Some(Err(EventsError::TooLarge(_)))) => {
+                given.push((Given::TooLarge, false));
+            }
+            Poll::Ready(Some(Err(error))) => panic!("{error}"),
+            Poll::Ready(None) => return given,
+            Poll::Pending => {} // the executor's turn, after many chunks
+        }
+    }
 }
 
 /// Checks that the input gives this, whole and cut in every way.
