@@ -22,11 +22,11 @@
 //! use std::time::Duration;
 //!
 //! /// Follows the prices, until the server wants a new login.
-//! async fn follow(prices: EventSource, seen: &mut Vec<String>) -> Result<Finished, Error> {
+//! async fn follow(prices: EventSource<'_>, seen: &mut Vec<String>) -> Result<Finished, Error> {
 //!     prices
 //!         .retry(RetryPolicy::persistent().jitter(0.0))
 //!         .idle_timeout(Duration::from_secs(45))
-//!         .on_message(async |event| seen.push(event.into_data()))
+//!         .on_message(|event| seen.push(event.into_data()))
 //!         .run()
 //!         .await
 //! }
@@ -78,7 +78,7 @@
 //!
 //! ```
 //! use fetch_event_source::testing::{Reply, ScriptedServer};
-//! use fetch_event_source::{Error, Event, EventSource, reqwest};
+//! use fetch_event_source::{ErrorKind, Event, EventSource, reqwest};
 //! use futures_util::StreamExt;
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -92,7 +92,8 @@
 //! let answer: Vec<_> = answer.collect().await;
 //!
 //! assert_eq!(answer[0].as_ref().unwrap().data(), "Hel");
-//! assert!(matches!(answer[1], Err(ErrorKind::Disconnected)));
+//! let error = answer[1].as_ref().unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::Disconnected);
 //! let [request] = &server.requests()[..] else {
 //!     panic!("it was asked again");
 //! };
@@ -102,7 +103,7 @@
 //!
 //! # What it does not show
 //!
-//! What a client does below `fetch`: redirects, cookies, proxies, TLS, decoding, connections that
+//! What an HTTP stack does below `connect` and `fetch`: redirects, cookies, proxies, TLS, decoding, connections that
 //! are shared. A redirect is the status that it is.
 
 mod body;
