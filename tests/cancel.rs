@@ -347,7 +347,10 @@ impl State {
     /// Its `Open` was told, and no `Disconnected` yet. (A hook is called before its signal is handed over.)
     fn is_open(self) -> bool {
         use State::*;
-        matches!(self, Head | HalfLine | HalfEvent | OnMessage | InHand | Until)
+        matches!(
+            self,
+            Head | HalfLine | HalfEvent | OnMessage | InHand | Until
+        )
     }
 
     /// The first event was handed over before.

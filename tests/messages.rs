@@ -14,7 +14,10 @@ const RUSTC: &str = "rustc 1.95.";
 #[test]
 fn what_does_not_compile_is_said_in_our_words_and_in_the_guides() {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let version = Command::new(rustc).arg("--version").output().expect("a rustc");
+    let version = Command::new(rustc)
+        .arg("--version")
+        .output()
+        .expect("a rustc");
     let version = String::from_utf8(version.stdout).expect("its name");
     if !version.starts_with(RUSTC) {
         println!("not compared: {version}");
@@ -64,7 +67,10 @@ fn each_message_says_what_a_hook_may_return() {
     for (case, message, note) in cases {
         let said = fs::read_to_string(folder.join(case).with_extension("stderr"));
         let said = said.expect("a file of rustc's words");
-        assert!(said.contains(&format!("error[E0277]: {message}")), "{case}: {said}");
+        assert!(
+            said.contains(&format!("error[E0277]: {message}")),
+            "{case}: {said}"
+        );
         assert!(said.contains(&format!("= note: {note}")), "{case}: {said}");
         assert!(said.contains("the hook given here"), "{case}: {said}");
     }

@@ -196,7 +196,12 @@ async fn all_hooks_of_a_source_are_spawned() {
     let seen = spawned.await.expect("no panic").expect("no error");
     assert_eq!(seen, ["1"]);
     assert_eq!(receiver.recv().await.as_deref(), Some("200 OK"));
-    assert!(receiver.recv().await.is_some_and(|line| line.starts_with("status 503")));
+    assert!(
+        receiver
+            .recv()
+            .await
+            .is_some_and(|line| line.starts_with("status 503"))
+    );
 }
 
 /// A hook that never comes back has a type, too.
@@ -228,8 +233,12 @@ async fn handler(State(server): State<ScriptedServer>) -> Result<String, String>
 async fn an_axum_handler_runs_hooks() {
     let events = ["a", "b"].map(Event::new);
     let server = ScriptedServer::new([Reply::ok().events(events)]);
-    let _: Router = Router::new().route("/", get(handler)).with_state(server.clone());
-    let answered = tokio::spawn(handler(State(server))).await.expect("no panic");
+    let _: Router = Router::new()
+        .route("/", get(handler))
+        .with_state(server.clone());
+    let answered = tokio::spawn(handler(State(server)))
+        .await
+        .expect("no panic");
     assert_eq!(answered.as_deref(), Ok("ab"));
 }
 
@@ -253,7 +262,11 @@ async fn an_sdk_writes_typed_hooks() {
     let source = EventSource::connect_with(server.connect());
     let sum = tokio::spawn(async move {
         let mut sum = 0;
-        source.on_number(|number| sum += number).run().await.map(|_| sum)
+        source
+            .on_number(|number| sum += number)
+            .run()
+            .await
+            .map(|_| sum)
     });
     assert_eq!(sum.await.expect("no panic").expect("no error"), 3);
 }
@@ -265,7 +278,10 @@ async fn a_source_of_any_kind_is_given_to_a_function_that_borrows() {
         source
     }
     async fn follow(source: EventSource<'_>, seen: &mut Vec<String>) -> Result<Finished, Error> {
-        source.on_message(|event| seen.push(event.into_data())).run().await
+        source
+            .on_message(|event| seen.push(event.into_data()))
+            .run()
+            .await
     }
     let spawned = tokio::spawn(async {
         let mut seen = Vec::new();
@@ -273,7 +289,10 @@ async fn a_source_of_any_kind_is_given_to_a_function_that_borrows() {
         finished.map(|finished| (seen, finished))
     });
     let (seen, finished) = spawned.await.expect("no panic").expect("no error");
-    assert_eq!((seen, finished), (vec!["a".into(), "b".into()], Finished::Ended));
+    assert_eq!(
+        (seen, finished),
+        (vec!["a".into(), "b".into()], Finished::Ended)
+    );
 }
 
 /// A struct that holds any of these has async methods by `&self`.

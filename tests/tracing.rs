@@ -156,7 +156,10 @@ async fn attempts_are_spans_and_their_ends_and_retries_events() {
 }
 
 /// What a source tells of the end of its only attempt, and of its own.
-async fn end_of(reply: Reply, options: impl FnOnce(EventSource<'static>) -> EventSource<'static>) -> Vec<String> {
+async fn end_of(
+    reply: Reply,
+    options: impl FnOnce(EventSource<'static>) -> EventSource<'static>,
+) -> Vec<String> {
     let server = MemoryServer::script([reply]);
     let mut lines = told(options(in_memory(&server).retry(RetryPolicy::never()))).await;
     lines.retain(|line| line.contains(": ended") || line.contains(": over"));
@@ -235,10 +238,13 @@ async fn what_on_error_says_is_an_end_too() {
     let refused = || Reply::status(404, "");
     let ended = "DEBUG attempt: ended attempt=1 reason=\"status\" status=404";
     assert_eq!(
-        end_of(refused(), |source| source.on_error(|failure| failure.stop())).await,
+        end_of(refused(), |source| source
+            .on_error(|failure| failure.stop()))
+        .await,
         [ended, "DEBUG -: over attempt=1 finished=\"stopped\""]
     );
-    let fail = |source: EventSource<'static>| source.on_error(|_| Err::<(), _>(BoxError::from("no")));
+    let fail =
+        |source: EventSource<'static>| source.on_error(|_| Err::<(), _>(BoxError::from("no")));
     assert_eq!(
         end_of(refused(), fail).await,
         [ended, "WARN -: over attempt=1 reason=\"hook\""]
@@ -256,10 +262,7 @@ async fn without_an_attempt_there_is_no_number() {
 #[tokio::test(start_paused = true)]
 async fn what_a_hook_says_is_an_end_too() {
     let span = "/attempt{ attempt=1 method=\"GET\" host=\"memory.test\" resumes=false status=200 }";
-    let stopped = [
-        "DEBUG attempt: over attempt=1 finished=\"stopped\"",
-        span,
-    ];
+    let stopped = ["DEBUG attempt: over attempt=1 finished=\"stopped\"", span];
     let failed = [
         "DEBUG attempt: ended attempt=1 reason=\"hook\"",
         span,
@@ -303,7 +306,10 @@ async fn ignored_lines_are_one_warning_a_connection() {
     let server = MemoryServer::script([Reply::ok(body).fin(), Reply::ok("data: a\n\n").fin()]);
     let mut lines = told(in_memory(&server)).await;
     lines.retain(|line| line.starts_with("WARN"));
-    assert_eq!(lines, ["WARN attempt: ignored lines of unknown fields attempt=1 lines=3"]);
+    assert_eq!(
+        lines,
+        ["WARN attempt: ignored lines of unknown fields attempt=1 lines=3"]
+    );
 }
 
 #[tokio::test(start_paused = true)]

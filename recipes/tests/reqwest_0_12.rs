@@ -62,7 +62,9 @@ async fn a_total_timeout_of_its_client_is_lifted() {
         .timeout(Duration::from_millis(50))
         .build()
         .unwrap();
-    let mut events = source(client.get(origin)).retry(RetryPolicy::never()).stream();
+    let mut events = source(client.get(origin))
+        .retry(RetryPolicy::never())
+        .stream();
     assert_eq!(events.next().await.unwrap().unwrap().data(), "late");
 }
 

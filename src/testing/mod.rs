@@ -2,10 +2,12 @@
 //!
 //! A [`ScriptedServer`] answers the requests of a source with the [`Reply`]s it was given, one after
 //! the other: events, raw bytes, waits, a body that is cut, a status, a connection that is refused.
-//! Then it tells what was [asked](ReceivedRequest), and when. It takes the place of the client by
+//! Then it tells what was [asked](ReceivedRequest), and when. It takes the place of the HTTP stack by
+//! [`EventSource::connect_with`](crate::EventSource::connect_with), or of the client by
 //! [`EventSource::fetch`](crate::EventSource::fetch): no socket, no task, no port, and any number of
 //! tests at once. Its time is tokio's, so that in a test whose clock is paused (tokio's feature
-//! `test-util`) an hour's wait takes no time.
+//! `test-util`) an hour's wait takes no time. Paused time and real sockets do not go together: the kernel
+//! does not stop, so each clock runs out before the first byte is there.
 //!
 //! Turn the feature on for tests alone:
 //!

@@ -18,7 +18,9 @@ use std::{
     time::Duration,
 };
 
-use fetch_event_source::{Error, ErrorKind, Event, EventSource, EventStream, RetryPolicy, Signal, Signals};
+use fetch_event_source::{
+    Error, ErrorKind, Event, EventSource, EventStream, RetryPolicy, Signal, Signals,
+};
 use futures_util::{Stream, StreamExt};
 
 use crate::support::{MemoryServer, Recorded, Server, ServerCore};

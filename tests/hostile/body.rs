@@ -37,7 +37,11 @@ const BEGINNING: u64 = 2 * 64 * KIB;
 
 /// A source whose connections each bring these bytes, and then so many of the same chunk, which is
 /// nowhere copied.
-fn source(beginning: &'static [u8], chunk: &'static [u8], len: u64) -> (EventSource<'static>, Taken) {
+fn source(
+    beginning: &'static [u8],
+    chunk: &'static [u8],
+    len: u64,
+) -> (EventSource<'static>, Taken) {
     let taken = Taken::default();
     let source = EventSource::get("http://127.0.0.1:9/").fetch({
         let taken = taken.clone();

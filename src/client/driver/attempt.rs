@@ -459,7 +459,8 @@ impl Driver<'_> {
             }
         }
         self.attempt.body_is_over = true;
-        let Some((event, has_data)) = self.deliveries.take_unfinished_event(self.control.counters()) else {
+        let counters = self.control.counters();
+        let Some((event, has_data)) = self.deliveries.take_unfinished_event(counters) else {
             return self.ended_cleanly();
         };
         if self.calls.is_end(&event) {

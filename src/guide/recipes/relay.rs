@@ -12,7 +12,9 @@ pub async fn relay(
     State(upstream): State<String>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Outgoing, Error>>> {
-    let id = headers.get("last-event-id").map(|id| std::str::from_utf8(id.as_bytes()));
+    let id = headers
+        .get("last-event-id")
+        .map(|id| std::str::from_utf8(id.as_bytes()));
     let id = id.unwrap_or(Ok("")).unwrap_or_else(|error| {
         eprintln!("a Last-Event-ID that is no text is left out: {error}");
         ""
