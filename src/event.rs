@@ -182,8 +182,8 @@ impl Event {
     /// # fn hook(source: fetch_event_source::EventSource, mut answer: String) {
     /// # #[derive(serde::Deserialize)]
     /// # struct Delta { text: String }
-    /// let source = source.on_message(async |event| {
-    ///     event.json().map(|delta: Delta| answer.push_str(&delta.text)) // an error ends the source
+    /// let source = source.on_message(|event| {
+    ///     event.json().map(|delta: Delta| answer.push_str(&delta.text)) // an error: see `on_error`
     /// });
     /// # drop(source);
     /// # }
@@ -247,14 +247,14 @@ impl Event {
     /// # #[derive(serde::Deserialize)]
     /// # enum Update { Price(f64), Ping }
     /// # let mut price = 0.0;
-    /// use fetch_event_source::JsonError;
+    /// use fetch_event_source::HookResult;
     ///
-    /// let source = source.on_message(async |event| {
+    /// let source = source.on_message(|event| -> HookResult {
     ///     match event.typed()? {
     ///         Update::Price(new) => price = new,
     ///         Update::Ping => {}
     ///     }
-    ///     Ok::<_, JsonError>(())
+    ///     Ok(())
     /// });
     /// # drop(source);
     /// # }
