@@ -65,7 +65,7 @@ impl<T: Serialize> Part<T> {
             "{profile}: {}\n{}\n{}",
             self.machine.markdown(),
             self.markdown,
-            goal::table(&self.goals, &[])
+            goal::table(&self.goals)
         );
         std::fs::create_dir_all(folder().join(&profile))?;
         std::fs::write(path(&profile, name), serde_json::to_vec_pretty(self)?)?;

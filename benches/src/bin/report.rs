@@ -81,7 +81,7 @@ fn markdown(machine: &Machine, parts: &[Parts; 2]) -> String {
         machine.markdown(),
         goal::reached(&goals),
         goal::reached(&fat),
-        goal::table(&goals, &fat),
+        goal::table_of_both(&goals, &fat),
     );
     for ((_, title, throughput), parts) in PROFILES.into_iter().zip(parts) {
         if parts.is_empty() {

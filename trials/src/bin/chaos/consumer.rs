@@ -256,7 +256,8 @@ impl Consumer {
                 Signal::Event(_)
                 | Signal::Comment(_)
                 | Signal::ReconnectionTime(_)
-                | Signal::LastEventId(_) => is_open,
+                | Signal::LastEventId(_)
+                | Signal::Ignored(_) => is_open,
                 Signal::Retrying { .. } => !is_open,
                 _ => false,
             };
