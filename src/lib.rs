@@ -149,6 +149,7 @@
 mod bounds;
 mod event;
 mod events;
+mod frames;
 #[cfg(feature = "json")]
 mod json;
 mod next;
@@ -175,6 +176,7 @@ pub use bounds::MaybeSend;
 pub use client::names::*;
 pub use event::Event;
 pub use events::{Events, EventsError, events};
+pub use frames::Frames;
 #[cfg(feature = "json")]
 pub use json::{JsonError, JsonStream, JsonStreamError, JsonStreamExt};
 pub use next::Next;
