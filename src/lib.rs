@@ -174,7 +174,7 @@ pub mod testing;
 pub use bounds::MaybeSend;
 #[cfg(feature = "client")]
 pub use client::names::*;
-pub use event::Event;
+pub use event::{Base64Error, Event};
 pub use events::{Events, EventsError, events};
 pub use frames::Frames;
 #[cfg(feature = "json")]

@@ -235,6 +235,11 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.last_event_id().clone()
     }
 
+    /// The ID that [`last_event_id`](Self::last_event_id) or an event has given last.
+    pub(crate) fn seen_id(&self) -> &EcoString {
+        &self.last_event_id
+    }
+
     fn copy_id(&mut self) {
         self.id_commits = self.parser.id_commits();
         self.last_event_id = self.parser.last_event_id().into();
