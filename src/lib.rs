@@ -146,6 +146,7 @@
 // Without the client its names are not there to link to.
 #![cfg_attr(not(feature = "client"), allow(rustdoc::broken_intra_doc_links))]
 
+#[cfg_attr(not(feature = "client"), allow(dead_code))] // the client uses most of it
 mod bounds;
 mod event;
 mod events;

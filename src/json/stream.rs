@@ -9,7 +9,7 @@ use futures_core::stream::{FusedStream, Stream, TryStream};
 use serde::de::DeserializeOwned;
 
 use super::JsonError;
-use crate::bounds::{BoxLook, MaybeSend};
+use crate::bounds::MaybeSend;
 use crate::event::Event;
 use crate::events::EventsError;
 use crate::next::Next;
