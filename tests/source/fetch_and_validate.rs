@@ -99,6 +99,7 @@ mod fetch {
         let url = port.url("/s");
         let policy = RetryPolicy::default()
             .max_retries(2)
+            .fail_fast(false)
             .base_delay(Duration::from_millis(1));
         let request = crate::client::http().post(&url).body("question");
         let source = EventSource::new(request)

@@ -686,7 +686,7 @@ mod by_the_default_client {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = silent.local_addr().expect("its address");
         let mut signals = fetch_event_source(format!("https://{address}/s"))
-            .retry(soon().max_retries(1))
+            .retry(soon().max_retries(1).fail_fast(false))
             .signals();
         let began = Instant::now();
         let words = next_words(&mut signals, 1).await;
