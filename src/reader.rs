@@ -85,19 +85,36 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     }
 
     /// Takes the next chunk. The one before must be used up: [`step`](Self::step) gave `None`.
+    #[inline]
     pub(crate) fn push(&mut self, chunk: B) {
+        self.chunk = Some(chunk);
+        self.pushed();
+    }
+
+    /// Where the next chunk is put, before [`pushed`](Self::pushed). It is empty.
+    ///
+    /// A chunk that is moved waits for the memory each time. Row "stream(), one event a chunk".
+    #[inline]
+    pub(crate) fn slot(&mut self) -> &mut Option<B> {
         debug_assert!(self.used_up, "the last chunk was not used up");
+        &mut self.chunk
+    }
+
+    /// A chunk was put into the [`slot`](Self::slot).
+    pub(crate) fn pushed(&mut self) {
+        debug_assert!(self.used_up, "the last chunk was not used up");
+        let Some(chunk) = &self.chunk else { return };
         let bytes = chunk.as_ref();
         if self.carried.is_empty() {
             if self.parser.push_few(&mut { bytes }) {
                 self.plain_room = 0;
+                self.chunk = None;
                 return;
             }
             self.stop = self.first_stop(bytes);
         } else {
             self.stop = bytes.len();
         }
-        self.chunk = Some(chunk);
         self.used = 0;
         self.used_up = false;
     }
