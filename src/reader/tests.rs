@@ -170,7 +170,7 @@ fn a_new_id_is_new_until_it_was_taken() {
     let mut reader = reader();
     reader.push("id: 1\ndata: 1\n\ndata: 2\n\nid: a long one, held by reference\n\n");
     assert!(reader.has_event() && reader.has_new_id());
-    assert_eq!(reader.new_id(), "1");
+    assert_eq!(reader.last_event_id(), "1");
     assert_eq!(reader.take_event().last_event_id(), "1");
     assert!(reader.has_event() && !reader.has_new_id());
     assert_eq!(reader.take_event().last_event_id(), "1");
