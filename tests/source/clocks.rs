@@ -18,7 +18,7 @@ use fetch_event_source::{
     Error, ErrorKind, EventSource, EventStream, Finished, RetryPolicy, Signal, Signals,
     fetch_event_source,
 };
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout};
 
 /// A stream that is open.

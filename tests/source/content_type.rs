@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetch_event_source::{Error, ErrorKind, Finished, RetryPolicy, fetch_event_source};
+use fetch_event_source::{ErrorKind, Finished, RetryPolicy, fetch_event_source};
 use reqwest::StatusCode;
 
 use crate::client::{Outcome, get, outcome, standard, text};

@@ -4,7 +4,6 @@ use std::io;
 use std::time::Duration;
 
 use fetch_event_source::{Error, ErrorKind, EventSource, Finished, RetryPolicy, Signal};
-use futures_util::StreamExt;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::Instant;
 

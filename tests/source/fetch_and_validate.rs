@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_event_source::{Error, ErrorKind, EventSource, Finished, RetryPolicy};
+use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy};
 use futures_util::{StreamExt, stream};
 use reqwest::{Request, Response};
 
@@ -27,7 +27,7 @@ fn made(status: u16, body: &'static str) -> Result<Response, BoxError> {
 fn answering<const N: usize>(
     source: EventSource<'static>,
     answers: [fn() -> Result<Response, BoxError>; N],
-) -> (EventSource, Arc<Mutex<Vec<Request>>>) {
+) -> (EventSource<'static>, Arc<Mutex<Vec<Request>>>) {
     let sent = Arc::<Mutex<Vec<Request>>>::default();
     let seen = Arc::clone(&sent);
     let source = source.fetch(move |request| {

@@ -9,10 +9,10 @@ use crate::client::{
 };
 use crate::support::{MemoryServer, Reply, Script, Server};
 use fetch_event_source::{
-    ActionValue, BoxError, Error, ErrorKind, EventSource, Failure, Finished, HookResult, HookValue,
+    ActionValue, BoxError, ErrorKind, EventSource, Failure, Finished, HookResult, HookValue,
     RetryPolicy, StreamEnd, reqwest::StatusCode,
 };
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout},

@@ -5,9 +5,8 @@ use crate::client::{ms, next, next_data, next_words, secs, word};
 use crate::h2_server::{H2Exchange, H2Server};
 use bytes::Bytes;
 use fetch_event_source::{
-    Error, ErrorKind, EventSource, EventStream, RetryPolicy, Signal, Signals, reqwest,
+    ErrorKind, EventSource, EventStream, RetryPolicy, Signal, Signals, reqwest,
 };
-use futures_util::StreamExt;
 use h2::Reason;
 use reqwest::{Client, ClientBuilder, Version};
 use tokio::time::{self, timeout};

@@ -7,7 +7,6 @@ use crate::client::{all, all_data, chain, in_memory, next_words};
 use crate::support;
 use crate::support::{MemoryServer, OK, Reply, Script};
 use fetch_event_source::{Error, ErrorKind, Event, EventSource, Parser, RetryPolicy, Signal};
-use futures_util::StreamExt;
 
 /// Texts that would be more than text to whoever prints them or sends them on as they are.
 const TRICKS: [&str; 14] = [

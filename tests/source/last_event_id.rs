@@ -9,7 +9,7 @@ use crate::client::{
     standard, told,
 };
 use crate::support::{MemoryServer, Reply, Server};
-use fetch_event_source::{Error, ErrorKind, EventSource};
+use fetch_event_source::{ErrorKind, EventSource};
 use futures_util::StreamExt;
 
 /// Bodies, each of a connection that ends cleanly, and the header lines of the request that follows it.

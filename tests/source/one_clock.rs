@@ -15,7 +15,6 @@ use std::time::{Duration, SystemTime};
 use crate::client::{DAY, in_memory};
 use crate::support::{MemoryServer, Reply};
 use fetch_event_source::RetryPolicy;
-use futures_util::StreamExt;
 use tokio::time::Instant;
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

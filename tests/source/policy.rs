@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use fetch_event_source::{Error, ErrorKind, EventSource, Finished, RetryPolicy, Signal};
-use futures_util::StreamExt;
+use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy, Signal};
 use tokio::time::Instant;
 
 use crate::client::{Outcome, get, outcome, standard};

@@ -8,8 +8,7 @@ use crate::client::{
     sent_ids, standard, told, word,
 };
 use crate::support::{MemoryServer, OK_CHUNKED, Reply, Script, Server, chunk, closed_port};
-use fetch_event_source::{Error, ErrorKind, EventSource, Finished, RetryPolicy, Signal, reqwest};
-use futures_util::StreamExt;
+use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy, Signal, reqwest};
 
 /// 44.
 #[tokio::test(start_paused = true)]

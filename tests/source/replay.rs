@@ -8,7 +8,6 @@ use std::time::Duration;
 use fetch_event_source::{
     Error, ErrorKind, EventSource, Finished, ReadyState, RetryPolicy, Signal,
 };
-use futures_util::StreamExt;
 use reqwest::{Body, Method};
 
 use crate::client::{Outcome, builder, failure_behind, get, outcome, post};

@@ -15,7 +15,6 @@ use std::io;
 use crate::client::{Log, http, ms};
 use crate::support::{Reply, Server, closed_port};
 use fetch_event_source::{Error, ErrorKind, EventSource, RetryPolicy, Signal, reqwest};
-use futures_util::StreamExt;
 use reqwest::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 
 /// All secrets have it in them, and nothing else has.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use fetch_event_source::{
-    Error, ErrorKind, EventSource, Finished, RetryPolicy, fetch_event_source,
-};
+use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy, fetch_event_source};
 use tokio::time::Instant;
 
 use crate::client::{Outcome, get, outcome, standard};

@@ -12,7 +12,7 @@ use fetch_event_source::{
     BoxError, Error, ErrorKind, Event, EventSource, Finished, Handle, RequestBuilderExt,
     RetryPolicy, Signal,
 };
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, TryStreamExt};
 use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::client::{first_error, http, over_tcp, text};
 use crate::support::{Reply, Server};
-use fetch_event_source::{Error, ErrorKind, EventSource, Finished, RetryPolicy};
-use futures_util::StreamExt;
+use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy};
 
 /// More than is read before the decision, which then need not wait for the rest.
 fn long_page() -> String {
