@@ -172,7 +172,7 @@ pub mod guide;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
-pub use bounds::MaybeSend;
+pub use bounds::{BoxError, MaybeSend};
 #[cfg(feature = "client")]
 pub use client::names::*;
 pub use event::{Base64Error, Event};
