@@ -131,6 +131,9 @@ impl Parser {
         if self.block.saw_known_line() || !matches!(self.mode, Mode::Lines) {
             return false;
         }
+        if self.text.is_within_byte_order_mark() {
+            return false; // nothing was said yet
+        }
         let line = self.text.unfinished();
         if self.text.is_within_character() {
             // It would be decoded as U+FFFD, which is in no name.
@@ -230,5 +233,41 @@ impl Parser {
             && self.text.is_looked_through()
             && self.text.capacity() <= KEPT_WINDOW
             && self.block.capacity() <= MIN_RETAINED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a body of these bytes, which ends here, held nothing but unknown lines.
+    fn is_other(body: &[u8]) -> bool {
+        let mut parser = Parser::new();
+        let mut input = body;
+        while parser.step(&mut input).unwrap().is_some() {}
+        parser.ended_as_other()
+    }
+
+    #[test]
+    fn a_cut_that_looks_like_an_end_is_no_other_body() {
+        for cut in [
+            "", "\u{FEFF}", "\n", "d", "dat", "even", "i", "retr", "data", ":",
+        ] {
+            assert!(!is_other(cut.as_bytes()), "{cut:?}");
+        }
+        for mark in [&b"\xEF"[..], b"\xEF\xBB"] {
+            assert!(!is_other(mark), "half a byte order mark: {mark:?}");
+        }
+        for other in [
+            &b"{}"[..],
+            b"{}\n",
+            b"\n{}\n\n",
+            b"dato",
+            b"\xC3",
+            b"{}\xEF\xBB",
+            b"\n\xEF",
+        ] {
+            assert!(is_other(other), "{}", other.escape_ascii());
+        }
     }
 }

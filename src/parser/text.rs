@@ -136,6 +136,11 @@ impl Text {
         !self.decoder.is_between_characters()
     }
 
+    /// Whether all there is may be the beginning of a byte order mark.
+    pub(super) fn is_within_byte_order_mark(&self) -> bool {
+        !self.begun && self.decoder.is_within('\u{FEFF}')
+    }
+
     /// Appends ASCII without a line end, after all line ends in the text were given.
     #[inline]
     pub(super) fn push_few(&mut self, few: &[u8]) {

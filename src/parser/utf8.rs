@@ -27,6 +27,13 @@ impl Decoder {
         self.cut_len == 0
     }
 
+    /// Whether a character that begins like this one is cut.
+    pub(super) fn is_within(&self, character: char) -> bool {
+        let mut whole = [0; 4];
+        let whole = character.encode_utf8(&mut whole).as_bytes();
+        self.cut_len > 0 && whole.starts_with(&self.cut[..self.cut_len])
+    }
+
     /// Appends one more piece to the text. A character whose end is missing waits for the next.
     #[inline]
     pub(super) fn push(&mut self, text: &mut String, bytes: &[u8]) {
