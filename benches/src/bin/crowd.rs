@@ -17,6 +17,7 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 use fetch_event_source_benches::goal::Goal;
 use fetch_event_source_benches::part::Part;
@@ -208,9 +209,10 @@ fn serve(case: &'static Case) -> Result<(), BoxError> {
     println!("http://{}/", listener.local_addr()?);
     std::thread::spawn(move || {
         let accepting: io::Result<()> = runtime.block_on(async {
+            let start = Instant::now();
             for number in 0.. {
                 let (socket, _) = listener.accept().await?;
-                tokio::spawn(play(socket, case, number));
+                tokio::spawn(play(socket, case, number, start));
             }
             Ok(())
         });
@@ -221,7 +223,7 @@ fn serve(case: &'static Case) -> Result<(), BoxError> {
 }
 
 /// Each stream at its own moments, so that they come evenly.
-async fn play(mut socket: TcpStream, case: &Case, number: usize) -> io::Result<()> {
+async fn play(mut socket: TcpStream, case: &Case, number: usize, start: Instant) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
@@ -231,10 +233,11 @@ async fn play(mut socket: TcpStream, case: &Case, number: usize) -> io::Result<(
     }
     socket.write_all(server::head(None).as_bytes()).await?;
     let chunk = server::chunk(case.wire.as_bytes());
-    let offset = case
-        .every
-        .mul_f64((number % case.streams) as f64 / case.streams as f64);
-    let mut times = tokio::time::interval_at(tokio::time::Instant::now() + offset, case.every);
+    // In the crowd's common time: the next moment that is this stream's own.
+    let share = (number % case.streams) as f64 / case.streams as f64;
+    let rounds = start.elapsed().as_secs_f64() / case.every.as_secs_f64();
+    let first = start + case.every.mul_f64((rounds - share).ceil().max(0.0) + share);
+    let mut times = tokio::time::interval_at(first, case.every);
     loop {
         times.tick().await;
         socket.write_all(&chunk).await?;
