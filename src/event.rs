@@ -18,12 +18,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// An event, as the [standard] dispatches it.
 ///
-/// It owns its data, and does not hold on to the network buffer it came in. A type or ID of more than
-/// 15 bytes is shared with other events of the stream: only the data is allocated anew by a clone.
+/// It owns its data, and does not hold on to the network buffer it came in. A type or ID of more
+/// than 15 bytes is shared with other events of the stream: only the data is allocated anew by a
+/// clone.
 ///
 /// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage
 ///
-/// Two are equal if type, data and last event ID are: [`has_own_id`](Self::has_own_id) does not count.
+/// Two are equal if type, data and last event ID are: [`has_own_id`](Self::has_own_id) does not
+/// count.
 #[derive(Clone, Default)]
 pub struct Event {
     /// Boxed, for a `String` and the flag would make the event larger, and moves of it are dear.
@@ -134,143 +136,6 @@ impl Event {
         self.data.into_string()
     }
 
-    /// The data, read as JSON.
-    ///
-    /// ```
-    /// use fetch_event_source::Event;
-    ///
-    /// let event = Event::new(r#"{"text": "Hel"}"#);
-    /// let delta: serde_json::Value = event.json()?;
-    /// assert_eq!(delta["text"], "Hel");
-    /// # Ok::<_, fetch_event_source::JsonError>(())
-    /// ```
-    ///
-    /// Data that names its own type, as that of many LLMs does, is an enum with serde's `tag`:
-    ///
-    /// ```
-    /// use fetch_event_source::Event;
-    ///
-    /// #[derive(Debug, PartialEq, serde::Deserialize)]
-    /// #[serde(tag = "type", rename_all = "snake_case")]
-    /// enum Message {
-    ///     ContentBlockDelta { index: usize, delta: Delta },
-    ///     MessageStop,
-    ///     #[serde(other)]
-    ///     Other, // whatever they invent next
-    /// }
-    /// #[derive(Debug, PartialEq, serde::Deserialize)]
-    /// #[serde(tag = "type", rename_all = "snake_case")]
-    /// enum Delta {
-    ///     TextDelta { text: String },
-    ///     #[serde(other)]
-    ///     Other,
-    /// }
-    ///
-    /// let event = Event::new(
-    ///     r#"{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}"#,
-    /// );
-    /// let delta = Delta::TextDelta { text: "Hi".into() };
-    /// assert_eq!(event.json::<Message>()?, Message::ContentBlockDelta { index: 0, delta });
-    /// # Ok::<_, fetch_event_source::JsonError>(())
-    /// ```
-    ///
-    /// Where the event's own type says which it is: [`typed`](Self::typed). For a stream of them:
-    /// [`JsonStreamExt`](crate::JsonStreamExt). In a hook:
-    ///
-    /// ```
-    /// # #[cfg(feature = "client")]
-    /// # fn hook(source: fetch_event_source::EventSource, mut answer: String) {
-    /// # #[derive(serde::Deserialize)]
-    /// # struct Delta { text: String }
-    /// let source = source.on_message(async |event| {
-    ///     event.json().map(|delta: Delta| answer.push_str(&delta.text)) // an error ends the source
-    /// });
-    /// # drop(source);
-    /// # }
-    /// ```
-    ///
-    /// `T` may borrow from the event: a `&str` without escapes, a `Cow<str>`.
-    ///
-    /// # Errors
-    ///
-    /// If the data is not JSON, or not what `T` expects: the error says where. Empty data is never
-    /// JSON.
-    #[cfg(feature = "json")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-    pub fn json<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, crate::JsonError> {
-        crate::json::data(self)
-    }
-
-    /// Type and data, read as an enum: the type is the name of the variant, the data is what is in
-    /// it, as JSON.
-    ///
-    /// ```
-    /// use fetch_event_source::Event;
-    ///
-    /// #[derive(Debug, PartialEq, serde::Deserialize)]
-    /// #[serde(rename_all = "snake_case")]
-    /// enum Update {
-    ///     Price(Price),        // event: price, data: {"bid": 1.5, "ask": 1.6}
-    ///     Alert { level: u8 }, // event: alert, data: {"level": 3}
-    ///     Range(f64, f64),     // event: range, data: [1.5, 2.5]
-    ///     Message(String),     // data: "for an event without a type"
-    ///     Ping,                // event: ping, whatever its data
-    ///     #[serde(other)]
-    ///     Other, // all else, whatever its data
-    /// }
-    /// #[derive(Debug, PartialEq, serde::Deserialize)]
-    /// struct Price {
-    ///     bid: f64,
-    ///     ask: f64,
-    /// }
-    ///
-    /// let event = Event::new(r#"{"level": 3}"#).with_type("alert");
-    /// match event.typed()? {
-    ///     Update::Price(price) => println!("{}", price.bid),
-    ///     Update::Alert { level } => assert_eq!(level, 3),
-    ///     _ => {}
-    /// }
-    /// assert_eq!(Event::new("").with_type("ping").typed::<Update>()?, Update::Ping);
-    /// # Ok::<_, fetch_event_source::JsonError>(())
-    /// ```
-    ///
-    /// `rename`, `alias` and the like do what they do elsewhere; the enum has no `tag` and is not
-    /// `untagged`. Data that names its own type is read by [`json`](Self::json); either will do for
-    /// servers that say it twice, for what a variant does not know is passed over. `T` may borrow
-    /// from the event.
-    ///
-    /// In a hook it is a `match`:
-    ///
-    /// ```
-    /// # #[cfg(feature = "client")]
-    /// # fn hook(source: fetch_event_source::EventSource) {
-    /// # #[derive(serde::Deserialize)]
-    /// # enum Update { Price(f64), Ping }
-    /// # let mut price = 0.0;
-    /// use fetch_event_source::JsonError;
-    ///
-    /// let source = source.on_message(async |event| {
-    ///     match event.typed()? {
-    ///         Update::Price(new) => price = new,
-    ///         Update::Ping => {}
-    ///     }
-    ///     Ok::<_, JsonError>(())
-    /// });
-    /// # drop(source);
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// If no variant has the name of the type, and none is `#[serde(other)]`
-    /// ([`is_unknown_type`](crate::JsonError::is_unknown_type)); if the data is not what the variant
-    /// expects; if `T` is not such an enum.
-    #[cfg(feature = "json")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-    pub fn typed<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, crate::JsonError> {
-        crate::json::by_type(self)
-    }
-
     /// The data, read as base64: event streams are text, and this is how bytes travel in them.
     ///
     /// The standard alphabet (with `+` and `/`), with or without padding. ASCII white space is
@@ -280,22 +145,28 @@ impl Event {
     /// use fetch_event_source::Event;
     ///
     /// assert_eq!(Event::new("3q2+\n7w").decode_base64()?, [0xDE, 0xAD, 0xBE, 0xEF]);
-    /// # Ok::<_, base64::DecodeError>(())
+    /// # Ok::<_, fetch_event_source::Base64Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// If the data is not base64. The offset in the error does not count white space.
-    pub fn decode_base64(&self) -> Result<Vec<u8>, base64::DecodeError> {
+    /// If the data is not base64. The offset in the error's source does not count white space.
+    pub fn decode_base64(&self) -> Result<Vec<u8>, Base64Error> {
         let is_space = |byte: &u8| byte.is_ascii_whitespace();
         if !self.data.as_bytes().iter().any(is_space) {
-            return BASE64.decode(self.data.as_bytes());
+            return BASE64.decode(self.data.as_bytes()).map_err(Base64Error);
         }
         let mut digits = self.data.as_bytes().to_vec();
         digits.retain(|byte| !is_space(byte));
-        BASE64.decode(digits)
+        BASE64.decode(digits).map_err(Base64Error)
     }
 }
+
+/// The data of an event is not base64: see [`Event::decode_base64`]. What is wrong says the
+/// [`source`](std::error::Error::source).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the event's data is not base64")]
+pub struct Base64Error(#[source] base64::DecodeError);
 
 impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
@@ -326,10 +197,10 @@ impl fmt::Debug for Event {
 /// Writes the event as it goes over the wire, its blank line included: what the parser makes of it
 /// is this event.
 ///
-/// Three things the wire cannot carry. A CR in the data ends a line, as an LF does (and CR LF once),
-/// and comes back as an LF. CR and LF in the type and the ID, and NUL in the ID, are left out: no
-/// value can smuggle in a field. An empty ID is not written, so that in a stream the event takes
-/// the ID of the one before it.
+/// Three things the wire cannot carry. A CR in the data ends a line, as an LF does (and CR LF
+/// once), and comes back as an LF. CR and LF in the type and the ID, and NUL in the ID, are left
+/// out: no value can smuggle in a field. An empty ID is not written, so that in a stream the event
+/// takes the ID of the one before it.
 ///
 /// It is for the wire, not for logs or terminals: control characters go out as they are. `Debug`
 /// escapes them.

@@ -2,20 +2,21 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_core::stream::{FusedStream, Stream, TryStream};
 
 use crate::event::Event;
-
+use crate::frames::Frames;
 use crate::next::Next;
 use crate::parser::{EventTooLarge, Parser, Step};
 use crate::reader::EventReader;
 
-/// So many chunks without an event, and the executor gets a turn.
+/// After this many chunks without an event the executor gets a turn.
 ///
 /// A source that is always ready, with nothing but comments in it, would hold its thread for ever.
-const CHUNKS_PER_POLL: u32 = 64;
+pub(crate) const CHUNKS_PER_POLL: u32 = 64;
 
 /// Reads the events from the bytes of one response body, wherever they come from.
 ///
@@ -38,13 +39,12 @@ where
     S: Stream<Item = Result<B, E>>,
     B: AsRef<[u8]>,
 {
+    let mut reader = EventReader::new(Parser::new());
+    reader.tell_asides(false);
     Events {
         source: Some(Box::pin(byte_stream)),
-        reader: {
-            let mut reader = EventReader::new(Parser::new());
-            reader.tell_asides(false);
-            reader
-        },
+        reader,
+        until: None,
     }
 }
 
@@ -62,9 +62,13 @@ where
 #[must_use = "streams do nothing unless polled"]
 pub struct Events<S: TryStream> {
     /// `None`: ended.
-    source: Option<Pin<Box<S>>>,
-    reader: EventReader<S::Ok>,
+    pub(crate) source: Option<Pin<Box<S>>>,
+    pub(crate) reader: EventReader<S::Ok>,
+    until: Option<Until>,
 }
+
+/// In a mutex, which is never locked: so what holds it is `Sync`.
+type Until = Mutex<Box<dyn FnMut(&Event) -> bool + Send>>;
 
 /// Why [`Events`] ended before its source did.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +80,18 @@ pub enum EventsError<E> {
     /// The source failed: its error.
     #[error("the stream of bytes failed")]
     Source(#[source] E),
+    /// The source ended, cleanly, before the event that [`Events::until`] waits for: what came is
+    /// not the whole.
+    #[error("the stream ended before its end marker")]
+    Incomplete,
+}
+
+impl<E> EventsError<E> {
+    /// Whether it is [`Incomplete`](Self::Incomplete).
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        matches!(self, Self::Incomplete)
+    }
 }
 
 impl<S: TryStream> Events<S>
@@ -99,20 +115,102 @@ where
         self
     }
 
-    /// The next event: as `StreamExt::next` of `futures_util`, without that crate.
+    /// The end marker: the event for which this is true is not given, and ends the stream. A source
+    /// that ends before it, and without an error, gives [`EventsError::Incomplete`] at last.
+    ///
+    /// It also sees what is never given: a block with a type and no data, such as `event: done`
+    /// alone, as an event with empty data; and where the source ends, the unfinished last event.
+    /// Set twice, the last one counts.
+    ///
+    /// ```
+    /// use fetch_event_source::events;
+    /// use futures_util::{StreamExt, TryStreamExt, stream};
+    ///
+    /// # futures_util::future::FutureExt::now_or_never(async {
+    /// let body = stream::iter(["data: Hi\n\ndata: [DONE]\n\n"]).map(Ok::<_, std::io::Error>);
+    /// let events = events(body).until(|event| event.data() == "[DONE]");
+    /// let answer: Vec<_> = events.try_collect().await?;
+    /// assert_eq!(answer[0].data(), "Hi");
+    /// assert_eq!(answer.len(), 1);
+    /// # Ok::<_, fetch_event_source::EventsError<std::io::Error>>(())
+    /// # }).unwrap().unwrap();
+    /// ```
+    pub fn until<F>(mut self, is_end: F) -> Self
+    where
+        F: FnMut(&Event) -> bool + Send + 'static,
+    {
+        self.until = Some(Mutex::new(Box::new(is_end)));
+        self.reader.tell_empty_events(true);
+        self
+    }
+
+    /// All that the body says, not events alone: comments, reconnection times, IDs without an
+    /// event, and lines of fields that the standard does not know. What was set before holds.
+    pub fn frames(mut self) -> Frames<S> {
+        self.reader.tell_asides(true);
+        Frames::new(self)
+    }
+
+    /// The next event. Nothing is lost when the future is dropped.
     pub fn next(&mut self) -> Next<'_, Self> {
         Next::new(self)
     }
 
-    /// Ends it, with this error or without.
-    fn end(&mut self, error: Option<EventsError<S::Error>>) -> Polled<S> {
+    /// Whether this is the end marker.
+    pub(crate) fn is_end_marker(&mut self, event: &Event) -> bool {
+        self.until.as_mut().is_some_and(|until| {
+            let is_end = until.get_mut().unwrap_or_else(PoisonError::into_inner);
+            is_end(event)
+        })
+    }
+
+    /// The source has ended, cleanly.
+    pub(crate) fn end_of_source(&mut self) -> Option<EventsError<S::Error>> {
+        self.source = None;
+        if self.until.is_none() {
+            self.reader.end();
+            return None;
+        }
+        let is_whole = self.reader.finish_event() && {
+            let event = self.reader.take_event();
+            self.is_end_marker(&event)
+        };
+        self.reader.end();
+        (!is_whole).then_some(EventsError::Incomplete)
+    }
+
+    /// Drops the source and what was read of it.
+    pub(crate) fn end(&mut self) {
         self.source = None;
         self.reader.end();
-        Poll::Ready(error.map(Err))
+    }
+
+    /// Looks at the event found for the end marker.
+    fn marked(&mut self) -> Option<Result<Event, EventsError<S::Error>>> {
+        let event = self.reader.take_event();
+        if self.is_end_marker(&event) {
+            self.end();
+            return None;
+        }
+        Some(Ok(event))
+    }
+
+    /// Goes past what is no event. Says whether the chunk is used up; `Err` if the stream is over.
+    fn pass_other_steps(&mut self) -> Result<bool, Option<EventsError<S::Error>>> {
+        match self.reader.step() {
+            Ok(None) => Ok(true),
+            Ok(Some(Step::EmptyEvent)) => match self.marked() {
+                Some(_) => Ok(false),
+                None => Err(None),
+            },
+            Ok(Some(_)) => Ok(false),
+            Err(error) => {
+                self.end();
+                Err(Some(error.into()))
+            }
+        }
     }
 }
-
-type Polled<S> = Poll<Option<Result<Event, EventsError<<S as TryStream>::Error>>>>;
 
 impl<S: TryStream> Stream for Events<S>
 where
@@ -123,24 +221,32 @@ where
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         for _ in 0..CHUNKS_PER_POLL {
+            if this.source.is_none() {
+                return Poll::Ready(None);
+            }
+            loop {
+                if this.reader.has_event() {
+                    if this.until.is_some() {
+                        return Poll::Ready(this.marked());
+                    }
+                    return Poll::Ready(Some(Ok(this.reader.take_event())));
+                }
+                match this.pass_other_steps() {
+                    Ok(false) => {}
+                    Ok(true) => break,
+                    Err(error) => return Poll::Ready(error.map(Err)),
+                }
+            }
             let Some(source) = &mut this.source else {
                 return Poll::Ready(None);
             };
-            if this.reader.has_event() {
-                return Poll::Ready(Some(Ok(this.reader.take_event())));
-            }
-            match this.reader.step() {
-                Ok(Some(Step::Event)) => return Poll::Ready(Some(Ok(this.reader.take_event()))),
-                Ok(Some(_)) => continue,
-                Ok(None) => {}
-                Err(error) => return this.end(Some(error.into())),
-            }
             match source.as_mut().try_poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => this.reader.push(chunk),
                 Poll::Ready(Some(Err(error))) => {
-                    return this.end(Some(EventsError::Source(error)));
+                    this.end();
+                    return Poll::Ready(Some(Err(EventsError::Source(error))));
                 }
-                Poll::Ready(None) => return this.end(None),
+                Poll::Ready(None) => return Poll::Ready(this.end_of_source().map(Err)),
                 Poll::Pending => {
                     this.reader.idle();
                     return Poll::Pending;

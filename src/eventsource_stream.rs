@@ -31,13 +31,18 @@ impl From<Event> for theirs::Event {
 }
 
 /// So that [`events`](crate::events()) can stand where their stream is expected: the source's error
-/// is `Transport`. One that is too large is `Parser`, with the code `TooLarge`.
+/// is `Transport`. One that is too large is `Parser`, with the code `TooLarge`; one that is incomplete
+/// is `Parser`, with the code `Eof`.
 #[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
 impl<E> From<EventsError<E>> for theirs::EventStreamError<E> {
     fn from(error: EventsError<E>) -> Self {
         match error {
             EventsError::TooLarge(error) => too_large(&error),
             EventsError::Source(error) => Self::Transport(error),
+            EventsError::Incomplete => Self::Parser(NomError::new(
+                "the stream ended before its end marker".to_owned(),
+                ErrorKind::Eof,
+            )),
         }
     }
 }

@@ -146,9 +146,11 @@
 // Without the client its names are not there to link to.
 #![cfg_attr(not(feature = "client"), allow(rustdoc::broken_intra_doc_links))]
 
+#[cfg_attr(not(feature = "client"), allow(dead_code))] // the client uses most of it
 mod bounds;
 mod event;
 mod events;
+mod frames;
 #[cfg(feature = "json")]
 mod json;
 mod next;
@@ -170,11 +172,12 @@ pub mod guide;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
-pub use bounds::MaybeSend;
+pub use bounds::{BoxError, MaybeSend};
 #[cfg(feature = "client")]
 pub use client::names::*;
-pub use event::Event;
+pub use event::{Base64Error, Event};
 pub use events::{Events, EventsError, events};
+pub use frames::Frames;
 #[cfg(feature = "json")]
 pub use json::{JsonError, JsonStream, JsonStreamError, JsonStreamExt};
 pub use next::Next;

@@ -1,25 +1,18 @@
 //! Chunks to owned events: what every stream of this crate reads from.
 
+mod plain;
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use ecow::EcoString;
-use memchr::{memchr_iter, memchr2};
 
 use crate::event::Event;
 use crate::parser::{EventTooLarge, MIN_RETAINED, Parser, Step};
 
 /// A type longer than this is not kept where no chunk follows.
 const LONG_TYPE: usize = MIN_RETAINED;
-
-/// How much of a plain line may be carried over to the next chunk. More goes to the parser.
-///
-/// Row "events(), tokens, 200 B chunks".
-const MAX_CARRIED: usize = 4 << 10;
-
-/// How far into a chunk the end of an event is looked for that began before it.
-///
-/// Row "events(), tiny".
-const FIRST_STOP: usize = 1 << 10;
 
 /// A parser, and the chunk that it reads.
 ///
@@ -42,19 +35,16 @@ pub(crate) struct EventReader<B> {
     id_commits: u64,
     /// What the parser has found and [`step`](Self::step) has not given yet.
     found: Option<Step>,
-    /// The event found is a plain one that the parser has not seen: where in the chunk its value lies,
-    /// or what of it was not carried.
+    /// The event found is a plain one that the parser has not seen: where in the chunk its value
+    /// lies, or what of it was not carried.
     plain: Option<Range<usize>>,
-    /// A value shorter than this may go past the parser, for that is between events and its limit is
-    /// far. 0: to be asked anew, for the parser was given something.
+    /// A value shorter than this may go past the parser, for that is between events and its limit
+    /// is far. 0: to be asked anew, for the parser was given something.
     plain_room: usize,
-    /// The beginning of the value of a plain data line, from chunks that are gone. The parser has not
-    /// seen it, and would count it as within the limit.
+    /// The beginning of the value of a plain data line, from chunks that are gone. The parser has
+    /// not seen it, and would count it as within the limit.
     carried: Vec<u8>,
 }
-
-/// The line of a plain event up to its value.
-const PLAIN_NAME: &[u8] = b"data: ";
 
 #[cfg_attr(not(feature = "client"), allow(dead_code))] // the client is who uses most of it
 impl<B: AsRef<[u8]>> EventReader<B> {
@@ -95,35 +85,38 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     }
 
     /// Takes the next chunk. The one before must be used up: [`step`](Self::step) gave `None`.
+    #[inline]
     pub(crate) fn push(&mut self, chunk: B) {
+        self.chunk = Some(chunk);
+        self.pushed();
+    }
+
+    /// Where the next chunk is put, before [`pushed`](Self::pushed). It is empty.
+    ///
+    /// A chunk that is moved waits for the memory each time. Row "stream(), one event a chunk".
+    #[inline]
+    pub(crate) fn slot(&mut self) -> &mut Option<B> {
         debug_assert!(self.used_up, "the last chunk was not used up");
+        &mut self.chunk
+    }
+
+    /// A chunk was put into the [`slot`](Self::slot).
+    pub(crate) fn pushed(&mut self) {
+        debug_assert!(self.used_up, "the last chunk was not used up");
+        let Some(chunk) = &self.chunk else { return };
         let bytes = chunk.as_ref();
         if self.carried.is_empty() {
             if self.parser.push_few(&mut { bytes }) {
                 self.plain_room = 0;
+                self.chunk = None;
                 return;
             }
             self.stop = self.first_stop(bytes);
         } else {
             self.stop = bytes.len();
         }
-        self.chunk = Some(chunk);
         self.used = 0;
         self.used_up = false;
-    }
-
-    /// Where the parser is to stop in a new chunk: behind the event that it is within. Otherwise it
-    /// would take in a window of the events after it, which are perhaps plain.
-    fn first_stop(&self, chunk: &[u8]) -> usize {
-        if chunk.len() <= FIRST_STOP || self.parser.is_clear() {
-            return chunk.len();
-        }
-        let head = &chunk[..FIRST_STOP];
-        let is_blank = |&end: &usize| head.get(end + 1) == Some(&b'\n');
-        match memchr_iter(b'\n', head).find(is_blank) {
-            Some(end) => end + 2,
-            None => chunk.len(),
-        }
     }
 
     /// Whether the next thing is an event: then [`take_event`](Self::take_event) gives it. Anything
@@ -132,6 +125,9 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     pub(crate) fn has_event(&mut self) -> bool {
         if self.used_up || self.found.is_some() {
             return false;
+        }
+        if self.plain.is_some() {
+            self.forget_plain();
         }
         if self.find_plain() {
             return true;
@@ -161,83 +157,6 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         }
     }
 
-    /// Finds an event of one data line, `data: ` and the value, in the chunk, if the parser is between
-    /// events: most events are so.
-    #[inline(always)]
-    fn find_plain(&mut self) -> bool {
-        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
-        let rest = chunk.get(self.used..).unwrap_or_default();
-        if !self.carried.is_empty() {
-            return self.find_plain_end();
-        }
-        let Some(value) = rest.strip_prefix(PLAIN_NAME) else {
-            return false;
-        };
-        let Some(end) = memchr2(b'\n', b'\r', value) else {
-            return self.carry(value.len());
-        };
-        if !value[end..].starts_with(b"\n\n")
-            || !passes(&mut self.parser, &mut self.plain_room, end)
-        {
-            return false;
-        }
-        let start = self.used + PLAIN_NAME.len();
-        self.plain = Some(start..start + end);
-        self.used = start + end + 2;
-        self.used_up = self.used == chunk.len();
-        true
-    }
-
-    /// Finds the end of the line whose beginning is carried.
-    #[inline(never)]
-    fn find_plain_end(&mut self) -> bool {
-        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
-        let Some(end) = memchr2(b'\n', b'\r', chunk) else {
-            return self.carry(chunk.len());
-        };
-        let len = self.carried.len() + end;
-        let is_plain = len <= MAX_CARRIED && chunk[end..].starts_with(b"\n\n");
-        if !is_plain || !passes(&mut self.parser, &mut self.plain_room, len) {
-            self.give_back_carried();
-            return false;
-        }
-        self.plain = Some(0..end);
-        self.used = end + 2;
-        self.used_up = self.used == chunk.len();
-        true
-    }
-
-    /// Carries the last `len` bytes of the chunk over to the next, as the value of a plain line whose
-    /// end is not there. `false`: there is no event yet.
-    #[inline(never)]
-    fn carry(&mut self, len: usize) -> bool {
-        let all = self.carried.len() + len;
-        if all == 0 || all > MAX_CARRIED || !passes(&mut self.parser, &mut self.plain_room, all) {
-            self.give_back_carried();
-            return false;
-        }
-        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
-        self.carried.extend_from_slice(&chunk[chunk.len() - len..]);
-        self.chunk = None;
-        self.used = 0;
-        self.stop = 0;
-        self.used_up = true;
-        false
-    }
-
-    /// The parser gets what was carried.
-    #[cold]
-    fn give_back_carried(&mut self) {
-        self.plain_room = 0;
-        if !self.carried.is_empty() {
-            // A line whose end is not there, and within the limit: nothing comes of it.
-            for part in [PLAIN_NAME, &self.carried] {
-                let _ = self.parser.step(&mut { part });
-            }
-            self.carried.clear();
-        }
-    }
-
     /// The event that [`has_event`](Self::has_event), [`step`](Self::step) or
     /// [`finish_event`](Self::finish_event) has found.
     ///
@@ -263,41 +182,19 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         Event::from_parts(self.parser.take_data(), event_type, id, has_own_id)
     }
 
-    #[inline(always)]
-    fn take_plain_event(&mut self, value: Range<usize>) -> Event {
-        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
-        let value = chunk.get(value).unwrap_or_default();
-        let data = if self.carried.is_empty() {
-            decoded(value)
-        } else {
-            self.carried.extend_from_slice(value);
-            let data = decoded(&self.carried);
-            self.carried.clear();
-            data
-        };
-        if self.used_up {
-            self.chunk = None;
-        }
-        // A branch that returns: joined with the other one, the ID would be copied once more.
-        if self.last_event_id.is_empty() && !self.has_new_id() {
-            return Event::plain(data);
-        }
-        let id = self.event_id();
-        Event::from_parts(data, EcoString::new(), id, false)
-    }
-
     /// Leaves the event that [`has_event`](Self::has_event) has found to [`step`](Self::step).
     #[cold]
     pub(crate) fn leave_event(&mut self) {
         self.found = Some(Step::Event);
     }
 
-    /// The next thing in the chunk; `None` if another chunk is needed. An event, an empty one too, is
-    /// taken by [`take_event`](Self::take_event) before anything else is asked.
+    /// The next thing in the chunk; `None` if another chunk is needed. An event, an empty one too,
+    /// is taken by [`take_event`](Self::take_event) before anything else is asked.
     ///
     /// # Errors
     ///
-    /// The size limit: the same one again and again, until [`reset`](Self::reset) or [`end`](Self::end).
+    /// The size limit: the same one again and again, until [`reset`](Self::reset) or
+    /// [`end`](Self::end).
     #[inline]
     pub(crate) fn step(&mut self) -> Result<Option<Step>, EventTooLarge> {
         if self.found.is_none() && self.has_event() {
@@ -342,8 +239,8 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         &self.last_event_id
     }
 
-    /// The ID of the event found. A short one that is new is made twice: a clone of what was written
-    /// just now would wait for the memory.
+    /// The ID of the event found. A short one that is new is made twice: a clone of what was
+    /// written just now would wait for the memory.
     #[inline(always)]
     fn event_id(&mut self) -> EcoString {
         let id = self.parser.last_event_id();
@@ -353,6 +250,11 @@ impl<B: AsRef<[u8]>> EventReader<B> {
             return self.parser.last_event_id().into();
         }
         self.last_event_id().clone()
+    }
+
+    /// The ID that [`last_event_id`](Self::last_event_id) or an event has given last.
+    pub(crate) fn seen_id(&self) -> &EcoString {
+        &self.last_event_id
     }
 
     fn copy_id(&mut self) {
@@ -403,15 +305,15 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     }
 
     /// Whether a body that ends here is no event stream: it held unknown lines, at least one, and
-    /// perhaps blank ones. The unfinished last line counts, unless it may be the beginning of a known
-    /// field's name. Ask before [`finish_event`](Self::finish_event).
+    /// perhaps blank ones. The unfinished last line counts, unless it may be the beginning of a
+    /// known field's name. Ask before [`finish_event`](Self::finish_event).
     pub(crate) fn ended_as_other(&self) -> bool {
         self.parser.ended_as_other()
     }
 
-    /// At a clean end, when all else was taken: whether there is an unfinished event, or an unfinished
-    /// empty one where those are told. [`take_event`](Self::take_event) gives it, once; whether it is an
-    /// empty one says [`is_empty_event`](Self::is_empty_event).
+    /// At a clean end, when all else was taken: whether there is an unfinished event, or an
+    /// unfinished empty one where those are told. [`take_event`](Self::take_event) gives it, once;
+    /// whether it is an empty one says [`is_empty_event`](Self::is_empty_event).
     pub(crate) fn finish_event(&mut self) -> bool {
         self.give_back_carried();
         let step = self.parser.finish_step();
@@ -462,23 +364,5 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         if self.event_type.len() > LONG_TYPE {
             self.event_type = EcoString::new();
         }
-    }
-}
-
-/// Whether a plain line with a value of this length need not be seen by the parser.
-#[inline(always)]
-fn passes(parser: &mut Parser, plain_room: &mut usize, len: usize) -> bool {
-    if len >= *plain_room {
-        *plain_room = parser.plain_room();
-    }
-    len < *plain_room
-}
-
-/// The bytes of a whole value, decoded.
-#[inline(always)]
-fn decoded(value: &[u8]) -> Box<str> {
-    match simdutf8::basic::from_utf8(value) {
-        Ok(text) => text.into(),
-        Err(_) => String::from_utf8_lossy(value).into(),
     }
 }

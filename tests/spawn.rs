@@ -1,5 +1,5 @@
 //! Hooks run anywhere: every way to write one compiles in an `async fn`, and that function can be spawned, and be
-//! called by an axum handler. (What does not compile, and what rustc says to it: messages.rs.)
+//! called by an axum handler. (What does not compile, and what rustc says to it: the package `messages`.)
 #![cfg(feature = "testing")]
 
 use std::convert::Infallible;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use fetch_event_source_fuzz::body::Body;
-use fetch_event_source_fuzz::feed;
+use fetch_event_source_fuzz::{Given, feed};
 use libfuzzer_sys::fuzz_target;
 
 /// More than the parser decodes together.
@@ -24,5 +24,8 @@ fuzz_target!(|input: &[u8]| {
         bytes.iter().for_each(|byte| model.byte(*byte));
         assert_eq!(given, model.given());
         assert_eq!(parser.last_event_id(), model.last_event_id());
+        assert_eq!(parser.finish().map(Given::from), model.finish());
+        assert_eq!(parser.last_event_id(), model.last_event_id());
+        assert_eq!(parser.finish(), None, "once");
     }
 });

@@ -50,6 +50,25 @@ impl Model {
         *self = Self::new(&self.last_event_id, self.limit);
     }
 
+    /// `Parser::finish`: the unfinished event, its unfinished last line included, as if a blank line
+    /// followed. Without one the ID is not committed either.
+    pub fn finish(&mut self) -> Option<Given> {
+        if self.decoder.needed > 0 && !self.too_large {
+            self.char(char::REPLACEMENT_CHARACTER);
+        }
+        if self.too_large {
+            return None;
+        }
+        if !self.line.is_empty() {
+            self.line();
+        }
+        if self.data.is_empty() {
+            return None;
+        }
+        self.dispatch();
+        self.given.pop()
+    }
+
     pub fn byte(&mut self, byte: u8) {
         for char in self.decoder.byte(byte).into_iter().flatten() {
             if !self.too_large {

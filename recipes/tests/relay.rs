@@ -61,7 +61,8 @@ async fn a_last_event_id_that_is_no_text_is_left_out() {
     .await;
     let id = HeaderValue::from_bytes(b"\xff").expect("a value");
     let request = Client::new().get(&relay).header("last-event-id", id);
-    let mut events = EventSource::new(request).stream();
+    let response = request.send().await.expect("a response");
+    let mut events = EventSource::from_response(response).stream();
     let event = events.next().await.expect("an event").expect("no error");
     assert_eq!(event.last_event_id(), "1");
     assert_eq!(upstream.sent_ids(), [""]);

@@ -12,7 +12,7 @@ use axum::routing::any;
 use fetch_event_source::reqwest::{Certificate, Client, Proxy};
 use fetch_event_source::{ErrorKind, EventSource, RetryPolicy, Signal};
 use fetch_event_source_recipes::shared_client::{http2_without_tls, shared_client};
-use futures_util::{StreamExt, stream};
+use futures_util::stream;
 use support::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

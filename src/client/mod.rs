@@ -42,5 +42,4 @@ pub(crate) mod names {
     pub use super::source::EventSource;
     pub use super::stats::{ReadyState, Stats};
     pub use super::stream::{EventStream, Signals};
-    pub use crate::bounds::BoxError;
 }

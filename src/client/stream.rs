@@ -34,7 +34,6 @@ impl Signals {
     }
 
     /// The next signal; `None` after the end. No other crate is needed for it.
-    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Next<'_, Self> {
         Next::new(self)
     }
@@ -98,7 +97,6 @@ impl EventStream {
     }
 
     /// The next event; `None` after the end. No other crate is needed for it.
-    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Next<'_, Self> {
         Next::new(self)
     }

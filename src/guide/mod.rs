@@ -49,7 +49,7 @@
 #[allow(unused_imports)]
 use crate::*;
 
-/// A hook that does not compile, and what rustc says to it: `tests/messages.rs` compares it.
+/// A hook that does not compile, and what rustc says to it: the workspace's `messages` compares it.
 macro_rules! wrong {
     ($file:literal) => {
         concat!(

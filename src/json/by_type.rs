@@ -14,7 +14,7 @@ use serde_path_to_error::{Path, Track};
 use super::JsonError;
 use crate::event::Event;
 
-pub(crate) fn by_type<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, JsonError> {
+pub(super) fn by_type<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, JsonError> {
     let mut has_variant = true;
     T::deserialize(ByType::new(event, &mut has_variant, None)).map_err(|error| {
         if !has_variant {

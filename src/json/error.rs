@@ -2,7 +2,6 @@
 
 use std::fmt::{self, Write};
 
-use ecow::EcoString;
 use serde_path_to_error::{Path, Segment};
 
 use crate::event::Event;
@@ -47,8 +46,7 @@ const QUOTED: usize = 128;
 pub struct JsonError(Box<Parts>);
 
 struct Parts {
-    event_type: EcoString,
-    last_event_id: EcoString,
+    event: Event,
     path: String,
     is_unknown_type: bool,
     source: serde_json::Error,
@@ -69,32 +67,43 @@ impl JsonError {
 
     fn new(event: &Event, path: String, is_unknown_type: bool, source: serde_json::Error) -> Self {
         Self(Box::new(Parts {
-            event_type: event.event_type().into(),
-            last_event_id: event.last_event_id().into(),
+            event: event.clone(),
             path,
             is_unknown_type,
             source: in_a_line(source),
         }))
     }
 
-    /// Where in the data, such as `choices[0].delta.text`; at most the first 128 bytes of it. Empty:
-    /// the data as a whole, or not known. (Within what serde reads first and sorts later,
+    /// Where in the data, such as `choices[0].delta.text`; at most the first 128 bytes of it.
+    /// Empty: the data as a whole, or not known. (Within what serde reads first and sorts later,
     /// `untagged` and `flatten` for example, it sees no path.)
     #[must_use]
     pub fn path(&self) -> &str {
         &self.0.path
     }
 
+    /// The event that could not be read.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.0.event
+    }
+
+    /// The event that could not be read.
+    #[must_use]
+    pub fn into_event(self) -> Event {
+        self.0.event
+    }
+
     /// The type of the event.
     #[must_use]
     pub fn event_type(&self) -> &str {
-        &self.0.event_type
+        self.0.event.event_type()
     }
 
     /// The last event ID, as of the event.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
-        &self.0.last_event_id
+        self.0.event.last_event_id()
     }
 
     /// Whether [`Event::typed`] found no variant for the type. The data was not looked at.

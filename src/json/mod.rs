@@ -1,6 +1,8 @@
 //! Events read as JSON: their data, or type and data together.
 
 mod by_type;
+#[cfg(feature = "client")]
+mod client;
 mod error;
 mod stream;
 
@@ -9,11 +11,148 @@ use serde_path_to_error::Track;
 
 use crate::event::Event;
 
-pub(crate) use by_type::by_type;
+use by_type::by_type;
 pub use error::JsonError;
 pub use stream::{JsonStream, JsonStreamError, JsonStreamExt};
 
-pub(crate) fn data<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, JsonError> {
+impl Event {
+    /// The data, read as JSON.
+    ///
+    /// ```
+    /// use fetch_event_source::Event;
+    ///
+    /// let event = Event::new(r#"{"text": "Hel"}"#);
+    /// let delta: serde_json::Value = event.json()?;
+    /// assert_eq!(delta["text"], "Hel");
+    /// # Ok::<_, fetch_event_source::JsonError>(())
+    /// ```
+    ///
+    /// Data that names its own type, as that of many LLMs does, is an enum with serde's `tag`:
+    ///
+    /// ```
+    /// use fetch_event_source::Event;
+    ///
+    /// #[derive(Debug, PartialEq, serde::Deserialize)]
+    /// #[serde(tag = "type", rename_all = "snake_case")]
+    /// enum Message {
+    ///     ContentBlockDelta { index: usize, delta: Delta },
+    ///     MessageStop,
+    ///     #[serde(other)]
+    ///     Other, // whatever they invent next
+    /// }
+    /// #[derive(Debug, PartialEq, serde::Deserialize)]
+    /// #[serde(tag = "type", rename_all = "snake_case")]
+    /// enum Delta {
+    ///     TextDelta { text: String },
+    ///     #[serde(other)]
+    ///     Other,
+    /// }
+    ///
+    /// let event = Event::new(
+    ///     r#"{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}"#,
+    /// );
+    /// let delta = Delta::TextDelta { text: "Hi".into() };
+    /// assert_eq!(event.json::<Message>()?, Message::ContentBlockDelta { index: 0, delta });
+    /// # Ok::<_, fetch_event_source::JsonError>(())
+    /// ```
+    ///
+    /// Where the event's own type says which it is: [`typed`](Self::typed). For a stream of them:
+    /// [`JsonStreamExt`](crate::JsonStreamExt). In a hook:
+    ///
+    /// ```
+    /// # #[cfg(feature = "client")]
+    /// # fn hook(source: fetch_event_source::EventSource<'static>, mut answer: String) {
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Delta { text: String }
+    /// let source = source.on_message(move |event| {
+    ///     event.json().map(|delta: Delta| answer.push_str(&delta.text)) // an error is for `on_error`
+    /// });
+    /// # drop(source);
+    /// # }
+    /// ```
+    ///
+    /// `T` may borrow from the event: a `&str` without escapes, a `Cow<str>`.
+    ///
+    /// # Errors
+    ///
+    /// If the data is not JSON, or not what `T` expects: the error says where. Empty data is never
+    /// JSON.
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub fn json<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, JsonError> {
+        data(self)
+    }
+
+    /// Type and data, read as an enum: the type is the name of the variant, the data is what is in
+    /// it, as JSON.
+    ///
+    /// ```
+    /// use fetch_event_source::Event;
+    ///
+    /// #[derive(Debug, PartialEq, serde::Deserialize)]
+    /// #[serde(rename_all = "snake_case")]
+    /// enum Update {
+    ///     Price(Price),        // event: price, data: {"bid": 1.5, "ask": 1.6}
+    ///     Alert { level: u8 }, // event: alert, data: {"level": 3}
+    ///     Range(f64, f64),     // event: range, data: [1.5, 2.5]
+    ///     Message(String),     // data: "for an event without a type"
+    ///     Ping,                // event: ping, whatever its data
+    ///     #[serde(other)]
+    ///     Other, // all else, whatever its data
+    /// }
+    /// #[derive(Debug, PartialEq, serde::Deserialize)]
+    /// struct Price {
+    ///     bid: f64,
+    ///     ask: f64,
+    /// }
+    ///
+    /// let event = Event::new(r#"{"level": 3}"#).with_type("alert");
+    /// match event.typed()? {
+    ///     Update::Price(price) => println!("{}", price.bid),
+    ///     Update::Alert { level } => assert_eq!(level, 3),
+    ///     _ => {}
+    /// }
+    /// assert_eq!(Event::new("").with_type("ping").typed::<Update>()?, Update::Ping);
+    /// # Ok::<_, fetch_event_source::JsonError>(())
+    /// ```
+    ///
+    /// `rename`, `alias` and the like do what they do elsewhere; the enum has no `tag` and is not
+    /// `untagged`. Data that names its own type is read by [`json`](Self::json); either will do for
+    /// servers that say it twice, for what a variant does not know is passed over. `T` may borrow
+    /// from the event.
+    ///
+    /// In a hook it is a `match`:
+    ///
+    /// ```
+    /// # #[cfg(feature = "client")]
+    /// # fn hook(source: fetch_event_source::EventSource<'static>) {
+    /// # #[derive(serde::Deserialize)]
+    /// # enum Update { Price(f64), Ping }
+    /// # let mut price = 0.0;
+    /// use fetch_event_source::JsonError;
+    ///
+    /// let source = source.on_message(move |event| -> Result<(), JsonError> {
+    ///     match event.typed()? {
+    ///         Update::Price(new) => price = new,
+    ///         Update::Ping => {}
+    ///     }
+    ///     Ok(())
+    /// });
+    /// # drop(source);
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If no variant has the name of the type, and none is `#[serde(other)]`
+    /// ([`is_unknown_type`](crate::JsonError::is_unknown_type)); if the data is not what the
+    /// variant expects; if `T` is not such an enum.
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub fn typed<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, JsonError> {
+        by_type(self)
+    }
+}
+
+fn data<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, JsonError> {
     serde_json::from_str(event.data()).map_err(|error| {
         let mut json = serde_json::Deserializer::from_str(event.data());
         let mut track = Track::new();

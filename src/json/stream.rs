@@ -9,10 +9,13 @@ use futures_core::stream::{FusedStream, Stream, TryStream};
 use serde::de::DeserializeOwned;
 
 use super::JsonError;
+use crate::bounds::MaybeSend;
 use crate::event::Event;
+use crate::events::EventsError;
+use crate::next::Next;
 
-/// So many events without an item, and the executor gets a turn: a server may send nothing but empty
-/// ones.
+/// After this many events without an item the executor gets a turn: a server may send nothing but
+/// empty ones.
 const EVENTS_PER_POLL: u32 = 64;
 
 /// Reads the events of a stream as JSON. It is there for every stream of events with `Result`
@@ -66,7 +69,7 @@ const EVENTS_PER_POLL: u32 = 64;
 /// # }).unwrap();
 /// ```
 ///
-/// Who wants the event besides reads it himself:
+/// To keep the event too, parse it yourself:
 /// `events.map_ok(|event| (event.json::<Delta>(), event))`.
 ///
 /// [`StreamExt`]: https://docs.rs/futures-util/latest/futures_util/stream/trait.StreamExt.html
@@ -180,13 +183,13 @@ impl<S, T> JsonStream<S, T> {
     /// The end marker: the event for which this is true is not read, and ends the stream. A stream
     /// that ends before it, and without an error, gives [`JsonStreamError::Incomplete`] at last.
     ///
-    /// It is for streams that have no such thing of their own, as [`events()`](crate::events). A source
-    /// better knows it: see [`EventSource::until`](crate::EventSource::until), which also ends the
-    /// connection, and asks again where the answer broke off. Here the stream beneath is no more
-    /// polled, and is dropped with this one.
+    /// It is for streams that have no such thing of their own, as [`events()`](crate::events). A
+    /// source better knows it: see [`EventSource::until`](crate::EventSource::until), which also
+    /// ends the connection, and asks again where the answer broke off. Here the stream beneath is
+    /// no more polled, and is dropped with this one.
     pub fn until<F>(self, is_end: F) -> Self
     where
-        F: FnMut(&Event) -> bool + Send + 'static,
+        F: FnMut(&Event) -> bool + MaybeSend + 'static,
     {
         Self {
             until: Some(Mutex::new(Box::new(is_end))),
@@ -209,6 +212,29 @@ impl<S, T> JsonStream<S, T> {
     /// The stream beneath, with all events that were not read yet.
     pub fn into_inner(self) -> S {
         self.events
+    }
+}
+
+impl<S, T> JsonStream<S, T>
+where
+    Self: Stream + Unpin,
+{
+    /// The next item. Nothing is lost when the future is dropped, if the stream beneath loses
+    /// nothing.
+    pub fn next(&mut self) -> Next<'_, Self> {
+        Next::new(self)
+    }
+}
+
+impl<E> JsonStreamError<EventsError<E>> {
+    /// Whether the stream ended before its end marker: this one's, or that of the stream beneath.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        match self {
+            Self::Incomplete => true,
+            Self::Stream(error) => error.is_incomplete(),
+            Self::Event(_) => false,
+        }
     }
 }
 

@@ -49,8 +49,8 @@ pub(crate) enum Step {
     LastEventId,
     /// A line of an unknown field.
     Ignored(Span),
-    /// The block has a type and no data. Only if [`Parser::tell_empty_events`] asks for it; it stands
-    /// in for [`LastEventId`](Self::LastEventId) too.
+    /// The block has a type and no data. Only if [`Parser::tell_empty_events`] asks for it; it
+    /// stands in for [`LastEventId`](Self::LastEventId) too.
     ///
     /// [`Parser::tell_empty_events`]: super::Parser::tell_empty_events
     EmptyEvent,
@@ -96,8 +96,8 @@ impl Block {
         &mut self.data
     }
 
-    /// The same, where the end of the line is not there yet. The events of a stream are mostly alike: if the
-    /// last one was large and moved out, there is room for as much at once.
+    /// The same, where the end of the line is not there yet. The events of a stream are mostly
+    /// alike: if the last one was large and moved out, there is room for as much at once.
     pub(super) fn begin_data(&mut self) -> &mut String {
         let expected = std::mem::take(&mut self.moved_len);
         if self.data.is_empty() {
@@ -350,8 +350,8 @@ impl Block {
             .max(self.last_event_id.capacity())
     }
 
-    /// How much memory one of the buffers has that is hardly needed, but for what unfinished data may
-    /// have.
+    /// How much memory one of the buffers has that is hardly needed, but for what unfinished data
+    /// may have.
     #[inline]
     pub(super) fn unused(&self) -> usize {
         self.unused_data(MAX_RESERVED)
@@ -370,8 +370,8 @@ impl Block {
         }
     }
 
-    /// Gives that memory back, where it is more than is kept; of unfinished data, where it has more than
-    /// `begun`.
+    /// Gives that memory back, where it is more than is kept; of unfinished data, where it has more
+    /// than `begun`.
     pub(super) fn shrink(&mut self, begun: usize) {
         if self.unused_data(begun) > MIN_RETAINED {
             fit(&mut self.data, MIN_RETAINED);

@@ -1,6 +1,7 @@
 //! Memory of buffers, and the bytes taken off an input.
 
-/// How much memory the text has that it will hardly need: while it grows, it has up to twice its length.
+/// How much memory the text has that it will hardly need: while it grows, it has up to twice its
+/// length.
 #[inline]
 pub(super) fn spare_memory(text: &String) -> usize {
     text.capacity().saturating_sub(4 * text.len())

@@ -29,9 +29,9 @@ pub(super) enum Refill {
 }
 
 impl Parser {
-    /// The caller may keep an event from the parser that is one line, `data: ` and a value shorter than
-    /// this, and a blank one, both ended by an LF. Only until the next bytes; 0 if the parser must see
-    /// it, for it is not between events.
+    /// The caller may keep an event from the parser that is one line, `data: ` and a value shorter
+    /// than this, and a blank one, both ended by an LF. Only until the next bytes; 0 if the parser
+    /// must see it, for it is not between events.
     ///
     /// Decoded, a value has at most three times its bytes: so the limit stays exact.
     #[inline(never)]
@@ -151,8 +151,8 @@ impl Parser {
         true
     }
 
-    /// Begins with a data line of the input, if there is one and its name is whole. Gives the length
-    /// of that.
+    /// Begins with a data line of the input, if there is one and its name is whole. Gives the
+    /// length of that.
     fn start_data(&mut self, input: &mut &[u8]) -> Option<usize> {
         let value = data_value(input)?;
         let name = input.len() - value.len();

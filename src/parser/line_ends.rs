@@ -32,8 +32,8 @@ impl LineEnds {
         Some(next)
     }
 
-    /// The index of the next line end, if it is an LF and the byte after it is another; and the state
-    /// behind both. Not changed, for the caller may go another way.
+    /// The index of the next line end, if it is an LF and the byte after it is another; and the
+    /// state behind both. Not changed, for the caller may go another way.
     ///
     /// Where the line is `far` longer than a group, it is faster to look for its end alone.
     #[inline(always)]
@@ -122,8 +122,8 @@ fn last_ends(text: &[u8], len: usize) -> u64 {
 ///
 /// The whole group is compared in vector registers: where lines are short, a search from one end to
 /// the next, however fast, costs more than all the rest. `wide` has them in safe code for SSE2 and
-/// NEON. A loop that the compiler is to make vectors of was one only in builds with a single codegen
-/// unit, and nine times slower in cargo's release profile.
+/// NEON. A loop that the compiler is to make vectors of was one only in builds with a single
+/// codegen unit, and nine times slower in cargo's release profile.
 #[inline]
 pub(super) fn line_ends(group: &[u8; GROUP]) -> u64 {
     let mut bits = 0;

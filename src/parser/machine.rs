@@ -182,8 +182,8 @@ impl Parser {
         self.invalidate_limit();
     }
 
-    /// Ends the input, if it can be told at once that the parser has nothing more: most calls that find
-    /// nothing come after the last event of a chunk.
+    /// Ends the input, if it can be told at once that the parser has nothing more: most calls that
+    /// find nothing come after the last event of a chunk.
     #[inline(always)]
     pub(super) fn ends_at_once(&mut self, input: &[u8]) -> bool {
         if !input.is_empty() || self.check_each_line || !self.text.is_looked_through() {
@@ -216,8 +216,8 @@ impl Parser {
         }
     }
 
-    /// The text keeps at most `window`, unfinished data at most `data`, or a small multiple of what is
-    /// in them.
+    /// The text keeps at most `window`, unfinished data at most `data`, or a small multiple of what
+    /// is in them.
     #[cold]
     pub(super) fn shrink_to(&mut self, window: usize, data: usize) {
         self.block.keep(self.text.as_str());
@@ -225,8 +225,8 @@ impl Parser {
         self.block.shrink(data);
     }
 
-    /// With no more input, [`step`](Self::step) would find nothing, and give no memory back. An event
-    /// may still be lent.
+    /// With no more input, [`step`](Self::step) would find nothing, and give no memory back. An
+    /// event may still be lent.
     #[inline]
     pub(crate) fn is_drained(&self) -> bool {
         !self.check_each_line

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! The chunk is decoded into a small window of text (`text`), so that one look finds the ends of
-//! many lines; a line's value stays there and is lent from there. A data line that is long, or comes
-//! in small chunks, goes another way: from the chunk into the block's data at once ([`Mode::Data`]).
+//! many lines; a line's value stays there and is lent from there. A data line that is long, or
+//! comes in small chunks, goes another way: from the chunk into the block's data at once
+//! ([`Mode::Data`]).
 //!
 //! | file | what it does |
 //! |---|---|
@@ -70,7 +71,8 @@ use text::Text;
 /// ```
 ///
 /// An event whose blank line has not come when the stream ends is no event: there is nothing to
-/// call at the end. Where a server leaves the last blank line out, [`finish`](Self::finish) gives it.
+/// call at the end. Where a server leaves the last blank line out, [`finish`](Self::finish) gives
+/// it.
 ///
 /// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 #[derive(Clone)]
@@ -113,8 +115,8 @@ impl Parser {
 
     /// Starts with this last event ID, as on a reconnection. Default: empty.
     ///
-    /// Events without an ID of their own carry it, until the server sends another. To be set before the
-    /// first bytes: an event that is unfinished loses what it has so far.
+    /// Events without an ID of their own carry it, until the server sends another. To be set before
+    /// the first bytes: an event that is unfinished loses what it has so far.
     #[must_use]
     pub fn with_last_event_id(mut self, id: impl Into<String>) -> Self {
         self.set_last_event_id(id.into());
@@ -162,12 +164,14 @@ impl Parser {
         self.mode = Mode::Lines;
     }
 
-    /// Ends the body, and gives its unfinished event: what that has so far, the unfinished last line
-    /// included, as if a blank line followed. Then the parser is as after a [`reset`](Self::reset).
+    /// Ends the body, and gives its unfinished event: what that has so far, the unfinished last
+    /// line included, as if a blank line followed. Then the parser is as after a
+    /// [`reset`](Self::reset).
     ///
-    /// The standard drops such an event, for it may have been cut anywhere: call this only where the
-    /// server is known to leave the last blank line out. All frames must have been taken before. `None`
-    /// if there is no data, or if the event exceeds the limit: then all of it is dropped, an ID too.
+    /// The standard drops such an event, for it may have been cut anywhere: call this only where
+    /// the server is known to leave the last blank line out. All frames must have been taken
+    /// before. `None` if there is no data, or if the event exceeds the limit: then all of it is
+    /// dropped, an ID too.
     ///
     /// ```
     /// # use fetch_event_source::Parser;
@@ -208,8 +212,8 @@ impl Parser {
         Ok(self.step(input)?.map(|step| self.frame(step)))
     }
 
-    /// Finds the next event: [`next`](Self::next), for those who want nothing else. `None`: the input is
-    /// used up, go on with the next chunk.
+    /// Finds the next event: [`next`](Self::next), for those who want nothing else. `None`: the
+    /// input is used up, go on with the next chunk.
     ///
     /// Comments, reconnection times, unknown lines and blocks without data are passed over.
     ///

@@ -58,8 +58,8 @@ pub(super) struct Text {
     begun: bool,
     /// The text now gone ended with a CR.
     after_cr: bool,
-    /// The last plain line was long, so the next will be. (Not of `Lines`: to copy the padding after
-    /// it costs more than all the rest of a short event.)
+    /// The last plain line was long, so the next will be. (Not of `Lines`: to copy the padding
+    /// after it costs more than all the rest of a short event.)
     long_lines: bool,
 }
 

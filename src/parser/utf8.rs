@@ -1,7 +1,7 @@
 //! Bytes to text: "UTF-8 decode", which replaces what is malformed and never fails.
 //!
-//! Malformed input becomes one U+FFFD for each maximal subpart, as the [Encoding Standard]'s decoder
-//! has it, and the standard library's lossy conversion.
+//! Malformed input becomes one U+FFFD for each maximal subpart, as the [Encoding Standard]'s
+//! decoder has it, and the standard library's lossy conversion.
 //!
 //! [Encoding Standard]: https://encoding.spec.whatwg.org/#utf-8-decoder
 
@@ -94,8 +94,8 @@ fn push_whole(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Something is malformed, and more will be: what lies before each such place is looked at twice, so
-/// it should not be much.
+/// Something is malformed, and more will be: what lies before each such place is looked at twice,
+/// so it should not be much.
 #[inline(never)]
 fn push_malformed(text: &mut String, mut bytes: &[u8], error: Utf8Error) {
     bytes = push_to_error(text, bytes, error);
@@ -125,7 +125,8 @@ fn push_to_error<'a>(text: &mut String, bytes: &'a [u8], error: Utf8Error) -> &'
     &rest[error.error_len().unwrap_or(rest.len())..]
 }
 
-/// Where malformed places are close together, a search for each costs more than a slower look at all.
+/// Where malformed places are close together, a search for each costs more than a slower look at
+/// all.
 fn push_neighbourhood<'a>(text: &mut String, bytes: &'a [u8]) -> &'a [u8] {
     let (bad, rest) = bytes.split_at(whole(bytes, NEIGHBOURHOOD));
     push_replaced(text, bad);

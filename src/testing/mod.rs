@@ -2,10 +2,12 @@
 //!
 //! A [`ScriptedServer`] answers the requests of a source with the [`Reply`]s it was given, one after
 //! the other: events, raw bytes, waits, a body that is cut, a status, a connection that is refused.
-//! Then it tells what was [asked](ReceivedRequest), and when. It takes the place of the client by
+//! Then it tells what was [asked](ReceivedRequest), and when. It takes the place of the HTTP stack by
+//! [`EventSource::connect_with`](crate::EventSource::connect_with), or of the client by
 //! [`EventSource::fetch`](crate::EventSource::fetch): no socket, no task, no port, and any number of
 //! tests at once. Its time is tokio's, so that in a test whose clock is paused (tokio's feature
-//! `test-util`) an hour's wait takes no time.
+//! `test-util`) an hour's wait takes no time. Paused time and real sockets do not go together: the kernel
+//! does not stop, so each clock runs out before the first byte is there.
 //!
 //! Turn the feature on for tests alone:
 //!
@@ -22,11 +24,11 @@
 //! use std::time::Duration;
 //!
 //! /// Follows the prices, until the server wants a new login.
-//! async fn follow(prices: EventSource, seen: &mut Vec<String>) -> Result<Finished, Error> {
+//! async fn follow(prices: EventSource<'_>, seen: &mut Vec<String>) -> Result<Finished, Error> {
 //!     prices
 //!         .retry(RetryPolicy::persistent().jitter(0.0))
 //!         .idle_timeout(Duration::from_secs(45))
-//!         .on_message(async |event| seen.push(event.into_data()))
+//!         .on_message(|event| seen.push(event.into_data()))
 //!         .run()
 //!         .await
 //! }
@@ -78,7 +80,7 @@
 //!
 //! ```
 //! use fetch_event_source::testing::{Reply, ScriptedServer};
-//! use fetch_event_source::{Error, Event, EventSource, reqwest};
+//! use fetch_event_source::{ErrorKind, Event, EventSource, reqwest};
 //! use futures_util::StreamExt;
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -92,7 +94,8 @@
 //! let answer: Vec<_> = answer.collect().await;
 //!
 //! assert_eq!(answer[0].as_ref().unwrap().data(), "Hel");
-//! assert!(matches!(answer[1], Err(ErrorKind::Disconnected)));
+//! let error = answer[1].as_ref().unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::Disconnected);
 //! let [request] = &server.requests()[..] else {
 //!     panic!("it was asked again");
 //! };
@@ -102,7 +105,7 @@
 //!
 //! # What it does not show
 //!
-//! What a client does below `fetch`: redirects, cookies, proxies, TLS, decoding, connections that
+//! What an HTTP stack does below `connect` and `fetch`: redirects, cookies, proxies, TLS, decoding, connections that
 //! are shared. A redirect is the status that it is.
 
 mod body;

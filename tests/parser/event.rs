@@ -175,3 +175,32 @@ fn an_event_of_eventsource_streams_and_back_is_the_same() {
         assert_eq!(Event::from(theirs), event);
     }
 }
+
+#[test]
+fn own_id_is_no_part_of_equality() {
+    use std::collections::HashSet;
+
+    let own = Event::new("1").with_last_event_id("");
+    assert!(own.has_own_id());
+    assert!(!Event::new("1").has_own_id());
+    assert_eq!(own, Event::new("1"));
+    assert_eq!(HashSet::from([own, Event::new("1")]).len(), 1);
+}
+
+#[test]
+fn an_event_has_room_for_no_more() {
+    assert!(size_of::<Event>() <= 56, "moves of it are dear");
+}
+
+#[test]
+fn debug_shows_the_type_that_is_meant() {
+    let shown = format!("{:?}", Event::new("1"));
+    assert!(shown.contains(r#"event_type: "message""#), "{shown}");
+}
+
+#[test]
+fn what_is_wrong_with_base64_is_the_source() {
+    let error = Event::new("?").decode_base64().unwrap_err();
+    assert_eq!(error.to_string(), "the event's data is not base64");
+    assert!(std::error::Error::source(&error).is_some());
+}

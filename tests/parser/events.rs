@@ -9,7 +9,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use fetch_event_source::{Event, Events, EventsError, events};
+use fetch_event_source::{Event, Events, EventsError, OwnedFrame, events};
+use futures_util::future::FusedFuture;
 use futures_util::stream::{self, FusedStream, Stream, StreamExt};
 use futures_util::{FutureExt, poll};
 
@@ -244,4 +245,134 @@ fn errors_say_what_happened() {
     assert_eq!(error.to_string(), "the stream of bytes failed");
     let source = std::error::Error::source(&error).unwrap();
     assert_eq!(source.to_string(), "cable cut");
+}
+
+fn is_done(event: &Event) -> bool {
+    event.data() == "[DONE]" || event.event_type() == "done"
+}
+
+type Read = Result<Event, EventsError<io::ErrorKind>>;
+
+/// All items of the body, whole and in single bytes, with the end marker above.
+async fn until_done(body: &str) -> Vec<Read> {
+    let whole = stream::iter([Ok(body.as_bytes().to_vec())]);
+    let bytes: Vec<Chunk> = body.bytes().map(|byte| Ok(vec![byte])).collect();
+    let given: Vec<_> = events(whole).until(is_done).collect().await;
+    let in_bytes: Vec<_> = events(stream::iter(bytes)).until(is_done).collect().await;
+    assert_eq!(given, in_bytes);
+    given
+}
+
+#[tokio::test]
+async fn the_end_marker_ends_the_stream_and_is_not_given() {
+    let (source, alive) = watched(body(["data: 1\n\ndata: [DONE]\n\ndata: 2\n\n"]));
+    let mut events = events(source).until(is_done);
+    assert_eq!(events.next().await.unwrap().unwrap().data(), "1");
+    assert!(events.next().await.is_none());
+    assert!(events.is_terminated());
+    assert_eq!(Rc::strong_count(&alive), 1, "the source was dropped");
+}
+
+#[tokio::test]
+async fn an_end_before_the_marker_is_incomplete() {
+    for body in [
+        "data: 1\n\n",
+        "data: 1\n\ndata: 2",
+        "data: 1\n\nevent: t\n\n",
+    ] {
+        let given = until_done(body).await;
+        assert_eq!(given, [Ok(Event::new("1")), Err(EventsError::Incomplete)]);
+        assert!(given[1].as_ref().unwrap_err().is_incomplete());
+    }
+    assert_eq!(until_done("").await, [Err(EventsError::Incomplete)]);
+}
+
+#[tokio::test]
+async fn the_end_marker_may_have_no_data_or_no_blank_line() {
+    let one = [Ok(Event::new("1"))];
+    for end in [
+        "event: done\n\n",
+        "event: done\n",
+        "event: done",
+        "data: [DONE]",
+        "data: [DONE]\n",
+        "id: 7\r\ndata: [DONE]\r",
+        "event: other\n\nevent: done\n\ndata: 2\n\n",
+    ] {
+        assert_eq!(
+            until_done(&format!("data: 1\n\n{end}")).await,
+            one,
+            "{end:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_fails_is_not_incomplete() {
+    let failing = body(["data: [DONE]\n"]).chain(stream::iter([Err(io::ErrorKind::TimedOut)]));
+    let given: Vec<_> = events(failing).until(is_done).collect().await;
+    assert_eq!(given, [Err(EventsError::Source(io::ErrorKind::TimedOut))]);
+}
+
+#[tokio::test]
+async fn frames_are_all_that_a_body_says() {
+    let chunks = [
+        ": c\nretry: 5\nid: 1\n\nx: y\nevent: t\n\n",
+        "data: 1\n\nda",
+    ];
+    let frames = events(body(chunks)).last_event_id("0").frames();
+    let frames: Vec<_> = frames.map(Result::unwrap).collect().await;
+    let expected = [
+        OwnedFrame::Comment("c".into()),
+        OwnedFrame::Retry(std::time::Duration::from_millis(5)),
+        OwnedFrame::LastEventId("1".into()),
+        OwnedFrame::Ignored("x: y".into()),
+        OwnedFrame::Event(Event::new("1").with_last_event_id("1")),
+    ];
+    assert_eq!(frames, expected);
+}
+
+/// The IDs of blocks without data are told as without a marker.
+#[tokio::test]
+async fn frames_have_the_same_end_marker() {
+    let body = "id: 1\nevent: t\n\nid: 1\nevent: t\n\ndata: 1\n\nevent: done\nid: 2\n\n: c\n";
+    let mut frames = events(stream::iter([Ok::<_, ()>(body)]))
+        .until(is_done)
+        .frames();
+    let id = OwnedFrame::LastEventId("1".into());
+    assert_eq!(frames.next().await.unwrap(), Ok(id));
+    let event = OwnedFrame::Event(Event::new("1").with_last_event_id("1"));
+    assert_eq!(frames.next().await.unwrap(), Ok(event));
+    assert!(frames.next().await.is_none());
+    assert!(frames.is_terminated());
+}
+
+#[tokio::test]
+async fn frames_end_with_the_errors_of_events() {
+    let frames = events(body(["data: 12345\n\n"])).max_event_size(8).frames();
+    let given: Vec<_> = frames.collect().await;
+    assert!(
+        matches!(given[..], [Err(EventsError::TooLarge(_))]),
+        "{given:?}"
+    );
+    let frames = events(body(["data: 1\n\n"])).until(is_done).frames();
+    let given: Vec<_> = frames.collect().await;
+    assert_eq!(given[1], Err(EventsError::Incomplete));
+}
+
+#[tokio::test]
+async fn next_is_a_future_for_select() {
+    fn is_unpin_fused_and_send<T: Unpin + FusedFuture + Send>(_: &T) {}
+    let mut events = events(body(["data: 1\n\n"])).until(is_done);
+    is_unpin_fused_and_send(&events.next());
+    assert!(events.next().await.is_some());
+    assert!(!events.next().is_terminated());
+    assert!(events.next().await.is_some());
+    assert!(events.next().is_terminated());
+}
+
+#[test]
+fn a_stream_with_an_end_marker_is_still_sync() {
+    fn is_sync<T: Sync>(_: &T) {}
+    is_sync(&events(stream::empty::<Chunk>()).until(is_done));
 }

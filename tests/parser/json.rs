@@ -657,3 +657,12 @@ mod a_source {
         error::<JsonStreamError<Error>>();
     }
 }
+
+#[test]
+fn error_has_the_event_that_was_wrong() {
+    let event = Event::new("[").with_type("t").with_last_event_id("7");
+    let error = event.json::<Vec<u8>>().unwrap_err();
+    assert_eq!(error.event(), &event);
+    assert!(error.event().has_own_id());
+    assert_eq!(error.into_event(), event);
+}

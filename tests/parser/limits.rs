@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::parsing::{Given, assert_parses_to, comment, event, ignored, parse, typed};
+use crate::parsing::{self, Given, assert_parses_to, comment, event, ignored, parse, typed};
 use fetch_event_source::{DEFAULT_MAX_EVENT_SIZE, Parser};
 
 /// The input exceeds every limit below this one, and not this one, however it is cut.
@@ -176,5 +176,59 @@ fn default_is_16_mib() {
     for (len, too_large) in [(16 << 20, false), ((16 << 20) + 1, true)] {
         let (given, _) = parse(Parser::new(), line(len).as_bytes().chunks(1 << 16));
         assert_eq!(given == [Given::TooLarge], too_large);
+    }
+}
+
+#[test]
+fn error_names_the_id_of_the_events_own_line() {
+    for (input, id) in [
+        ("id: 7\ndata: 0123456789\n\n", Some("7")),
+        ("id: 7\n\ndata: 0123456789012345\n\n", None),
+        ("id: 7\n\nid\ndata: 01234567890123456\n\n", Some("")),
+        ("data: 01234567890123\nid: 7\n\n", None),
+    ] {
+        for size in 1..=input.len() {
+            let mut parser = Parser::new().max_event_size(15);
+            let error = input.as_bytes().chunks(size).find_map(|mut chunk| {
+                loop {
+                    match parser.next(&mut chunk) {
+                        Ok(Some(_)) => {}
+                        Ok(None) => break None,
+                        Err(error) => break Some(error),
+                    }
+                }
+            });
+            let error = error.unwrap();
+            assert_eq!(error.last_event_id(), id, "{input:?} in chunks of {size}");
+            assert_eq!(parser.next(&mut &b"\n"[..]), Err(error), "the same again");
+        }
+    }
+}
+
+/// The event is made from the chunk: the limit holds to the byte, with an ID that is held too.
+#[test]
+fn plain_events_have_the_same_limit_in_a_stream() {
+    for (line, len) in [("data: 0123456789", 16), ("data: \u{FFFD}\u{FFFD}", 12)] {
+        let malformed = line.replace('\u{FFFD}', "x").into_bytes();
+        let malformed: Vec<u8> = match line.contains('\u{FFFD}') {
+            true => malformed
+                .iter()
+                .map(|&b| if b == b'x' { 0xFF } else { b })
+                .collect(),
+            false => malformed,
+        };
+        for id in ["", "an ID"] {
+            for size in 1..30 {
+                let body = [&malformed[..], b"\n\n", &malformed, b"\n\n"].concat();
+                let given = |limit| parsing::streamed(id, limit, body.chunks(size));
+                assert_eq!(given(len + id.len()).len(), 2);
+                assert!(
+                    !given(len + id.len())
+                        .iter()
+                        .any(|(given, _)| *given == Given::TooLarge)
+                );
+                assert_eq!(given(len + id.len() - 1), [(Given::TooLarge, false)]);
+            }
+        }
     }
 }

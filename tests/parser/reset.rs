@@ -125,3 +125,95 @@ fn heals_an_error() {
         "the limit stays"
     );
 }
+
+/// What `finish` gives after this.
+fn finished(input: &str) -> Option<Given> {
+    let ways = [1, 2, 3, 7, 600, input.len().max(1)].map(|size| {
+        let mut parser = Parser::new().with_last_event_id("0");
+        for chunk in input.as_bytes().chunks(size) {
+            given(&mut parser, chunk);
+        }
+        let event = parser.finish().map(Given::from);
+        assert_eq!(parser.finish(), None, "once");
+        event
+    });
+    assert!(ways.iter().all(|way| *way == ways[0]), "{ways:?}");
+    ways[0].clone()
+}
+
+#[test]
+fn finish_gives_the_unfinished_event_once() {
+    assert_eq!(finished("data: a\n"), Some(typed("message", "a", "0")));
+    assert_eq!(
+        finished("data: a\ndata: b"),
+        Some(typed("message", "a\nb", "0"))
+    );
+    assert_eq!(finished("data: a\r"), Some(typed("message", "a", "0")));
+    assert_eq!(finished("data"), Some(typed("message", "", "0")));
+    assert_eq!(
+        finished("data: a\nevent: t\nid: 1"),
+        Some(typed("t", "a", "1"))
+    );
+    assert_eq!(
+        finished("data: x\n\n: c\ndata: a"),
+        Some(typed("message", "a", "0"))
+    );
+    let long = "y".repeat(5000);
+    assert_eq!(
+        finished(&format!("data: {long}")),
+        Some(typed("message", &long, "0"))
+    );
+}
+
+#[test]
+fn finish_gives_no_event_where_there_is_no_data() {
+    for input in [
+        "",
+        "\n",
+        "data: a\n\n",
+        "event: t\n",
+        "id: 1",
+        ": c",
+        "retry: 1",
+        "dat",
+        "x",
+    ] {
+        assert_eq!(finished(input), None, "{input:?}");
+    }
+}
+
+#[test]
+fn finish_replaces_half_a_character() {
+    let mut parser = Parser::new();
+    given(&mut parser, b"data: \xE2\x82");
+    assert_eq!(parser.finish().map(Given::from), Some(event("\u{FFFD}")));
+}
+
+#[test]
+fn finish_leaves_a_parser_as_after_a_reset() {
+    let mut parser = Parser::new();
+    given(&mut parser, "id: 1\ndata: a");
+    assert!(parser.finish().is_some());
+    assert_eq!(parser.last_event_id(), "1", "the event was given");
+    assert_eq!(
+        given(&mut parser, "\u{feff}data: b\n\n"),
+        [typed("message", "b", "1")]
+    );
+    given(&mut parser, "id: 2\n");
+    assert!(parser.finish().is_none());
+    assert_eq!(parser.last_event_id(), "1", "nothing was given");
+    assert_eq!(
+        given(&mut parser, "\ndata: c\n\n"),
+        [typed("message", "c", "1")]
+    );
+}
+
+#[test]
+fn finish_gives_nothing_that_is_too_large() {
+    let mut parser = Parser::new().max_event_size(8);
+    given(&mut parser, b"data: \xE2\x82");
+    assert_eq!(parser.finish(), None, "three bytes more");
+    given(&mut parser, "data: 0123456789");
+    assert_eq!(parser.finish(), None, "an error before");
+    assert_eq!(given(&mut parser, "data: a\n\n"), [event("a")]);
+}

@@ -6,8 +6,7 @@ use crate::support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fetch_event_source::{Error, ErrorKind, EventSource, RetryPolicy, fetch_event_source};
-use futures_util::StreamExt;
+use fetch_event_source::{ErrorKind, EventSource, RetryPolicy, fetch_event_source};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fetch_event_source::{Error, ErrorKind, EventSource, Finished, RetryPolicy};
+use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy};
 use tokio::time::sleep;
 
 use crate::client::outcome;

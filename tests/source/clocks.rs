@@ -13,12 +13,12 @@ use crate::client::{
     DAY, Log, Woken, all_data, gaps, in_memory, kind, ms, next, next_data, next_words, poll_once,
     secs, sent_ids, standard, told,
 };
-use crate::support::{Exchange, MemoryServer, Reply, Script, Server, closed_port};
+use crate::support::{BoxError, Exchange, MemoryServer, OK, Reply, Script, Server, closed_port};
 use fetch_event_source::{
     Error, ErrorKind, EventSource, EventStream, Finished, RetryPolicy, Signal, Signals,
     fetch_event_source,
 };
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout};
 
 /// A stream that is open.
@@ -108,23 +108,60 @@ mod response_timeout {
         assert_eq!(next_data(&mut events).await, "a");
     }
 
-    /// From when the request is sent: what the caller takes to make it is his own time.
+    /// The caller's function and the server have it together.
     #[tokio::test(start_paused = true)]
-    async fn it_does_not_run_while_the_caller_is_asked_for_the_request() {
-        let server = MemoryServer::script([Reply::ok("data: a\n\n").fin()]);
-        let url = server.url("/s");
-        let source = EventSource::from_fn(move |_| {
-            let request = client::http().get(&url);
-            async move {
-                sleep(secs(60)).await;
-                Ok(request)
+    async fn it_runs_from_when_the_caller_is_asked_for_the_request() {
+        for (asking, answering, in_time) in [(6, 3, true), (6, 5, false), (11, 0, false)] {
+            let late = Reply::empty().wait(answering * 1000);
+            let server = MemoryServer::script([late.send(OK).send("data: a\n\n").fin()]);
+            let url = server.url("/s");
+            let source = EventSource::from_fn(move |_| {
+                let request = client::http().get(&url);
+                async move {
+                    sleep(secs(asking)).await;
+                    Ok(request)
+                }
+            });
+            let source = source.fetch(server.fetch()).retry(RetryPolicy::never());
+            let began = Instant::now();
+            let mut events = source.response_timeout(secs(10)).stream();
+            let first = events.next().await.expect("an item");
+            if in_time {
+                assert_eq!(first.expect("no error").data(), "a");
+            } else {
+                let error = first.expect_err("too late");
+                assert_eq!(error.kind(), ErrorKind::ResponseTimeout(secs(10)));
+                assert_eq!(began.elapsed(), secs(10));
+                assert_eq!(server.requests().len(), usize::from(asking < 10));
             }
+        }
+    }
+
+    /// A function that never comes back is no hang.
+    #[tokio::test(start_paused = true)]
+    async fn a_function_that_is_never_ready_is_asked_again() {
+        let asked = Log::new();
+        let log = asked.clone();
+        let source = EventSource::from_fn(move |attempt| {
+            log.add(attempt.number().to_string());
+            std::future::pending::<Result<reqwest::RequestBuilder, BoxError>>()
         });
-        let events = source
-            .fetch(server.fetch())
+        let source = source
             .response_timeout(secs(10))
-            .stream();
-        assert_eq!(all_data(events).await, ["a"]);
+            .first_event_timeout(secs(10))
+            .idle_timeout(secs(10))
+            .event_timeout(secs(10))
+            .retry(RetryPolicy::default().max_retries(2).jitter(0));
+        let words = told(source.signals()).await;
+        assert_eq!(
+            words,
+            [
+                "retry 1 in 1s after response timeout",
+                "retry 2 in 2s after response timeout",
+                "failed: response timeout",
+            ]
+        );
+        assert_eq!(asked.lines(), ["1", "2", "3"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -612,7 +649,20 @@ async fn a_quiet_channel_with_comments_only_cut_every_30_s_stays_up_for_a_day_un
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_port_under_default_ends_with_the_connect_error_after_its_ten_retries() {
+async fn a_wrong_port_under_default_is_an_error_at_once() {
+    let port = closed_port();
+    for policy in [RetryPolicy::default(), RetryPolicy::interactive()] {
+        let source = EventSource::new(client::http().get(port.url("/s"))).retry(policy);
+        let outcome = client::outcome(source).await;
+        assert!(outcome.signals.is_empty(), "{:?}", outcome.signals);
+        assert_eq!(outcome.error().kind(), ErrorKind::NoResponse);
+        assert!(outcome.error().is_connect());
+    }
+}
+
+/// Where it is not to fail fast.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_port_ends_with_the_connect_error_after_ten_retries() {
     let port = closed_port();
     let log = Log::new();
     let delays = log.clone();
@@ -621,7 +671,7 @@ async fn a_wrong_port_under_default_ends_with_the_connect_error_after_its_ten_re
             let delay = failure.next_delay().map(|delay| delay.as_secs());
             delays.add(format!("{} {delay:?}", failure.retries()));
         })
-        .retry(RetryPolicy::default().jitter(0))
+        .retry(RetryPolicy::default().jitter(0).fail_fast(false))
         .stream();
     let began = Instant::now();
     let error = events.next().await.expect("an item").expect_err("an error");

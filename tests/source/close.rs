@@ -8,7 +8,7 @@ use crate::client::{
 };
 use crate::support::{Exchange, MemoryServer, Reply, Script, Server};
 use fetch_event_source::{EventStream, Finished, Handle, ReadyState};
-use futures_util::{FutureExt, StreamExt, stream::FusedStream};
+use futures_util::{FutureExt, stream::FusedStream};
 use tokio::sync::oneshot;
 
 /// Three events that arrive in one read.

@@ -12,8 +12,7 @@ use crate::client::{
 };
 use crate::compressed::{ALL, Coding};
 use crate::support::{Reply, Server, chunk};
-use fetch_event_source::{Error, ErrorKind, EventSource, Finished, RetryPolicy, reqwest};
-use futures_util::StreamExt;
+use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy, reqwest};
 use tokio::time::timeout;
 
 /// As the docs say: the header on the request, and nothing else.

@@ -4,8 +4,8 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use fetch_event_source::{BoxError, Error, ErrorKind, EventSource, RetryPolicy, reqwest};
-use futures_util::{StreamExt, stream};
+use fetch_event_source::{BoxError, ErrorKind, EventSource, RetryPolicy, reqwest};
+use futures_util::stream;
 use http::StatusCode;
 
 /// A wait that never ends would hang the tests: it ends here, on another thread, as a failure.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_event_source::{Error, ErrorKind, EventSource, Finished, RetryPolicy};
+use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy};
 use futures_util::{StreamExt, stream};
 use reqwest::{Request, Response};
 
@@ -27,7 +27,7 @@ fn made(status: u16, body: &'static str) -> Result<Response, BoxError> {
 fn answering<const N: usize>(
     source: EventSource<'static>,
     answers: [fn() -> Result<Response, BoxError>; N],
-) -> (EventSource, Arc<Mutex<Vec<Request>>>) {
+) -> (EventSource<'static>, Arc<Mutex<Vec<Request>>>) {
     let sent = Arc::<Mutex<Vec<Request>>>::default();
     let seen = Arc::clone(&sent);
     let source = source.fetch(move |request| {
@@ -99,6 +99,7 @@ mod fetch {
         let url = port.url("/s");
         let policy = RetryPolicy::default()
             .max_retries(2)
+            .fail_fast(false)
             .base_delay(Duration::from_millis(1));
         let request = crate::client::http().post(&url).body("question");
         let source = EventSource::new(request)

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fetch_event_source::{Attempt, Error, ErrorKind, EventSource, Finished, RetryPolicy, Signal};
+use fetch_event_source::{Attempt, ErrorKind, EventSource, Finished, RetryPolicy, Signal};
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep};
 
@@ -127,7 +127,7 @@ async fn it_is_asked_when_the_request_is_due() {
 async fn it_is_told_of_no_failure_after_a_handles_word() {
     let server = MemoryServer::script([
         Reply::status(503, ""),
-        Reply::ok("data: a\n\n"),
+        Reply::ok("id: 7\ndata: a\n\n"),
         Reply::status(503, ""),
     ]);
     let (source, record) = recorded(&server);
@@ -159,9 +159,9 @@ async fn it_is_told_of_the_seeded_id() {
     assert_eq!(server.requests()[0].header_values("last-event-id"), [b"41"]);
 }
 
-/// The header is set for the caller, in place of what he set.
+/// A constant one rewinds on every attempt.
 #[tokio::test(start_paused = true)]
-async fn the_header_is_ours_once_an_id_is_known() {
+async fn its_last_event_id_replaces_ours() {
     let server = MemoryServer::script([Reply::ok("id: 7\ndata: a\n\n").fin()]);
     let url = server.url("/s");
     let source = EventSource::from_fn(move |_| {
@@ -179,7 +179,7 @@ async fn the_header_is_ours_once_an_id_is_known() {
     .await;
     let requests = server.requests();
     assert_eq!(requests[0].header_values("last-event-id"), [b"mine"]);
-    assert_eq!(requests[1].header_values("last-event-id"), [b"7"]);
+    assert_eq!(requests[1].header_values("last-event-id"), [b"mine"]);
     for request in requests {
         assert_eq!(request.header_values("accept"), [b"x/y"]);
         assert_eq!(request.header_values("cache-control"), [b"no-cache"]);
@@ -249,15 +249,17 @@ async fn its_error_is_final() {
     }
 }
 
-/// It is a failure like any other to `decide`, which may ask again.
+/// It is a failure like any other to `on_error`, which may ask again.
 #[tokio::test(start_paused = true)]
-async fn its_error_is_shown_to_decide() {
+async fn its_error_is_shown_to_on_error() {
     let server = MemoryServer::script([]);
     let url = server.url("/s");
     let source = EventSource::from_fn(move |attempt| {
         let request = builder().get(&url);
         async move {
-            if attempt.failure().is_some() {
+            // Nothing was sent, so there is no failure to look at.
+            assert!(attempt.failure().is_none());
+            if attempt.number() == 2 {
                 Ok(request)
             } else {
                 Err(BoxError::from("no token"))
@@ -291,23 +293,6 @@ async fn a_request_that_cannot_be_built_or_sent_is_final() {
             );
         }
     }
-}
-
-/// `response_timeout` is about the server: a slow token service does not count.
-#[tokio::test(start_paused = true)]
-async fn its_time_is_not_the_servers() {
-    let server = MemoryServer::script([Reply::ok("data: a\n\n").fin()]);
-    let url = server.url("/s");
-    let source = EventSource::from_fn(move |_| {
-        let request = builder().get(&url);
-        async move {
-            sleep(60 * SECOND).await;
-            Ok(request)
-        }
-    });
-    let outcome = outcome(source.fetch(server.fetch()).response_timeout(SECOND)).await;
-    assert_eq!(outcome.data(), ["a"]);
-    assert!(outcome.retried().is_empty());
 }
 
 /// Notes when it is dropped.
@@ -370,4 +355,225 @@ async fn each_attempt_may_have_another_client_and_url() {
     assert_eq!(request.target(), "/2");
     assert_eq!(request.header_values("user-agent"), [b"agent 2"]);
     assert_eq!(request.header_values("last-event-id"), [b"7"]);
+}
+
+/// Fails once, in this way, after a break; the policy decides.
+async fn fails_once_after_a_break(error: fn() -> BoxError, policy: RetryPolicy) -> (bool, usize) {
+    let cut = Reply::ok_chunked()
+        .chunk("id: 1\ndata: a\n\n")
+        .wait(1)
+        .rst();
+    let server = MemoryServer::script([cut]);
+    let url = server.url("/s");
+    let source = EventSource::from_fn(move |attempt| {
+        let request = builder().get(&url);
+        async move {
+            match attempt.number() {
+                2 => Err(error()),
+                _ => Ok(request),
+            }
+        }
+    });
+    let outcome = outcome(source.fetch(server.fetch()).retry(policy)).await;
+    let requests = server.requests();
+    if outcome.result.is_ok() {
+        assert_eq!(requests[1].header_values("last-event-id"), [b"1"]);
+    }
+    (outcome.result.is_ok(), requests.len())
+}
+
+/// A token service that is away for a moment does not end a subscription.
+#[tokio::test(start_paused = true)]
+async fn a_transient_failure_of_it_is_retried_by_the_policy() {
+    use std::io::{Error, ErrorKind as Io};
+    fn of(kind: Io) -> BoxError {
+        Error::from(kind).into()
+    }
+    let transient: [fn() -> BoxError; 14] = [
+        || of(Io::ConnectionRefused),
+        || of(Io::ConnectionReset),
+        || of(Io::ConnectionAborted),
+        || of(Io::NotConnected),
+        || of(Io::BrokenPipe),
+        || of(Io::TimedOut),
+        || of(Io::UnexpectedEof),
+        || of(Io::HostUnreachable),
+        || of(Io::NetworkUnreachable),
+        || of(Io::NetworkDown),
+        || Error::other(Error::from(Io::ConnectionReset)).into(),
+        || fetch_event_source::transient("busy"),
+        || fetch_event_source::transient(Error::from(Io::PermissionDenied)),
+        || Error::other(fetch_event_source::transient("busy")).into(),
+    ];
+    for (n, error) in transient.into_iter().enumerate() {
+        for policy in [
+            RetryPolicy::default(),
+            RetryPolicy::persistent(),
+            RetryPolicy::standard(),
+        ] {
+            let ended = fails_once_after_a_break(error, policy).await;
+            assert_eq!(ended, (true, 2), "{n}");
+        }
+        let ended = fails_once_after_a_break(error, RetryPolicy::never()).await;
+        assert_eq!(ended, (false, 1), "{n}");
+    }
+    let others: [fn() -> BoxError; 4] = [
+        || "no token".into(),
+        || of(Io::PermissionDenied),
+        || of(Io::NotFound),
+        || Error::other("no token").into(),
+    ];
+    for error in others {
+        let ended = fails_once_after_a_break(error, RetryPolicy::persistent()).await;
+        assert_eq!(ended, (false, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_out_of_tokios_within_it_is_transient() {
+    let server = MemoryServer::script([]);
+    let url = server.url("/s");
+    let source = EventSource::from_fn(move |attempt| {
+        let request = builder().get(&url);
+        async move {
+            if attempt.number() == 1 {
+                tokio::time::timeout(SECOND, std::future::pending::<()>()).await?;
+            }
+            Ok(request)
+        }
+    });
+    let outcome = outcome(source.fetch(server.fetch())).await;
+    assert_eq!(outcome.result.unwrap(), Finished::NoContent);
+}
+
+/// Asked for a token by reqwest: what the policy would retry of a request of ours, it retries here.
+#[tokio::test]
+async fn a_failed_request_for_a_token_is_transient_by_its_status() {
+    for (status, retried) in [(503, true), (429, true), (401, false), (501, false)] {
+        let tokens = Server::script([Reply::status(status, "")]).await;
+        let server = Server::script([]).await;
+        let (token_url, url) = (tokens.url("/token"), server.url("/s"));
+        let source = EventSource::from_fn(move |_| {
+            let (asking, request) = (crate::client::http().get(&token_url), &url);
+            let request = crate::client::http().get(request);
+            async move {
+                asking.send().await?.error_for_status()?;
+                Ok(request)
+            }
+        });
+        let policy = RetryPolicy::default().base_delay(Duration::from_millis(1));
+        let outcome = outcome(source.retry(policy)).await;
+        assert_eq!(outcome.result.is_ok(), retried, "{status}");
+        assert_eq!(
+            tokens.requests().len(),
+            1 + usize::from(retried),
+            "{status}"
+        );
+    }
+}
+
+/// An empty one forgets ours; another is where the source goes on.
+#[tokio::test(start_paused = true)]
+async fn its_last_event_id_becomes_the_position() {
+    for (given, sent) in [("", vec![]), ("9", vec!["9".to_owned()])] {
+        let server = MemoryServer::script([Reply::status(410, ""), Reply::ok("data: a\n\n").fin()]);
+        let url = server.url("/s");
+        let source = EventSource::from_fn(move |attempt| {
+            let gone = attempt
+                .failure()
+                .is_some_and(|error| error.status().is_some_and(|status| status == 410));
+            let request = builder().get(&url);
+            let request = match gone {
+                true => request.header("Last-Event-ID", given),
+                false => request,
+            };
+            async move { Ok(request) }
+        });
+        let source = source
+            .fetch(server.fetch())
+            .last_event_id("1")
+            .on_error(|failure| failure.retry())
+            .retry(RetryPolicy::persistent());
+        let handle = source.handle();
+        outcome(source).await;
+        let ids = crate::client::sent_ids(&server);
+        // The third request has no header of the caller's: it gets the position.
+        assert_eq!(ids, [vec!["1".to_owned()], sent.clone(), sent], "{given:?}");
+        assert_eq!(handle.last_event_id(), given);
+    }
+}
+
+/// A server that does not know the ID any more, or finds it too long.
+#[tokio::test(start_paused = true)]
+async fn retry_without_id_begins_anew() {
+    for status in [404, 410, 431] {
+        let id = "x".repeat(12 << 10);
+        let server = MemoryServer::script([
+            Reply::status(status, ""),
+            Reply::ok("id: 2\ndata: a\n\n").fin(),
+        ]);
+        let source = crate::client::get(&server)
+            .last_event_id(&id)
+            .retry(RetryPolicy::persistent().jitter(0.0))
+            .on_error(|failure| failure.retry_without_id());
+        let started = Instant::now();
+        assert_eq!(outcome(source).await.data(), ["a"]);
+        let ids = crate::client::sent_ids(&server);
+        assert_eq!(ids, [vec![id], vec![], vec!["2".to_owned()]]);
+        // After the policy's delay.
+        assert_eq!(server.requests()[1].arrived_at() - started, SECOND);
+    }
+}
+
+/// The token runs out while a stream is open: the break, then the 401 for the old token.
+#[tokio::test(start_paused = true)]
+async fn a_401_after_a_break_is_answered_with_a_fresh_token() {
+    let cut = Reply::ok_chunked()
+        .chunk("id: 1\ndata: a\n\n")
+        .wait(1)
+        .rst();
+    let server = MemoryServer::script([
+        cut.clone(),
+        Reply::status(401, ""),
+        cut,
+        Reply::status(401, ""),
+        Reply::status(401, ""),
+    ]);
+    let url = server.url("/s");
+    let source = EventSource::from_fn(move |attempt| {
+        let refused = attempt.failure().and_then(|failure| failure.status());
+        let token = if refused.is_some() { "fresh" } else { "old" };
+        let request = builder().get(&url).bearer_auth(token);
+        async move { Ok(request) }
+    });
+    // Once for each connection, whatever its number in a row.
+    let refused = Arc::new(Mutex::new(false));
+    let opened = Arc::clone(&refused);
+    let source = source
+        .fetch(server.fetch())
+        .on_open(move |_| *opened.lock().unwrap() = false)
+        .on_error(move |failure| {
+            let is_401 = failure.error().status().is_some_and(|status| status == 401);
+            match is_401 && !std::mem::replace(&mut *refused.lock().unwrap(), true) {
+                true => failure.retry(),
+                false => failure.follow_policy(),
+            }
+        });
+    let outcome = outcome(source.retry(RetryPolicy::persistent())).await;
+    assert_eq!(outcome.error().status().unwrap(), 401);
+    let tokens: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| String::from_utf8(request.header_values("authorization").concat()).unwrap())
+        .collect();
+    assert_eq!(
+        tokens,
+        [
+            "Bearer old",
+            "Bearer old",
+            "Bearer fresh",
+            "Bearer old",
+            "Bearer fresh"
+        ]
+    );
 }

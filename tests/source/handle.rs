@@ -17,8 +17,7 @@ use crate::client::{
 };
 use crate::support::{Exchange, MemoryServer, Reply, Script, Server};
 use fetch_event_source::{
-    Error, ErrorKind, EventSource, Finished, Handle, ReadyState, RetryPolicy, Signal, Signals,
-    reqwest,
+    ErrorKind, EventSource, Finished, Handle, ReadyState, RetryPolicy, Signal, Signals, reqwest,
 };
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::{sync::mpsc as channel, time::Instant};

@@ -5,9 +5,8 @@ use crate::client::{ms, next, next_data, next_words, secs, word};
 use crate::h2_server::{H2Exchange, H2Server};
 use bytes::Bytes;
 use fetch_event_source::{
-    Error, ErrorKind, EventSource, EventStream, RetryPolicy, Signal, Signals, reqwest,
+    ErrorKind, EventSource, EventStream, RetryPolicy, Signal, Signals, reqwest,
 };
-use futures_util::StreamExt;
 use h2::Reason;
 use reqwest::{Client, ClientBuilder, Version};
 use tokio::time::{self, timeout};
@@ -686,7 +685,7 @@ mod by_the_default_client {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = silent.local_addr().expect("its address");
         let mut signals = fetch_event_source(format!("https://{address}/s"))
-            .retry(soon().max_retries(1))
+            .retry(soon().max_retries(1).fail_fast(false))
             .signals();
         let began = Instant::now();
         let words = next_words(&mut signals, 1).await;

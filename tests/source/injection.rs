@@ -7,7 +7,6 @@ use crate::client::{all, all_data, chain, in_memory, next_words};
 use crate::support;
 use crate::support::{MemoryServer, OK, Reply, Script};
 use fetch_event_source::{Error, ErrorKind, Event, EventSource, Parser, RetryPolicy, Signal};
-use futures_util::StreamExt;
 
 /// Texts that would be more than text to whoever prints them or sends them on as they are.
 const TRICKS: [&str; 14] = [
@@ -217,9 +216,9 @@ async fn errors_quote_a_response_in_one_tame_and_short_line() {
     }
 }
 
-/// A head that is none: hyper says no, and not what it has seen.
+/// A head that is none: it says so, and not what was seen.
 #[tokio::test(start_paused = true)]
-async fn controls_in_a_head_are_no_response() {
+async fn controls_in_a_head_make_it_malformed() {
     for control in ["\0", "\u{1b}[31m", "\u{7f}", "\rX"] {
         for answer in [
             head(&format!("404 {control}"), &[]),
@@ -228,7 +227,7 @@ async fn controls_in_a_head_are_no_response() {
         ] {
             let shown = answer.escape_ascii().to_string();
             let error = error_of(answer).await;
-            assert_eq!(error.kind(), ErrorKind::NoResponse, "{shown}: {error:?}");
+            assert_eq!(error.kind(), ErrorKind::MalformedHead, "{shown}: {error:?}");
             let text = format!("{error} {error:?} {}", chain(&error));
             assert!(is_tame(&text), "{}", text.escape_debug());
         }

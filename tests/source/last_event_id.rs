@@ -9,7 +9,7 @@ use crate::client::{
     standard, told,
 };
 use crate::support::{MemoryServer, Reply, Server};
-use fetch_event_source::{Error, ErrorKind, EventSource};
+use fetch_event_source::{ErrorKind, EventSource};
 use futures_util::StreamExt;
 
 /// Bodies, each of a connection that ends cleanly, and the header lines of the request that follows it.
@@ -133,6 +133,7 @@ async fn an_id_that_no_header_carries_is_left_out_and_reported() {
                 &unsendable,
                 "open",
                 "event c",
+                "id \"8\"",
                 lost,
                 retry,
                 "finished: NoContent",
@@ -343,11 +344,11 @@ async fn signals_commit_ids_as_they_hand_over() {
     let handle = signals.handle();
     assert_eq!(next_words(&mut signals, 2).await, ["open", "event a"]);
     assert_eq!(handle.last_event_id(), "1");
-    assert_eq!(
-        next_words(&mut signals, 2).await,
-        ["comment x", "disconnected"]
-    );
+    assert_eq!(next_words(&mut signals, 1).await, ["comment x"]);
+    assert_eq!(handle.last_event_id(), "1");
+    assert_eq!(next_words(&mut signals, 1).await, ["id \"2\""]);
     assert_eq!(handle.last_event_id(), "2");
+    assert_eq!(next_words(&mut signals, 1).await, ["disconnected"]);
 }
 
 /// An ID given by the user that no header carries is the first error, and nothing is sent.

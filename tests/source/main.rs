@@ -21,14 +21,19 @@ mod h2_server;
 mod support;
 
 // The request, and what comes back.
+mod allowed;
 mod certificate;
 mod client_timeout;
 mod compression;
+mod connect_with;
 mod content_type;
 mod fetch_and_validate;
 mod framing;
 mod from_fn;
 mod http2;
+mod in_hand;
+mod not_an_event_stream;
+mod open;
 mod pool;
 mod redirect;
 mod redirect_secrets;
@@ -38,20 +43,26 @@ mod unread_response;
 
 // Events, as they come.
 mod chunk_drop;
+mod empty_events;
 mod fairness;
 mod last_event_id;
 mod signals;
 mod streaming;
+mod unfinished_event;
 
 // What follows an end.
+mod consent;
 mod ends;
+mod in_band;
 mod policy;
+mod progress;
 mod reconnect;
 mod replay;
 mod storm;
 
 // Time.
 mod clocks;
+mod first_event;
 mod one_clock;
 
 // Hooks and handles.

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use fetch_event_source::{Error, ErrorKind, EventSource, Finished, RetryPolicy, Signal};
-use futures_util::StreamExt;
+use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy, Signal};
 use tokio::time::Instant;
 
 use crate::client::{Outcome, get, outcome, standard};
@@ -197,11 +196,47 @@ mod limits {
 
     #[tokio::test(start_paused = true)]
     async fn default_gives_up_on_a_wrong_port_with_the_connect_error() {
-        let server = MemoryServer::start();
-        server.stop_listening();
-        let outcome = outcome(get(&server)).await;
-        assert!(outcome.error().kind() == ErrorKind::NoResponse && outcome.error().is_connect());
-        assert_eq!(server.refusals().len(), 11);
+        for (policy, connects) in [
+            (RetryPolicy::default(), 1),
+            (RetryPolicy::interactive(), 1),
+            (RetryPolicy::default().fail_fast(false), 11),
+            (RetryPolicy::interactive().fail_fast(false), 3),
+            (RetryPolicy::persistent().fail_fast(true), 1),
+        ] {
+            let server = MemoryServer::start();
+            server.stop_listening();
+            let outcome = outcome(get(&server).retry(policy)).await;
+            assert_eq!(outcome.error().kind(), ErrorKind::NoResponse);
+            assert!(outcome.error().is_connect());
+            assert_eq!(server.refusals().len(), connects);
+        }
+    }
+
+    /// A server that answered once is not a wrong port.
+    #[tokio::test(start_paused = true)]
+    async fn after_any_response_a_refused_connection_is_waited_out() {
+        for first in [
+            Reply::status(503, ""),
+            Reply::ok("id: 1\ndata: a\n\n").wait(1).rst(),
+        ] {
+            let server = MemoryServer::script([first]);
+            let mut signals = get(&server)
+                .retry(RetryPolicy::default().jitter(0))
+                .signals();
+            loop {
+                let signal = signals.next().await.unwrap().unwrap();
+                if let Signal::Retrying { .. } = signal {
+                    server.stop_listening();
+                    break;
+                }
+            }
+            let Signal::Retrying { error, retries, .. } = signals.next().await.unwrap().unwrap()
+            else {
+                panic!("it gives up");
+            };
+            assert!(error.unwrap().is_connect());
+            assert_eq!(retries, 2);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -521,7 +556,7 @@ mod progress {
         for policy in policies() {
             for reply in [
                 Reply::ok("").fin(),
-                Reply::ok(": hi\n\nid: 7\n\n").fin(),
+                Reply::ok(": hi\n\nid\n\n").fin(),
                 Reply::ok("data: half").wait(9_900).fin(),
                 Reply::ok("data: half").wait(9_900).rst(),
                 Reply::status(500, "data: a\n\n"),
@@ -532,13 +567,26 @@ mod progress {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_event_is_progress() {
+    async fn a_new_id_is_progress_and_so_is_an_event_before_a_clean_end() {
         for policy in policies() {
             for reply in [
                 Reply::ok("data: a\n\n").fin(),
-                Reply::ok_chunked().chunk("data: a\n\ndata: b").fin(),
+                Reply::ok("id: 7\n\n").fin(),
+                Reply::ok_chunked().chunk("id: 7\n\n").fin(),
+                Reply::ok_chunked().chunk("id: 7\ndata: a\n\n").fin(),
             ] {
                 assert_eq!(delays_around(reply, policy.clone()).await, [1., 2., 1., 2.]);
+            }
+        }
+    }
+
+    /// A server that greets and dies is asked ever more rarely.
+    #[tokio::test(start_paused = true)]
+    async fn an_event_without_an_id_before_a_cut_is_no_progress() {
+        for policy in policies() {
+            for body in ["data: a\n\n", "data: a\n\ndata: b", "id\ndata: a\n\n"] {
+                let reply = Reply::ok_chunked().chunk(body).fin();
+                assert_eq!(delays_around(reply, policy.clone()).await, [1., 2., 4., 8.]);
             }
         }
     }
@@ -576,7 +624,7 @@ mod progress {
     async fn progress_counts_where_a_handle_closed_the_connection() {
         let down = || Reply::empty().fin();
         for paused in [true, false] {
-            let event = Reply::ok("data: a\n\n");
+            let event = Reply::ok("id: 1\ndata: a\n\n");
             let server = MemoryServer::script([down(), down(), event, down(), down()]);
             let policy = RetryPolicy::default().jitter(0.0).max_elapsed(5 * SECOND);
             let mut signals = get(&server).retry(policy).signals();

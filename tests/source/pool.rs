@@ -9,7 +9,6 @@ use std::sync::Arc;
 use crate::client::{DAY, in_memory, next_data, next_words, secs};
 use crate::support::{MemoryServer, Reply, Script, Server};
 use fetch_event_source::{EventSource, RetryPolicy, reqwest};
-use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 

@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use fetch_event_source::{
-    Error, ErrorKind, EventSource, Finished, RetryPolicy, fetch_event_source,
-};
+use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy, fetch_event_source};
 
 use crate::client::{outcome, standard};
 use crate::support::{Recorded, Reply, Script, Server, closed_port};

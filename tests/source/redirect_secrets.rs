@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use crate::client::{all_data, chain, ms};
 use crate::support::{Reply, Script, Server};
-use fetch_event_source::{Error, ErrorKind, EventSource, RetryPolicy, fetch_event_source, reqwest};
-use futures_util::StreamExt;
+use fetch_event_source::{ErrorKind, EventSource, RetryPolicy, fetch_event_source, reqwest};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, REFERER};
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use fetch_event_source::{
-    Error, ErrorKind, EventSource, Finished, RetryPolicy, fetch_event_source,
+    Attempt, BoxError, ErrorKind, EventSource, Finished, RetryPolicy, fetch_event_source,
 };
-use futures_util::StreamExt;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, HeaderValue};
 
 use crate::client::{builder, get, outcome, standard};
@@ -263,11 +262,10 @@ async fn a_seeded_id_that_no_header_carries_is_the_first_error() {
 /// 7. The caller's function is not even asked.
 #[tokio::test(start_paused = true)]
 async fn from_fn_is_not_asked_where_the_seeded_id_is_wrong() {
-    let source = EventSource::from_fn(|_| async {
-        let request: Result<reqwest::RequestBuilder, crate::support::BoxError> =
-            panic!("asked for a request");
-        request
-    });
+    async fn must_not_be_asked(_: Attempt) -> Result<reqwest::RequestBuilder, BoxError> {
+        panic!("asked for a request")
+    }
+    let source = EventSource::from_fn(must_not_be_asked);
     let outcome = outcome(source.last_event_id("a\nb")).await;
     assert_eq!(outcome.error().kind(), ErrorKind::InvalidLastEventId);
 }

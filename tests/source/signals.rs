@@ -2,7 +2,7 @@
 
 use crate::client;
 use crate::support;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crate::client::{
     DAY, Woken, in_memory, ms, next, next_data, next_words, poll_once, secs, sent_ids, standard,

@@ -9,7 +9,6 @@ use crate::client::{
 };
 use crate::support::{MemoryServer, OK, OK_CHUNKED, Reply, Server, black_hole, chunk};
 use fetch_event_source::{EventSource, EventStream, RetryPolicy, reqwest};
-use futures_util::StreamExt;
 use tokio::time::{Instant, timeout};
 
 /// The next event, and how long it took.

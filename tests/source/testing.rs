@@ -12,7 +12,7 @@ use fetch_event_source::{
     BoxError, Error, ErrorKind, Event, EventSource, Finished, Handle, RequestBuilderExt,
     RetryPolicy, Signal,
 };
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, TryStreamExt};
 use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -253,7 +253,8 @@ mod the_head {
             Reply::refused().after(SECOND),
             Reply::no_content(),
         ]);
-        let signals: Vec<_> = post(&server).signals().try_collect().await.unwrap();
+        let source = post(&server).retry(RetryPolicy::default().fail_fast(false));
+        let signals: Vec<_> = source.signals().try_collect().await.unwrap();
         let [first, second] = &signals[..] else {
             panic!("{signals:?}");
         };
@@ -333,7 +334,8 @@ mod the_script {
 
         let refused = Reply::refused();
         let server = ScriptedServer::new([]).then(refused.clone()).then(refused);
-        let source = subscription(&server).retry(RetryPolicy::default().max_retries(4));
+        let source =
+            subscription(&server).retry(RetryPolicy::default().max_retries(4).fail_fast(false));
         assert!(all(source).await.1.unwrap_err().is_connect());
         assert_eq!(server.requests().len(), 5);
     }

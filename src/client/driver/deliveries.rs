@@ -71,28 +71,31 @@ impl Deliveries {
         self.reset();
     }
 
-    /// Takes the next chunk.
+    /// Where the next chunk is put.
     #[inline]
-    pub(super) fn push(&mut self, chunk: Bytes) {
-        if let Beginning::Unknown(_) = self.beginning {
-            self.keep_beginning(&chunk);
-        }
-        self.reader.push(chunk);
+    pub(super) fn slot(&mut self) -> &mut Option<Bytes> {
+        self.reader.slot()
     }
 
-    fn keep_beginning(&mut self, chunk: &[u8]) {
-        match &mut self.beginning {
-            Beginning::Unknown(beginning) if !self.reader.saw_known_line() => {
+    /// Reads the chunk in the slot. Returns its length.
+    #[inline]
+    pub(super) fn pushed(&mut self) -> usize {
+        let len = self.reader.slot().as_ref().map_or(0, Bytes::len);
+        if let Beginning::Unknown(_) = self.beginning {
+            self.keep_beginning();
+        }
+        self.reader.pushed();
+        len
+    }
+
+    fn keep_beginning(&mut self) {
+        let is_known = self.reader.saw_known_line();
+        match (&mut self.beginning, self.reader.slot()) {
+            (Beginning::Unknown(beginning), Some(chunk)) if !is_known => {
                 let room = BEGINNING - beginning.len();
-                let chunk = &chunk[..chunk.len().min(room)];
-                // It doubles as any buffer does, but not beyond what is kept.
-                if beginning.capacity() - beginning.len() < chunk.len() {
-                    let doubled = BEGINNING.min(2 * beginning.capacity()) - beginning.len();
-                    beginning.reserve_exact(doubled.max(chunk.len()));
-                }
-                beginning.extend_from_slice(chunk);
+                beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
             }
-            beginning => *beginning = Beginning::Known,
+            (beginning, _) => *beginning = Beginning::Known,
         }
     }
 

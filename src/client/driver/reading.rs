@@ -2,8 +2,6 @@
 
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-
 use super::calls::Called;
 use super::{Driver, SignalFilter, Step, Turn};
 use crate::bounds::BoxError;
@@ -22,7 +20,7 @@ impl Driver<'_> {
             None => {
                 let polled = {
                     let _entered = self.attempt.trace.enter();
-                    self.control.poll_exchange(cx)
+                    self.control.poll_exchange(cx, self.deliveries.slot())
                 };
                 match polled {
                     Poll::Ready(event) => event,
@@ -41,8 +39,8 @@ impl Driver<'_> {
             }
             ExchangeEvent::Part => Poll::Ready(None),
             ExchangeEvent::Refused(refusal) => self.refused(refusal),
-            ExchangeEvent::Chunk(chunk) => {
-                self.receive(chunk);
+            ExchangeEvent::Chunk => {
+                self.receive();
                 Poll::Ready(None)
             }
             ExchangeEvent::End(Ok(body)) => {
@@ -67,12 +65,13 @@ impl Driver<'_> {
         self.poll_clock(cx)
     }
 
-    /// A chunk of the stream came.
+    /// A chunk of the stream came, and is in its slot.
     #[inline]
-    pub(super) fn receive(&mut self, chunk: Bytes) {
-        self.pacing.spend_chunk(chunk.len());
+    pub(super) fn receive(&mut self) {
+        let bytes = self.deliveries.pushed();
+        self.pacing.spend_chunk(bytes);
         let counters = self.control.counters();
-        counters.received(chunk.len());
+        counters.received(bytes);
         if self.session.runs_clocks() || self.control.is_watched() {
             let now = self.pacing.now();
             self.session.received_bytes(now);
@@ -80,7 +79,6 @@ impl Driver<'_> {
         } else {
             counters.chunk_came_unwatched();
         }
-        self.deliveries.push(chunk);
     }
 
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Turn {

@@ -43,11 +43,11 @@ impl Driver<'_> {
         while self.pacing.has_budget() && !self.control.has_orders() {
             let polled = {
                 let _entered = self.attempt.trace.enter();
-                self.control.poll_exchange(cx)
+                self.control.poll_exchange(cx, self.deliveries.slot())
             };
             match polled {
-                Poll::Ready(ExchangeEvent::Chunk(chunk)) => {
-                    self.receive(chunk);
+                Poll::Ready(ExchangeEvent::Chunk) => {
+                    self.receive();
                     if self.has_event() {
                         self.pacing.pause_clocks(&self.session);
                         return Found::Event;

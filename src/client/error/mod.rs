@@ -253,7 +253,7 @@ impl Error {
     }
 
     fn causes(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-        self.source().into_iter().flat_map(|source| chain(source))
+        self.source().into_iter().flat_map(chain)
     }
 
     /// The failure behind a request that was not sent again.

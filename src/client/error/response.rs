@@ -89,11 +89,12 @@ impl http_body::Body for RefusedBody {
             return Poll::Ready(None);
         };
         let body = body.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let chunk = ready!(body.poll_chunk(cx));
-        if !matches!(chunk, Some(Ok(_))) {
+        let mut chunk = None;
+        let polled = ready!(body.poll_chunk(cx, &mut chunk));
+        if !matches!(polled, Ok(true)) {
             self.unread = None;
         }
-        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
+        Poll::Ready(polled.map(|_| chunk.map(Frame::data)).transpose())
     }
 
     fn is_end_stream(&self) -> bool {

@@ -12,8 +12,15 @@ pub(crate) type BoxBody = Box<dyn Body>;
 
 /// A body, chunk by chunk. Dropping it closes the connection, or the stream within it.
 pub(crate) trait Body: MaybeSend {
-    /// The next chunk; `None` at the end.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>>;
+    /// Puts the next chunk into the slot; `Ready(Ok(false))` at the end.
+    ///
+    /// In place, because a chunk that is moved waits for the memory each time (`benches`, `stream()`, one
+    /// event a chunk).
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        slot: &mut Option<Bytes>,
+    ) -> Poll<Result<bool, BoxError>>;
 
     /// Whether a body that ended broke off, as far as its HTTP stack can tell.
     fn broke_off(self: Box<Self>) -> bool {
@@ -28,17 +35,22 @@ impl<B> Body for Frames<B>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + MaybeSend,
 {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        slot: &mut Option<Bytes>,
+    ) -> Poll<Result<bool, BoxError>> {
         loop {
             match ready!(self.0.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
+                        *slot = Some(data);
+                        return Poll::Ready(Ok(true));
                     }
                     // Trailers: nothing in them concerns a stream of events.
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Err(error.into())),
+                None => return Poll::Ready(Ok(false)),
             }
         }
     }
@@ -53,8 +65,18 @@ where
     B: Into<Bytes>,
     E: Into<BoxError>,
 {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
-        let chunk = ready!(self.0.as_mut().poll_next(cx));
-        Poll::Ready(chunk.map(|chunk| chunk.map(Into::into).map_err(Into::into)))
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        slot: &mut Option<Bytes>,
+    ) -> Poll<Result<bool, BoxError>> {
+        Poll::Ready(match ready!(self.0.as_mut().poll_next(cx)) {
+            Some(Ok(chunk)) => {
+                *slot = Some(chunk.into());
+                Ok(true)
+            }
+            Some(Err(error)) => Err(error.into()),
+            None => Ok(false),
+        })
     }
 }

@@ -56,7 +56,8 @@ pub(crate) enum ExchangeEvent {
     /// Part of a refused response's body.
     Part,
     Refused(Refusal),
-    Chunk(Bytes),
+    /// A chunk of a stream, which is in the slot for it.
+    Chunk,
     /// The body ended or failed.
     End(Result<BoxBody, BoxError>),
 }
@@ -65,30 +66,42 @@ impl ExchangeEvent {
     /// Whether the exchange has nothing more to give.
     #[inline]
     pub(crate) fn is_last(&self) -> bool {
-        !matches!(self, Self::Chunk(_) | Self::Part)
+        !matches!(self, Self::Chunk | Self::Part)
     }
 }
 
 impl Exchange {
-    /// Polls the exchange in its slot. After the last event the caller empties the slot.
-    pub(crate) fn poll(slot: &mut Option<Self>, cx: &mut Context<'_>) -> Poll<ExchangeEvent> {
-        let event = match slot {
-            None => return Poll::Pending,
-            Some(Self::Open(body)) => match ready!(body.poll_chunk(cx)) {
-                Some(Ok(chunk)) => return Poll::Ready(ExchangeEvent::Chunk(chunk)),
-                Some(Err(error)) => ExchangeEvent::End(Err(error)),
-                None => return Poll::Ready(Self::take_ended(slot)),
+    /// Polls the exchange in its slot. After the last event the caller empties the slot. A chunk of a stream
+    /// is put into `chunk`.
+    #[inline]
+    pub(crate) fn poll(
+        slot: &mut Option<Self>,
+        cx: &mut Context<'_>,
+        chunk: &mut Option<Bytes>,
+    ) -> Poll<ExchangeEvent> {
+        match slot {
+            Some(Self::Open(body)) => match ready!(body.poll_chunk(cx, chunk)) {
+                Ok(true) => Poll::Ready(ExchangeEvent::Chunk),
+                Ok(false) => Poll::Ready(Self::take_ended(slot)),
+                Err(error) => Poll::Ready(ExchangeEvent::End(Err(error))),
             },
+            _ => Self::poll_before(slot, cx),
+        }
+    }
+
+    /// Polls what comes before an open stream.
+    fn poll_before(slot: &mut Option<Self>, cx: &mut Context<'_>) -> Poll<ExchangeEvent> {
+        Poll::Ready(match slot {
+            None | Some(Self::Open(_)) => return Poll::Pending,
             Some(Self::Asking(future)) => ExchangeEvent::Request(ready!(future.as_mut().poll(cx))),
             Some(Self::Sending(future)) => {
                 ExchangeEvent::Response(ready!(future.as_mut().poll(cx)))
             }
             Some(Self::Refused(refusal)) => match ready!(refusal.poll(cx)) {
-                Read::Part => return Poll::Ready(ExchangeEvent::Part),
-                Read::Enough => return Poll::Ready(Self::take_refused(slot)),
+                Read::Part => ExchangeEvent::Part,
+                Read::Enough => Self::take_refused(slot),
             },
-        };
-        Poll::Ready(event)
+        })
     }
 
     fn take_ended(slot: &mut Option<Self>) -> ExchangeEvent {
@@ -136,14 +149,15 @@ impl Refusal {
         let Some(body) = &mut self.rest else {
             return Poll::Ready(Read::Enough);
         };
-        match ready!(body.poll_chunk(cx)) {
-            Some(Ok(chunk)) => {
-                self.read.extend_from_slice(&chunk);
+        let mut chunk = None;
+        match ready!(body.poll_chunk(cx, &mut chunk)) {
+            Ok(true) => {
+                self.read.extend_from_slice(&chunk.unwrap_or_default());
                 if self.read.len() < REFUSAL_LIMIT {
                     return Poll::Ready(Read::Part);
                 }
             }
-            Some(Err(_)) | None => self.rest = None,
+            Ok(false) | Err(_) => self.rest = None,
         }
         Poll::Ready(Read::Enough)
     }

@@ -10,7 +10,7 @@ mod scripted;
 use std::fmt::{self, Write};
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -346,10 +346,18 @@ struct OwnBody {
 impl Body for OwnBody {
     /// `Response::chunk` keeps nothing between polls, so a future of it for each poll costs no allocation
     /// and loses nothing.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
-        pin!(self.response.chunk())
-            .poll(cx)
-            .map(|chunk| chunk.map_err(BoxError::from).transpose())
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        slot: &mut Option<Bytes>,
+    ) -> Poll<Result<bool, BoxError>> {
+        match ready!(pin!(self.response.chunk()).poll(cx)) {
+            Ok(chunk) => {
+                *slot = chunk;
+                Poll::Ready(Ok(slot.is_some()))
+            }
+            Err(error) => Poll::Ready(Err(error.into())),
+        }
     }
 
     fn broke_off(self: Box<Self>) -> bool {

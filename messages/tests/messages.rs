@@ -1,8 +1,7 @@
 //! What rustc says to hooks that do not compile: our own messages, and those that the guide quotes.
 //!
 //! The files of rustc's words are of one version: with another this test compares nothing. After an update of rustc,
-//! `TRYBUILD=overwrite cargo test --all-features --test messages` writes them anew. Read them.
-#![cfg(all(feature = "reqwest", feature = "json", feature = "testing"))]
+//! `TRYBUILD=overwrite cargo test -p fetch-event-source-messages` writes them anew. Read them.
 
 use std::path::Path;
 use std::process::Command;
@@ -24,8 +23,8 @@ fn what_does_not_compile_is_said_in_our_words_and_in_the_guides() {
         return;
     }
     let cases = trybuild::TestCases::new();
-    cases.compile_fail("tests/messages/*.rs");
-    cases.compile_fail("src/guide/hooks/*.rs");
+    cases.compile_fail("cases/*.rs");
+    cases.compile_fail("../src/guide/hooks/*.rs");
 }
 
 /// Whatever rustc says besides: what we say is there, in each case of ours.
@@ -63,7 +62,7 @@ fn each_message_says_what_a_hook_may_return() {
             "the error of a `Result` has to be `Into<Box<dyn Error + Send + Sync>>`",
         ),
     ];
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     for (case, message, note) in cases {
         let said = fs::read_to_string(folder.join(case).with_extension("stderr"));
         let said = said.expect("a file of rustc's words");

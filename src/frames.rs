@@ -1,0 +1,152 @@
+//! All frames of a stream of bytes, owned.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::stream::{FusedStream, Stream, TryStream};
+
+use crate::events::{CHUNKS_PER_POLL, Events, EventsError};
+use crate::next::Next;
+use crate::parser::{OwnedFrame, Step};
+
+/// All that the body of a response says: made by [`Events::frames`].
+///
+/// It ends as [`Events`] does, and has the same end marker.
+///
+/// ```
+/// use fetch_event_source::{OwnedFrame, events};
+/// use futures_util::{StreamExt, stream};
+///
+/// # futures_util::future::FutureExt::now_or_never(async {
+/// let body = stream::iter([": hello\nretry: 500\ndata: 1\n\n"]).map(Ok::<_, std::io::Error>);
+/// let mut frames = events(body).frames();
+/// while let Some(frame) = frames.next().await {
+///     match frame? {
+///         OwnedFrame::Event(event) => assert_eq!(event.data(), "1"),
+///         OwnedFrame::Comment(text) => assert_eq!(text, "hello"),
+///         OwnedFrame::Retry(time) => assert_eq!(time.as_millis(), 500),
+///         _ => {}
+///     }
+/// }
+/// # Ok::<_, fetch_event_source::EventsError<std::io::Error>>(())
+/// # }).unwrap().unwrap();
+/// ```
+#[must_use = "streams do nothing unless polled"]
+pub struct Frames<S: TryStream> {
+    events: Events<S>,
+}
+
+impl<S: TryStream> Frames<S>
+where
+    S::Ok: AsRef<[u8]>,
+{
+    pub(crate) fn new(events: Events<S>) -> Self {
+        Self { events }
+    }
+
+    /// The next frame. Nothing is lost when the future is dropped.
+    pub fn next(&mut self) -> Next<'_, Self> {
+        Next::new(self)
+    }
+
+    /// What becomes of a step: a frame, nothing, or the end (`None` within).
+    fn frame(&mut self, step: Step) -> Option<Option<OwnedFrame>> {
+        let reader = &mut self.events.reader;
+        Some(Some(match step {
+            Step::Comment(text) => OwnedFrame::Comment(reader.text(text).to_owned()),
+            Step::Ignored(line) => OwnedFrame::Ignored(reader.text(line).to_owned()),
+            Step::Retry(time) => OwnedFrame::Retry(time),
+            Step::LastEventId => OwnedFrame::LastEventId(reader.last_event_id().to_string()),
+            Step::Event => {
+                let event = reader.take_event();
+                if self.events.is_end_marker(&event) {
+                    return Some(None);
+                }
+                OwnedFrame::Event(event)
+            }
+            Step::EmptyEvent => {
+                let id_before = reader.seen_id().clone();
+                let event = reader.take_event();
+                if self.events.is_end_marker(&event) {
+                    return Some(None);
+                }
+                // As for any block without data.
+                if event.last_event_id() == id_before {
+                    return None;
+                }
+                OwnedFrame::LastEventId(event.last_event_id().to_owned())
+            }
+        }))
+    }
+}
+
+impl<S: TryStream> Stream for Frames<S>
+where
+    S::Ok: AsRef<[u8]>,
+{
+    type Item = Result<OwnedFrame, EventsError<S::Error>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        for _ in 0..CHUNKS_PER_POLL {
+            if this.events.source.is_none() {
+                return Poll::Ready(None);
+            }
+            loop {
+                match this.events.reader.step() {
+                    Ok(None) => break,
+                    Ok(Some(step)) => match this.frame(step) {
+                        None => {}
+                        Some(None) => {
+                            this.events.end();
+                            return Poll::Ready(None);
+                        }
+                        Some(frame) => return Poll::Ready(frame.map(Ok)),
+                    },
+                    Err(error) => {
+                        this.events.end();
+                        return Poll::Ready(Some(Err(error.into())));
+                    }
+                }
+            }
+            let Some(source) = &mut this.events.source else {
+                return Poll::Ready(None);
+            };
+            match source.as_mut().try_poll_next(cx) {
+                Poll::Ready(Some(Ok(chunk))) => this.events.reader.push(chunk),
+                Poll::Ready(Some(Err(error))) => {
+                    this.events.end();
+                    return Poll::Ready(Some(Err(EventsError::Source(error))));
+                }
+                Poll::Ready(None) => return Poll::Ready(this.events.end_of_source().map(Err)),
+                Poll::Pending => {
+                    this.events.reader.idle();
+                    return Poll::Pending;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<S: TryStream> FusedStream for Frames<S>
+where
+    S::Ok: AsRef<[u8]>,
+{
+    fn is_terminated(&self) -> bool {
+        self.events.source.is_none()
+    }
+}
+
+/// As [`Events`].
+impl<S: TryStream> Unpin for Frames<S> {}
+
+impl<S: TryStream> fmt::Debug for Frames<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frames")
+            .field("events", &self.events)
+            .finish()
+    }
+}

@@ -1,0 +1,168 @@
+//! Events of one data line, made from the chunk: the parser does not see them.
+//!
+//! Such a *plain* event is `data: `, a value, and two LFs. The parser says how long the value may
+//! be at most, so that the size limit stays exact. Whatever else comes, or comes in another place,
+//! goes to the parser.
+
+use std::ops::Range;
+
+use ecow::EcoString;
+use memchr::{memchr_iter, memchr2};
+
+use super::EventReader;
+use crate::event::Event;
+use crate::parser::Parser;
+
+/// The line of a plain event up to its value.
+const PLAIN_NAME: &[u8] = b"data: ";
+
+/// How much of a plain line may be carried over to the next chunk. More goes to the parser.
+///
+/// Row "events(), tokens, 200 B chunks".
+const MAX_CARRIED: usize = 4 << 10;
+
+/// How far into a chunk the end of an event is looked for that began before it.
+///
+/// Row "events(), tiny".
+const FIRST_STOP: usize = 1 << 10;
+
+impl<B: AsRef<[u8]>> EventReader<B> {
+    /// Where the parser is to stop in a new chunk: behind the event that it is within. Otherwise it
+    /// would take in a window of the events after it, which are perhaps plain.
+    pub(super) fn first_stop(&self, chunk: &[u8]) -> usize {
+        if chunk.len() <= FIRST_STOP || self.parser.is_clear() {
+            return chunk.len();
+        }
+        let head = &chunk[..FIRST_STOP];
+        let is_blank = |&end: &usize| head.get(end + 1) == Some(&b'\n');
+        match memchr_iter(b'\n', head).find(is_blank) {
+            Some(end) => end + 2,
+            None => chunk.len(),
+        }
+    }
+
+    /// Finds an event of one data line, `data: ` and the value, in the chunk, if the parser is
+    /// between events: most events are so.
+    #[inline(always)]
+    pub(super) fn find_plain(&mut self) -> bool {
+        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+        let rest = chunk.get(self.used..).unwrap_or_default();
+        if !self.carried.is_empty() {
+            return self.find_plain_end();
+        }
+        let Some(value) = rest.strip_prefix(PLAIN_NAME) else {
+            return false;
+        };
+        let Some(end) = memchr2(b'\n', b'\r', value) else {
+            return self.carry(value.len());
+        };
+        if !value[end..].starts_with(b"\n\n")
+            || !passes(&mut self.parser, &mut self.plain_room, end)
+        {
+            return false;
+        }
+        let start = self.used + PLAIN_NAME.len();
+        self.plain = Some(start..start + end);
+        self.used = start + end + 2;
+        self.used_up = self.used == chunk.len();
+        true
+    }
+
+    /// Finds the end of the line whose beginning is carried.
+    #[inline(never)]
+    pub(super) fn find_plain_end(&mut self) -> bool {
+        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+        let Some(end) = memchr2(b'\n', b'\r', chunk) else {
+            return self.carry(chunk.len());
+        };
+        let len = self.carried.len() + end;
+        let is_plain = len <= MAX_CARRIED && chunk[end..].starts_with(b"\n\n");
+        if !is_plain || !passes(&mut self.parser, &mut self.plain_room, len) {
+            self.give_back_carried();
+            return false;
+        }
+        self.plain = Some(0..end);
+        self.used = end + 2;
+        self.used_up = self.used == chunk.len();
+        true
+    }
+
+    /// Carries the last `len` bytes of the chunk over to the next, as the value of a plain line
+    /// whose end is not there. `false`: there is no event yet.
+    #[inline(never)]
+    pub(super) fn carry(&mut self, len: usize) -> bool {
+        let all = self.carried.len() + len;
+        if all == 0 || all > MAX_CARRIED || !passes(&mut self.parser, &mut self.plain_room, all) {
+            self.give_back_carried();
+            return false;
+        }
+        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+        self.carried.extend_from_slice(&chunk[chunk.len() - len..]);
+        self.chunk = None;
+        self.used = 0;
+        self.stop = 0;
+        self.used_up = true;
+        false
+    }
+
+    /// The parser gets what was carried.
+    #[cold]
+    pub(super) fn give_back_carried(&mut self) {
+        self.plain_room = 0;
+        if !self.carried.is_empty() {
+            // A line whose end is not there, and within the limit: nothing comes of it.
+            for part in [PLAIN_NAME, &self.carried] {
+                let _ = self.parser.step(&mut { part });
+            }
+            self.carried.clear();
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn take_plain_event(&mut self, value: Range<usize>) -> Event {
+        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+        let value = chunk.get(value).unwrap_or_default();
+        let data = if self.carried.is_empty() {
+            decoded(value)
+        } else {
+            self.carried.extend_from_slice(value);
+            let data = decoded(&self.carried);
+            self.carried.clear();
+            data
+        };
+        if self.used_up {
+            self.chunk = None;
+        }
+        // A branch that returns: joined with the other one, the ID would be copied once more.
+        if self.last_event_id.is_empty() && !self.has_new_id() {
+            return Event::plain(data);
+        }
+        let id = self.event_id();
+        Event::from_parts(data, EcoString::new(), id, false)
+    }
+
+    /// Forgets an event that was found and never taken.
+    #[cold]
+    pub(super) fn forget_plain(&mut self) {
+        self.plain = None;
+        self.carried.clear();
+    }
+}
+
+/// Whether a plain line with a value of this length need not be seen by the parser.
+#[inline(always)]
+fn passes(parser: &mut Parser, plain_room: &mut usize, len: usize) -> bool {
+    if len >= *plain_room {
+        *plain_room = parser.plain_room();
+    }
+    len < *plain_room
+}
+
+/// The bytes of a whole value, decoded.
+#[inline(always)]
+fn decoded(value: &[u8]) -> Box<str> {
+    match simdutf8::basic::from_utf8(value) {
+        Ok(text) => text.into(),
+        Err(_) => String::from_utf8_lossy(value).into(),
+    }
+}
