@@ -455,7 +455,8 @@ impl Cell {
     /// What is told of the end.
     fn words_after(&self) -> Vec<String> {
         let error = match self.state {
-            State::Validate | State::FromFnFuture => "another error",
+            State::Validate => "another error",
+            State::FromFnFuture => "no request",
             _ => "a hook",
         };
         let end = match self.way {

@@ -93,7 +93,14 @@ impl Deliveries {
         match (&mut self.beginning, self.reader.slot()) {
             (Beginning::Unknown(beginning), Some(chunk)) if !is_known => {
                 let room = BEGINNING - beginning.len();
-                beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                let chunk = &chunk[..chunk.len().min(room)];
+                // It doubles as any buffer does, but not beyond what is kept.
+                if beginning.capacity() - beginning.len() < chunk.len() {
+                    let doubled = BEGINNING.min(2 * beginning.capacity());
+                    let more = doubled.saturating_sub(beginning.len());
+                    beginning.reserve_exact(more.max(chunk.len()));
+                }
+                beginning.extend_from_slice(chunk);
             }
             (beginning, _) => *beginning = Beginning::Known,
         }
