@@ -77,13 +77,13 @@ fn an_event_that_is_too_large_is_a_parsers_error() {
     assert!(error.to_string().contains("8 bytes"), "{error}");
 }
 
-#[cfg(feature = "client")]
+#[cfg(feature = "reqwest")]
 mod client {
     use super::*;
     use fetch_event_source::{Error, EventSource, RetryPolicy};
     use reqwest::Response;
 
-    fn answering(status: u16, body: &'static str) -> EventSource {
+    fn answering(status: u16, body: &'static str) -> EventSource<'static> {
         EventSource::get("http://h/")
             .retry(RetryPolicy::never())
             .fetch(move |_| async move {

@@ -152,7 +152,7 @@ fn random_bytes_are_read_as_the_reference_reads_them_however_they_are_cut() {
 #[tokio::test]
 async fn random_bytes_as_a_body_give_the_same_events() {
     use fetch_event_source::{BoxError, EventSource, RetryPolicy, Signal, reqwest};
-    use futures_util::{StreamExt, stream};
+    use futures_util::stream;
 
     let (bytes, expected) = input_and_expectation();
     let source = EventSource::get("http://127.0.0.1:9/").fetch(move |_| {

@@ -13,7 +13,7 @@ use fetch_event_source::{
     BoxError, Event, EventSource, Finished, Handle, Parser, ReadyState, RetryPolicy, Signal,
     reqwest,
 };
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{FutureExt, stream};
 
 /// How many events the server has in all.
 const LAST: usize = 40;
@@ -22,7 +22,7 @@ const LAST: usize = 40;
 /// it likes.
 ///
 /// Where nobody breaks in, a request comes back to the very place that the body before it had reached.
-fn source(seed: u64) -> EventSource {
+fn source(seed: u64) -> EventSource<'static> {
     let mut random = Random(seed);
     let mut reached = String::new();
     let policy = RetryPolicy::persistent()
@@ -132,7 +132,7 @@ fn log() -> Vec<Event> {
 }
 
 /// What takes the long way, in turns, and none of it.
-fn set_up(source: EventSource, way: usize) -> EventSource {
+fn set_up(source: EventSource<'static>, way: usize) -> EventSource<'static> {
     match way {
         0 => source.idle_timeout(Duration::from_secs(9)),
         1 => source.abort_on(pending::<()>()),

@@ -105,24 +105,16 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "lf-at-the-start-swallowed",
-        what: "an LF at the beginning of a chunk is none, whatever came before it",
-        edits: &[edit(
-            "        self.chunk = Some(chunk);
-        self.used = 0;
-",
-            "        self.used = usize::from(chunk.as_ref().first() == Some(&b'\\n'));
-        self.chunk = Some(chunk);
-",
-        )],
-    },
-    Mutant {
         name: "byte-lost",
         what: "the last byte of a large chunk is lost",
         edits: &[edit(
-            "self.deliveries.push(chunk);",
-            "let whole = chunk.len() - usize::from(chunk.len() > 4096);
-        self.deliveries.push(chunk.slice(..whole));",
+            "        self.reader.pushed();
+        len",
+            "        if let Some(chunk) = self.reader.slot() {
+            chunk.truncate(len - usize::from(len > 4096));
+        }
+        self.reader.pushed();
+        len",
         )],
     },
     Mutant {
