@@ -589,7 +589,9 @@ mod a_stream {
 mod a_source {
     use super::*;
 
-    use fetch_event_source::{Error, ErrorKind, EventSource, EventStream, Finished, ReadyState, RetryPolicy};
+    use fetch_event_source::{
+        Error, ErrorKind, EventSource, EventStream, Finished, ReadyState, RetryPolicy,
+    };
 
     fn answering(body: &'static str) -> EventSource<'static> {
         EventSource::get("http://h/").fetch(move |_| async move {

@@ -196,7 +196,7 @@ async fn by_callback(seed: u64, way: usize) -> Vec<Event> {
     let handle = source.handle();
     let mut given = Vec::new();
     let finished = source
-        .on_message(async |event| {
+        .on_message(|event| {
             given.push(event);
             if paused(seed, &mut random, &handle) {
                 handle.resume();

@@ -32,8 +32,8 @@ fn stack(answers: Vec<Answer>) -> (EventSource<'static>, Log) {
         assert_eq!(headers["accept"], "text/event-stream");
         assert_eq!(headers["cache-control"], "no-cache");
         let id = headers.get("last-event-id");
-        log.add(id.map_or("", |id| id.to_str().unwrap()));
-        let answer = answers.lock().unwrap().next();
+        log.add(id.map_or("", |id| id.to_str().expect("ASCII")));
+        let answer = answers.lock().expect("no panic").next();
         async move { answer.map_or_else(|| answered(204, ""), |mut answer| answer()) }
     });
     (source, sent)

@@ -17,7 +17,7 @@ fn response(status: u16, content_type: &str, body: &'static str) -> http::Respon
         .header("content-type", content_type)
         .header("x-request-id", "9")
         .body(body.into())
-        .unwrap()
+        .expect("a response")
 }
 
 fn opened(body: &'static str) -> http::Response<reqwest::Body> {

@@ -334,7 +334,7 @@ fn spawned() {
             })
             .run(),
     );
-    tokio::spawn(EventSource::get("x").on_message(|_| todo!()).run());
+    tokio::spawn(EventSource::get("x").on_message(|_| unimplemented!()).run());
 }
 
 // A source is covariant in what its hooks borrow.
