@@ -20,7 +20,7 @@ const LONG_TYPE: usize = MIN_RETAINED;
 /// is no event waits for [`step`](Self::step). `push` the next chunk when `step` gives `None`.
 pub(crate) struct EventReader<B> {
     parser: Parser,
-    /// The chunk, until the parser has taken in all of it: it may lie in a large buffer.
+    /// The chunk, until all of it was used and more is asked for: it may lie in a large buffer.
     chunk: Option<B>,
     /// How many bytes of the chunk were used.
     used: usize,
@@ -124,6 +124,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     #[inline(always)]
     pub(crate) fn has_event(&mut self) -> bool {
         if self.used_up || self.found.is_some() {
+            self.drop_used_chunk();
             return false;
         }
         if self.plain.is_some() {
@@ -133,6 +134,15 @@ impl<B: AsRef<[u8]>> EventReader<B> {
             return true;
         }
         !self.used_up && self.has_parsed_event()
+    }
+
+    /// Drops a chunk whose last event was taken: here, and not when that was taken. To drop it may run code
+    /// of the caller, and after `take_event` nobody looks at what that has ordered.
+    #[inline(always)]
+    fn drop_used_chunk(&mut self) {
+        if self.used_up && self.chunk.is_some() {
+            self.chunk = None;
+        }
     }
 
     #[inline(never)]

@@ -130,9 +130,6 @@ impl<B: AsRef<[u8]>> EventReader<B> {
             self.carried.clear();
             data
         };
-        if self.used_up {
-            self.chunk = None;
-        }
         // A branch that returns: joined with the other one, the ID would be copied once more.
         if self.last_event_id.is_empty() && !self.has_new_id() {
             return Event::plain(data);

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use fetch_event_source::{EventSource, EventStream, Finished, Handle, ReadyState, Signal};
 use futures_util::{FutureExt, StreamExt, stream};
 
-/// More than a window of the parser: the chunk is dropped when it is read to its end, amid events
-/// that are at hand.
+/// More than a window of the parser. Of events with a type, which the parser reads, the chunk is dropped
+/// when it has taken in all of them, amid events that were found; of plain ones, when more than the last
+/// is asked for.
 const EVENTS: usize = 1_000;
 
 /// What is done when a chunk is dropped.
@@ -66,9 +67,11 @@ fn lock(scene: &Mutex<Scene>) -> MutexGuard<'_, Scene> {
 }
 
 /// Each connection gives numbered events in one chunk, then nothing.
-fn source(deed: Deed) -> (EventSource<'static>, Arc<Mutex<Scene>>) {
-    let text = (0..EVENTS).map(|n| format!("data: {n}\n\n")).collect();
-    source_of(deed, text)
+fn sources(deed: Deed) -> [(EventSource<'static>, Arc<Mutex<Scene>>); 2] {
+    ["", "event: x\n"].map(|line| {
+        let event = |n| format!("{line}data: {n}\n\n");
+        source_of(deed, (0..EVENTS).map(event).collect())
+    })
 }
 
 fn source_of(deed: Deed, text: String) -> (EventSource<'static>, Arc<Mutex<Scene>>) {
@@ -101,7 +104,7 @@ async fn until_the_chunk_is_gone(
     events: &mut EventStream,
     scene: &Mutex<Scene>,
 ) -> Option<Option<String>> {
-    for taken in 0..EVENTS {
+    for taken in 0..=EVENTS {
         let polled = tokio::task::unconstrained(events.next()).now_or_never();
         let event = polled.map(|item| item.map(|item| item.expect("no error").data().to_owned()));
         if lock(scene).is_done {
@@ -117,42 +120,45 @@ async fn until_the_chunk_is_gone(
 
 #[tokio::test(start_paused = true)]
 async fn a_close_while_a_chunk_is_dropped_is_the_end() {
-    let (source, scene) = source(Deed::Close);
-    let mut events = source.stream();
-    let last = until_the_chunk_is_gone(&mut events, &scene).await;
-    assert_eq!(last, Some(None), "not even the event that was found");
-    assert_eq!(events.finished(), Some(&Finished::Aborted));
+    for (source, scene) in sources(Deed::Close) {
+        let mut events = source.stream();
+        let last = until_the_chunk_is_gone(&mut events, &scene).await;
+        assert_eq!(last, Some(None), "not even the event that was found");
+        assert_eq!(events.finished(), Some(&Finished::Aborted));
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_pause_while_a_chunk_is_dropped_nothing_more_is_delivered() {
-    let (source, scene) = source(Deed::Pause);
-    let mut events = source.stream();
-    assert_eq!(until_the_chunk_is_gone(&mut events, &scene).await, None);
-    assert!(events.next().now_or_never().is_none());
-    assert_eq!(events.handle().state(), ReadyState::Paused);
+    for (source, scene) in sources(Deed::Pause) {
+        let mut events = source.stream();
+        assert_eq!(until_the_chunk_is_gone(&mut events, &scene).await, None);
+        assert!(events.next().now_or_never().is_none());
+        assert_eq!(events.handle().state(), ReadyState::Paused);
 
-    events.handle().resume();
-    let event = events.next().await.expect("an event").expect("no error");
-    assert_eq!(event.data(), "0", "of the next connection");
-    assert_eq!(lock(&scene).requests, 2);
+        events.handle().resume();
+        let event = events.next().await.expect("an event").expect("no error");
+        assert_eq!(event.data(), "0", "of the next connection");
+        assert_eq!(lock(&scene).requests, 2);
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_reconnect_while_a_chunk_is_dropped_the_next_connection_goes_on() {
-    let (source, scene) = source(Deed::Reconnect);
-    let mut events = source.stream();
-    let mut last = until_the_chunk_is_gone(&mut events, &scene).await;
-    if last.is_none() {
-        last = Some(
-            events
-                .next()
-                .await
-                .map(|item| item.expect("no error").data().to_owned()),
-        );
+    for (source, scene) in sources(Deed::Reconnect) {
+        let mut events = source.stream();
+        let mut last = until_the_chunk_is_gone(&mut events, &scene).await;
+        if last.is_none() {
+            last = Some(
+                events
+                    .next()
+                    .await
+                    .map(|item| item.expect("no error").data().to_owned()),
+            );
+        }
+        assert_eq!(last, Some(Some("0".to_owned())));
+        assert_eq!(lock(&scene).requests, 2);
     }
-    assert_eq!(last, Some(Some("0".to_owned())));
-    assert_eq!(lock(&scene).requests, 2);
 }
 
 /// Nor is a comment told, nor does an ID count.
@@ -170,10 +176,11 @@ async fn nothing_is_told_after_a_close_while_a_chunk_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_while_a_chunk_is_dropped_ends_it_all() {
-    let (source, scene) = source(Deed::Panic);
-    let mut events = source.stream();
-    let reading = AssertUnwindSafe(until_the_chunk_is_gone(&mut events, &scene)).catch_unwind();
-    reading.await.expect_err("a panic");
-    assert_eq!(events.handle().state(), ReadyState::Closed);
-    assert!(events.next().await.is_none());
+    for (source, scene) in sources(Deed::Panic) {
+        let mut events = source.stream();
+        let reading = AssertUnwindSafe(until_the_chunk_is_gone(&mut events, &scene)).catch_unwind();
+        reading.await.expect_err("a panic");
+        assert_eq!(events.handle().state(), ReadyState::Closed);
+        assert!(events.next().await.is_none());
+    }
 }

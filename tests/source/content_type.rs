@@ -231,3 +231,13 @@ async fn the_error_tells_each_line_of_the_header() {
         assert!(message.contains(&told), "{message}");
     }
 }
+
+/// A backslash escapes within quotes alone: outside of them the quote behind it opens quoted text, and the
+/// comma after it divides nothing.
+#[tokio::test]
+async fn a_backslash_escapes_within_quotes_alone() {
+    assert_fails(line(r#"x\", text/event-stream"#)).await;
+    assert_fails(line(r#"text/plain; x=\", text/event-stream"#)).await;
+    assert_opens(line(r#"text/event-stream; x="\", text/plain""#)).await;
+    assert_opens(line(r#"text/event-stream; x="a, b""#)).await;
+}

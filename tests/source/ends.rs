@@ -111,6 +111,8 @@ mod no_response {
         for reply in [
             Reply::empty().fin(),
             Reply::empty().wait(10).rst(),
+            // hyper passes over blank lines before a head.
+            Reply::raw("\r\n\r\n\r\n").fin(),
             Reply::raw(half).fin(),
             Reply::raw(half).wait(10).rst(),
         ] {

@@ -94,7 +94,7 @@ async fn it_runs_on_each_connection_and_is_retried() {
         Reply::ok("").hold(),
     ]);
     let source = in_memory(&server)
-        .first_event_timeout(secs(10))
+        .first_event_timeout(secs(5))
         .retry(RetryPolicy::persistent().jitter(0));
     let words = crate::client::told(source.signals()).await;
     let retries: Vec<_> = words

@@ -472,6 +472,55 @@ async fn a_failed_request_for_a_token_is_transient_by_its_status() {
     }
 }
 
+/// An error of a layer between, with reqwest's own within, which has a URL in its text.
+#[derive(Debug)]
+struct Layer(reqwest::Error);
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no token")
+    }
+}
+
+impl std::error::Error for Layer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Its types are known although its text is redacted.
+#[tokio::test]
+async fn a_wrapped_error_of_reqwests_is_known_and_not_shown() {
+    let port = crate::support::closed_port();
+    let token_url = port.url("/token?secret=hunter2");
+    let server = Server::script([]).await;
+    let url = server.url("/s");
+    let source = EventSource::from_fn(move |attempt| {
+        let client = crate::client::http();
+        let (asking, request) = (client.get(&token_url), client.get(&url));
+        async move {
+            if attempt.number() == 1 {
+                asking.send().await.map_err(Layer)?;
+            }
+            Ok(request)
+        }
+    });
+    let policy = RetryPolicy::default().base_delay(Duration::from_millis(1));
+    let outcome = outcome(source.retry(policy)).await;
+    assert_eq!(outcome.result.as_ref().unwrap(), &Finished::NoContent);
+    let retried = outcome.retried();
+    let error = retried[0].as_ref().unwrap();
+    assert!(error.is_connect());
+    assert!(error.downcast_ref::<Layer>().is_some());
+    for shown in [
+        format!("{error}"),
+        format!("{error:?}"),
+        crate::client::chain(error),
+    ] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
 /// An empty one forgets ours; another is where the source goes on.
 #[tokio::test(start_paused = true)]
 async fn its_last_event_id_becomes_the_position() {

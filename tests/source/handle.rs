@@ -1039,3 +1039,61 @@ async fn a_source_that_was_dropped_is_closed() {
     drop(source);
     assert_eq!(handle.state(), ReadyState::Closed);
 }
+
+/// The error of a `fetch` of the caller's own, which steers the source as it is dropped.
+#[derive(Debug)]
+struct Steering {
+    handle: Handle,
+    seen: Log,
+}
+
+impl std::fmt::Display for Steering {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no luck")
+    }
+}
+
+impl std::error::Error for Steering {}
+
+impl Drop for Steering {
+    fn drop(&mut self) {
+        self.handle.reconnect();
+        self.seen.add(format!("{:?}", self.handle.state()));
+    }
+}
+
+/// The error of the attempt before is dropped when the next one opens, and its own drop is an order: the
+/// connection that was about to be open is not.
+#[tokio::test(start_paused = true)]
+async fn an_order_of_a_dropped_error_leaves_the_source_connecting() {
+    let server = MemoryServer::script([
+        Reply::ok("data: a\n\n").hold(),
+        Reply::ok("data: b\n\n").hold(),
+    ]);
+    let seen = Log::new();
+    let (fetch, log) = (server.fetch(), seen.clone());
+    let mut first = true;
+    let mut handle = None;
+    let (hand_in, mut handed) = channel::unbounded_channel();
+    let source = EventSource::get(server.url("/s"))
+        .retry(client::standard())
+        .fetch(move |request| {
+            handle = handle.take().or_else(|| handed.try_recv().ok());
+            let is_first = std::mem::replace(&mut first, false);
+            let steering = is_first.then(|| Steering {
+                handle: handle.clone().expect("the source's own"),
+                seen: log.clone(),
+            });
+            let sent = match steering {
+                Some(error) => Err(support::BoxError::from(error)),
+                None => Ok(fetch(request)),
+            };
+            async move { sent?.await }
+        });
+    hand_in.send(source.handle()).expect("it is there");
+    let mut events = source.stream();
+    let event = next_data(&mut events).await;
+    assert_eq!(seen.lines(), ["Connecting"]);
+    assert_eq!(event, "b", "the first connection was given up");
+    assert_eq!(server.requests().len(), 2);
+}

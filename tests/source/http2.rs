@@ -77,10 +77,24 @@ const EVENT: &str = "id: 7\ndata: a\n\n";
 /// 91.
 #[tokio::test]
 async fn the_end_of_the_stream_is_a_clean_end() {
-    let ends: [fn(H2Exchange); 2] = [H2Exchange::end, H2Exchange::end_with_trailers];
-    for end in ends {
+    let ends: [(fn(H2Exchange), bool); 4] = [
+        (H2Exchange::end, false),
+        (H2Exchange::end_with_trailers, false),
+        (H2Exchange::end, true),
+        (H2Exchange::end_with_trailers, true),
+    ];
+    for (end, is_fetched) in ends {
         let server = H2Server::start().await;
-        let mut signals = source(&server, dialing(&server)).signals();
+        let mut source = source(&server, dialing(&server));
+        if is_fetched {
+            // By a function of the caller's own, the body may be anybody's.
+            let client = dialing(&server).build().expect("a client");
+            source = source.fetch(move |request| {
+                let sent = client.execute(request);
+                async move { Ok(sent.await?) }
+            });
+        }
+        let mut signals = source.signals();
         let (opened, ()) = tokio::join!(next(&mut signals), async {
             let mut exchange = server.open().await;
             exchange.send(EVENT);

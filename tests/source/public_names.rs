@@ -10,7 +10,7 @@
 use fetch_event_source::reqwest::{self, StatusCode};
 use fetch_event_source::{
     BoxError, Error, ErrorKind, Event, EventSource, EventStream, Finished, Frame, HookOutput,
-    HookResult, Parser, ResponseHead, RetryPolicy, fetch_event_source, http,
+    HookResult, OwnedFrame, Parser, ResponseHead, RetryPolicy, fetch_event_source, http,
 };
 use std::time::Duration;
 
@@ -156,6 +156,12 @@ fn use_it(_: &str, _: &str, _: &str) {}
 async fn six(response: reqwest::Response, chunk: &[u8]) -> Result<(), BoxError> {
     let mut events = fetch_event_source::events(response.bytes_stream()); // any Stream of Result<impl AsRef<[u8]>, E>; no reconnection
     let _ = events.next().await;
+    let mut frames = events.frames();
+    while let Some(frame) = frames.next().await {
+        if let OwnedFrame::Event(event) = frame? {
+            let _: Event = event;
+        }
+    }
     let mut parser = Parser::new(); // no async, no I/O, no clock
     let mut input: &[u8] = chunk;
     while let Some(frame) = parser.next(&mut input)? {
@@ -186,13 +192,15 @@ async fn typed(response: reqwest::Response) -> Result<(), BoxError> {
     let _: Result<Delta, JsonError> = event.json();
     let _: Result<Update, JsonError> = event.typed(); // the type names the variant
     let mut deltas = fetch_event_source("x").stream().json::<Delta>();
-    let _: Option<&Finished> = deltas.get_ref().finished();
+    let _: Option<&Finished> = deltas.finished();
+    let _: fetch_event_source::Handle = deltas.handle();
     let mut updates = fetch_event_source::events(response.bytes_stream())
         .typed::<Update>()
         .until(|event| event.data() == "[DONE]");
-    match futures_util::StreamExt::next(&mut updates).await {
+    match updates.next().await {
         Some(Err(JsonStreamError::Event(error))) => {
             let _: (&str, &str, &str) = (error.path(), error.event_type(), error.last_event_id());
+            let _: &Event = error.event();
         }
         Some(Err(JsonStreamError::Stream(_) | JsonStreamError::Incomplete)) => {}
         _ => {}

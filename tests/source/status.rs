@@ -228,7 +228,6 @@ async fn what_is_no_http_is_a_malformed_head_and_final() {
         b"HTTP/1.1 abc\r\n\r\n",
         b"HTTP/1.1 99999 OK\r\n\r\n",
         b"\0\0\0\0\r\n\r\n",
-        b"\r\n\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n",
         &endless_header,
     ] {

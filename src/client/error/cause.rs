@@ -5,6 +5,7 @@
 //! innermost cause.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 
 use url::Url;
@@ -72,7 +73,7 @@ pub(crate) fn is_transient(
     error: &(dyn StdError + 'static),
     retries: impl Fn(u16) -> bool,
 ) -> bool {
-    chain(error).any(|cause| {
+    chain(as_given(error)).any(|cause| {
         cause.is::<Transient>()
             || cause.is::<tokio::time::error::Elapsed>()
             || io_kind(cause).is_some_and(is_transient_kind)
@@ -197,20 +198,44 @@ pub(crate) fn made_no_request(error: BoxError) -> Error {
 }
 
 /// What an error and its causes say, without the URLs that reqwest's errors print.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{text}")]
 pub(crate) struct RedactedError {
     text: String,
     source: Option<Box<Self>>,
+    /// The error itself, of whose types and kinds questions are answered; never shown.
+    given: Option<BoxError>,
+}
+
+impl fmt::Debug for RedactedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedactedError")
+            .field("text", &self.text)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The error as it was given, which must not be shown: whoever wants to know a type or a kind asks this
+/// one, for a redacted copy is only text.
+pub(crate) fn as_given<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    match error.downcast_ref::<RedactedError>() {
+        Some(RedactedError {
+            given: Some(given), ..
+        }) => &**given,
+        _ => error,
+    }
 }
 
 impl RedactedError {
-    /// The error, redacted where it is one of reqwest's. One that wraps another which cannot be redacted in
-    /// its place keeps its text alone.
+    /// The error, redacted where it is one of reqwest's. Of one that wraps another which cannot be redacted
+    /// in its place, a copy of the text is shown.
     pub(crate) fn of(error: BoxError) -> BoxError {
         let error = without_url(error);
         if chain(&*error).any(|cause| shows_url(&cause.to_string())) {
-            Self::copy(&*error).into()
+            let mut copy = Self::copy(&*error);
+            copy.given = Some(error);
+            copy.into()
         } else {
             error
         }
@@ -220,6 +245,7 @@ impl RedactedError {
         Self {
             text: strip_url(error.to_string()),
             source: error.source().map(|source| Box::new(Self::copy(source))),
+            given: None,
         }
     }
 }

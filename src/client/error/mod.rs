@@ -253,7 +253,10 @@ impl Error {
     }
 
     fn causes(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-        self.source().into_iter().flat_map(chain)
+        self.source()
+            .map(cause::as_given)
+            .into_iter()
+            .flat_map(chain)
     }
 
     /// The failure behind a request that was not sent again.
