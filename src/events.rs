@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use futures_core::stream::{FusedStream, Stream, TryStream};
 
+use crate::bounds::{BoxLook, MaybeSend};
 use crate::event::Event;
-use crate::frames::Frames;
 use crate::next::Next;
 use crate::parser::{EventTooLarge, Parser, Step};
 use crate::reader::EventReader;
@@ -68,7 +68,7 @@ pub struct Events<S: TryStream> {
 }
 
 /// In a mutex, which is never locked: so what holds it is `Sync`.
-type Until = Mutex<Box<dyn FnMut(&Event) -> bool + Send>>;
+type Until = Mutex<BoxLook<'static, Event, bool>>;
 
 /// Why [`Events`] ended before its source did.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -137,18 +137,11 @@ where
     /// ```
     pub fn until<F>(mut self, is_end: F) -> Self
     where
-        F: FnMut(&Event) -> bool + Send + 'static,
+        F: FnMut(&Event) -> bool + MaybeSend + 'static,
     {
         self.until = Some(Mutex::new(Box::new(is_end)));
         self.reader.tell_empty_events(true);
         self
-    }
-
-    /// All that the body says, not events alone: comments, reconnection times, IDs without an
-    /// event, and lines of fields that the standard does not know. What was set before holds.
-    pub fn frames(mut self) -> Frames<S> {
-        self.reader.tell_asides(true);
-        Frames::new(self)
     }
 
     /// The next event. Nothing is lost when the future is dropped.

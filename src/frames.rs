@@ -37,6 +37,18 @@ pub struct Frames<S: TryStream> {
     events: Events<S>,
 }
 
+impl<S: TryStream> Events<S>
+where
+    S::Ok: AsRef<[u8]>,
+{
+    /// All that the body says, not events alone: comments, reconnection times, IDs without an
+    /// event, and lines of fields that the standard does not know. What was set before holds.
+    pub fn frames(mut self) -> Frames<S> {
+        self.reader.tell_asides(true);
+        Frames::new(self)
+    }
+}
+
 impl<S: TryStream> Frames<S>
 where
     S::Ok: AsRef<[u8]>,

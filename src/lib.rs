@@ -143,10 +143,9 @@
 //! with reqwest 0.13), which is re-exported as [`reqwest`].
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Without the client its names are not there to link to.
-#![cfg_attr(not(feature = "client"), allow(rustdoc::broken_intra_doc_links))]
+// Without the client its names are not there to link to, and parts of the core have no user.
+#![cfg_attr(not(feature = "client"), allow(dead_code, rustdoc::broken_intra_doc_links))]
 
-#[cfg_attr(not(feature = "client"), allow(dead_code))] // the client uses most of it
 mod bounds;
 mod event;
 mod events;
@@ -157,7 +156,6 @@ mod next;
 mod parser;
 mod reader;
 mod retry;
-#[cfg_attr(not(feature = "client"), allow(dead_code))] // the client uses it
 mod session;
 
 #[cfg(feature = "client")]

@@ -46,7 +46,6 @@ pub(crate) struct EventReader<B> {
     carried: Vec<u8>,
 }
 
-#[cfg_attr(not(feature = "client"), allow(dead_code))] // the client is who uses most of it
 impl<B: AsRef<[u8]>> EventReader<B> {
     pub(crate) fn new(parser: Parser) -> Self {
         Self {

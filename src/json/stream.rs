@@ -9,7 +9,7 @@ use futures_core::stream::{FusedStream, Stream, TryStream};
 use serde::de::DeserializeOwned;
 
 use super::JsonError;
-use crate::bounds::MaybeSend;
+use crate::bounds::{BoxLook, MaybeSend};
 use crate::event::Event;
 use crate::events::EventsError;
 use crate::next::Next;
@@ -147,7 +147,7 @@ pub struct JsonStream<S, T> {
 }
 
 /// Never locked: only so that the stream is `Sync`.
-type Until = Mutex<Box<dyn FnMut(&Event) -> bool + Send>>;
+type Until = Mutex<BoxLook<'static, Event, bool>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {

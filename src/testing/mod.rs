@@ -124,7 +124,7 @@ pub use received::ReceivedRequest;
 pub(crate) use received::ScriptedRequest;
 pub use reply::Reply;
 
-use crate::bounds::{BoxError, BoxFuture, BoxLook};
+use crate::bounds::{BoxError, BoxFuture, BoxLook, MaybeSend};
 use crate::client::error::{Error, ErrorKind, Refused};
 use crate::client::http::request_source::Attempt;
 use crate::client::http::response::{self, ResponseHead};
@@ -183,7 +183,7 @@ impl ScriptedServer {
     /// });
     /// # drop(server);
     /// ```
-    pub fn from_fn(reply: impl FnMut(&ReceivedRequest) -> Reply + Send + 'static) -> Self {
+    pub fn from_fn(reply: impl FnMut(&ReceivedRequest) -> Reply + MaybeSend + 'static) -> Self {
         Self::of(Script::Function(Box::new(reply)))
     }
 
@@ -225,7 +225,9 @@ impl ScriptedServer {
     ///
     /// Called past the script's end, it panics. That ends the source, and where the test polls it, the test; a
     /// task that polls it ends with the panic.
-    pub fn connect(&self) -> impl Fn(Attempt) -> Answering + Clone + Send + Sync + 'static + use<> {
+    pub fn connect(
+        &self,
+    ) -> impl Fn(Attempt) -> Answering + Clone + MaybeSend + Sync + 'static + use<> {
         let server = self.clone();
         move |attempt: Attempt| {
             server.answer(ScriptedRequest {

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::client::finished::Finished;
 
-/// What failed: [`Error::kind`].
+/// What failed: [`Error::kind`](crate::Error::kind).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ErrorKind {

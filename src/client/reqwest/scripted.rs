@@ -2,7 +2,7 @@
 
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 
-use crate::bounds::{BoxError, BoxFuture};
+use crate::bounds::{BoxError, BoxFuture, MaybeSend};
 use crate::testing::{ScriptedRequest, ScriptedServer};
 
 impl ScriptedServer {
@@ -16,7 +16,7 @@ impl ScriptedServer {
         &self,
     ) -> impl Fn(Request) -> BoxFuture<'static, Result<Response, BoxError>>
     + Clone
-    + Send
+    + MaybeSend
     + Sync
     + 'static
     + use<> {
