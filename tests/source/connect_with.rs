@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use fetch_event_source::{
     BoxError, ErrorKind, EventSource, Finished, RetryPolicy, http, transient,
 };
+use tower::ServiceExt;
 
 use crate::client::{Log, failure_behind, outcome, secs};
 
@@ -170,4 +171,31 @@ async fn consent_is_what_it_is_for_a_post() {
     assert_eq!(error.kind(), ErrorKind::NotReplayed);
     assert!(failure_behind(&error).is_none());
     assert_eq!(sent.lines().len(), 1);
+}
+
+/// A router of axum is one, without a socket.
+#[tokio::test(start_paused = true)]
+async fn a_tower_service_can_be_the_stack() {
+    async fn resumed_after(headers: http::HeaderMap) -> impl axum::response::IntoResponse {
+        let id = headers.get("last-event-id").cloned();
+        let id = id.map_or_else(String::new, |id| id.to_str().expect("ASCII").to_owned());
+        let head = [("content-type", "text/event-stream")];
+        (head, format!("id: {id}+\ndata: after {id}\n\n"))
+    }
+    let router = axum::Router::new().route("/s", axum::routing::get(resumed_after));
+    let mut events = EventSource::connect_with(move |attempt| {
+        let router = router.clone();
+        async move {
+            let mut request = http::Request::get("/s").body(axum::body::Body::empty())?;
+            request.headers_mut().extend(attempt.headers().clone());
+            Ok(router.oneshot(request).await?)
+        }
+    })
+    .idempotent(true)
+    .retry(RetryPolicy::persistent())
+    .stream();
+    for expected in ["after ", "after +", "after ++"] {
+        let event = events.next().await.expect("an item").expect("an event");
+        assert_eq!(event.data(), expected);
+    }
 }
