@@ -144,7 +144,10 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Without the client its names are not there to link to, and parts of the core have no user.
-#![cfg_attr(not(feature = "client"), allow(dead_code, rustdoc::broken_intra_doc_links))]
+#![cfg_attr(
+    not(feature = "client"),
+    allow(dead_code, rustdoc::broken_intra_doc_links)
+)]
 
 mod bounds;
 mod event;

@@ -379,3 +379,30 @@ async fn a_given_id_is_where_it_starts_from() {
     );
     assert!(sent_id(&server.requests()[2]).is_empty());
 }
+
+/// They cannot be a position, which is text. They are sent until the server gives one.
+#[tokio::test(start_paused = true)]
+async fn a_header_of_bytes_that_are_no_text_is_sent_as_it_is() {
+    let server = MemoryServer::script([
+        Reply::ok("data: a\n\n").fin(),
+        Reply::ok("id: 1\ndata: b\n\n").fin(),
+        Reply::no_content(),
+    ]);
+    let value = reqwest::header::HeaderValue::from_bytes(b"\xff1").expect("a header");
+    let request = crate::client::builder().get(server.url("/s"));
+    let source = EventSource::new(request.header("last-event-id", value))
+        .fetch(server.fetch())
+        .retry(standard());
+    let outcome = crate::client::outcome(source).await;
+    assert_eq!(outcome.data(), ["a", "b"]);
+    let sent = |request: &crate::support::Recorded| request.header_values("last-event-id");
+    let sent: Vec<_> = server.requests().iter().map(sent).collect();
+    assert_eq!(
+        sent,
+        [
+            vec![b"\xff1".to_vec()],
+            vec![b"\xff1".to_vec()],
+            vec![b"1".to_vec()]
+        ]
+    );
+}

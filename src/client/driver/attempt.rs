@@ -227,6 +227,9 @@ impl Driver<'_> {
                 }
                 self.deliveries.set_position(id.into(), &self.control);
             }
+            // Bytes that are no text cannot be our position. They are sent until there is one.
+            None if self.deliveries.last_event_id().is_empty()
+                && headers::has_binary_id(request.headers()) => {}
             None => {
                 self.tell_unsendable_id();
                 let id = self.deliveries.last_event_id();

@@ -55,6 +55,12 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<String> {
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
+/// Whether there is an ID of the caller's that is no text.
+pub(crate) fn has_binary_id(headers: &HeaderMap) -> bool {
+    let value = headers.get(LAST_EVENT_ID);
+    value.is_some_and(|value| std::str::from_utf8(value.as_bytes()).is_err())
+}
+
 pub(crate) fn has_last_event_id(headers: &HeaderMap) -> bool {
     headers.contains_key(LAST_EVENT_ID)
 }

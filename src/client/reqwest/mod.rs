@@ -209,7 +209,8 @@ impl RequestTemplate for RequestOnce {
     fn last_event_id(&self) -> Option<String> {
         match &self.request {
             Stored::Cloneable(request) | Stored::Once(request) => {
-                headers::last_event_id(request.headers())
+                let headers = request.headers();
+                headers::last_event_id(headers).filter(|_| !headers::has_binary_id(headers))
             }
             Stored::Invalid(_) | Stored::Spent { .. } => None,
         }
