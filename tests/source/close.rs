@@ -1,14 +1,23 @@
 //! Closing, by a handle, by an abort, and by dropping: `tests/scenarios.md`, section I, by their numbers.
 
-use std::{future::Future, task::Poll, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use crate::client::{
     AT_ONCE, DAY, Log, Shared, Woken, in_memory, ms, next_data, next_words, over_tcp, poll_once,
     secs, standard, told,
 };
 use crate::support::{Exchange, MemoryServer, Reply, Script, Server};
-use fetch_event_source::{EventStream, Finished, Handle, ReadyState};
-use futures_util::{FutureExt, stream::FusedStream};
+use fetch_event_source::{EventSource, EventStream, Finished, Handle, ReadyState};
+use futures_util::{FutureExt, Stream, stream::FusedStream};
 use tokio::sync::oneshot;
 
 /// Three events that arrive in one read.
@@ -445,4 +454,64 @@ async fn close_from_another_task_ends_a_source_that_reconnects_for_ever() {
         Finished::Aborted
     );
     server.expect_no_request(DAY).await;
+}
+
+/// A body that has an event at each poll, or never, and tells when it is gone.
+struct Racing {
+    is_ready: bool,
+    is_gone: Arc<AtomicBool>,
+}
+
+impl Stream for Racing {
+    type Item = Result<&'static str, std::io::Error>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.is_ready {
+            true => Poll::Ready(Some(Ok("data: x\n\n"))),
+            false => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Racing {
+    fn drop(&mut self) {
+        self.is_gone.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The poller holds the connection while it polls, and the handle does not wait for it: whoever comes
+/// second drops it, and the poller is woken.
+#[test]
+fn a_close_from_another_thread_is_never_lost_amid_a_poll() {
+    for round in 0..4_000_usize {
+        let is_gone = Arc::new(AtomicBool::new(false));
+        let mut events = EventSource::from_body(Racing {
+            is_ready: round % 2 == 0,
+            is_gone: is_gone.clone(),
+        })
+        .stream();
+        let handle = events.handle();
+        let closer = std::thread::spawn(move || {
+            (0..round % 512).for_each(|_| std::hint::spin_loop());
+            handle.close();
+        });
+        let woken = Woken::new();
+        let mut waits = 0_u32;
+        loop {
+            match poll_once(&mut events, &woken) {
+                Poll::Ready(Some(event)) => drop(event.expect("no error")),
+                Poll::Ready(None) => break,
+                Poll::Pending => {
+                    while !woken.take() {
+                        waits += 1;
+                        assert!(waits < 10_000_000, "round {round}: it was never woken");
+                        std::thread::yield_now();
+                    }
+                }
+            }
+        }
+        closer.join().expect("no panic");
+        assert!(is_gone.load(Ordering::SeqCst), "round {round}");
+        assert_eq!(events.finished(), Some(&Finished::Aborted));
+    }
 }
