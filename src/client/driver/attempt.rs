@@ -82,6 +82,7 @@ impl AttemptState {
     pub(super) fn close(&mut self) {
         self.trace.close();
         self.arrived = None;
+        self.requests.get_mut().close();
         if let Some(failure) = &self.failure {
             failure.close();
         }

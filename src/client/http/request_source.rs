@@ -139,6 +139,13 @@ impl RequestSource {
         }
     }
 
+    /// Drops a response in hand that nobody has polled, and with it its connection.
+    pub(crate) fn close(&mut self) {
+        if let Self::InHand { response, .. } = self {
+            drop(response.take());
+        }
+    }
+
     /// Whether the next response is there already.
     pub(crate) fn is_in_hand(&self) -> bool {
         matches!(self, Self::InHand { response, .. } if response.is_some())
