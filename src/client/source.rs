@@ -198,6 +198,9 @@ impl EventSource<'static> {
     /// request behind it counts as sent and not idempotent. There is no second attempt, unless
     /// [`reconnect_with`](Self::reconnect_with) makes one: a clean end finishes, and a failure is final.
     ///
+    /// A source that is closed before the first poll keeps the response until it is polled or dropped. One that
+    /// is paused before it keeps the response for [`Handle::resume`].
+    ///
     /// ```no_run
     /// # async fn example() -> Result<(), fetch_event_source::BoxError> {
     /// use fetch_event_source::EventSource;

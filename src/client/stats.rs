@@ -1,4 +1,4 @@
-//! What a source counts: written by the one who polls, read by whoever has a `Handle`.
+//! What a source counts: written by the poller, read through a `Handle`.
 
 use std::time::Duration;
 

@@ -216,7 +216,7 @@ impl fmt::Debug for RedactedError {
     }
 }
 
-/// The error as it was given, which must not be shown: whoever wants to know a type or a kind asks this
+/// The error as it was given, which must not be shown. Questions about a type or a kind go to this
 /// one, for a redacted copy is only text.
 pub(crate) fn as_given<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     match error.downcast_ref::<RedactedError>() {

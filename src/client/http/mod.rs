@@ -1,4 +1,4 @@
-//! HTTP, in the types of the `http` crate: whoever speaks it.
+//! HTTP in the types of the `http` crate, for any HTTP stack.
 
 pub(crate) mod body;
 pub(crate) mod exchange;

@@ -152,7 +152,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The content codings of the HTTP registry, but for `identity`.
+/// The content codings of the HTTP registry, except `identity`.
 const CODINGS: [&str; 10] = [
     "aes128gcm",
     "br",
@@ -197,7 +197,7 @@ pub(crate) fn combined(headers: &HeaderMap, name: &HeaderName) -> Vec<u8> {
     lines.collect::<Vec<_>>().join(&b", "[..])
 }
 
-/// Fetch standard, "get, decode, and split": at commas, but for those in quoted strings. One by one,
+/// Fetch standard, "get, decode, and split": at commas, except those in quoted strings. One by one,
 /// for a server may send hundreds of thousands.
 fn split_values(combined: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quoted = false;
