@@ -1,7 +1,7 @@
 //! A source that is not connected yet: how it is made, and how it is taken.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use crate::client::error::Error;
 use crate::client::finished::Finished;
 use crate::client::handle::Handle;
 use crate::client::http::body::Chunks;
-use crate::client::http::exchange::Incoming;
+use crate::client::http::exchange::{Exchange, Incoming};
 use crate::client::http::request_source::{
     Attempt, Connections, IntoConnection, IntoRequest, IntoResponse, Maker, RequestSource,
 };
@@ -198,8 +198,7 @@ impl EventSource<'static> {
     /// request behind it counts as sent and not idempotent. There is no second attempt, unless
     /// [`reconnect_with`](Self::reconnect_with) makes one: a clean end finishes, and a failure is final.
     ///
-    /// A source that is closed before the first poll keeps the response until it is polled or dropped. One that
-    /// is paused before it keeps the response for [`Handle::resume`].
+    /// A [`Handle`] that closes or pauses the source drops the response at once, polled or not.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), fetch_event_source::BoxError> {
@@ -214,7 +213,7 @@ impl EventSource<'static> {
     /// # }
     /// ```
     pub fn from_response(response: impl IntoResponse) -> Self {
-        Self::in_hand(response.into_incoming().0)
+        Self::in_hand(response.into_incoming().0, false)
     }
 
     /// The events of a body: any stream of `Result<impl Into<Bytes>, E>`. As
@@ -230,26 +229,22 @@ impl EventSource<'static> {
     {
         let headers = HeaderMap::new();
         let head = ResponseHead::new(StatusCode::OK, Version::default(), &headers, None, None);
-        let mut source = Self::in_hand(Incoming {
+        let response = Incoming {
             head,
             body: Box::new(Chunks(Box::pin(body))),
-        });
-        source.is_bare(true);
-        source
+        };
+        Self::in_hand(response, true)
     }
 
-    fn in_hand(response: Incoming) -> Self {
-        Self::of(RequestSource::InHand {
-            response: Some(response),
-            is_bare: false,
+    fn in_hand(response: Incoming, is_bare: bool) -> Self {
+        let source = Self::of(RequestSource::InHand {
+            is_bare,
+            is_begun: false,
             then: None,
-        })
-    }
-
-    fn is_bare(&mut self, bare: bool) {
-        if let RequestSource::InHand { is_bare, .. } = self.requests.get_mut() {
-            *is_bare = bare;
-        }
+        });
+        let response = Box::pin(ready(Ok(response)));
+        source.control.put_exchange(Exchange::Sending(response));
+        source
     }
 
     /// The events, as a stream.

@@ -1,12 +1,14 @@
 //! A response, or a body, that is there already: one attempt, unless `reconnect_with` makes more.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fetch_event_source::{
-    BoxError, Error, ErrorKind, EventSource, Finished, RetryPolicy, Signal, http,
+    BoxError, Error, ErrorKind, EventSource, Finished, Handle, RetryPolicy, Signal, http,
 };
 use futures_util::{Stream, StreamExt, stream};
+use http::Method;
 
 use crate::client::{all_data, builder, failure_behind, http as client, outcome, secs};
 use crate::support::{MemoryServer, Reply, Server};
@@ -213,4 +215,51 @@ async fn a_response_that_is_never_read_is_closed_with_the_source() {
     let finished = source.run().await.unwrap();
     assert_eq!(finished, Finished::Aborted);
     assert!(request.is_closed_within(Duration::from_secs(5)).await);
+}
+
+/// A handle drops what is in hand at once, polled or not.
+#[tokio::test]
+async fn a_response_that_was_never_polled_is_dropped_by_an_order() {
+    for order in [Handle::close, Handle::pause, Handle::reconnect] {
+        let held = Arc::new(());
+        let holder = held.clone();
+        let body =
+            stream::pending::<Result<&str, io::Error>>().inspect(move |_| drop(holder.clone()));
+        let source = EventSource::from_body(body);
+        assert_eq!(Arc::strong_count(&held), 2);
+        order(&source.handle());
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+}
+
+/// Its request was sent all the same: what follows is a second attempt.
+#[tokio::test(start_paused = true)]
+async fn a_pause_before_the_first_poll_leaves_a_second_attempt() {
+    let after_a_pause = async |source: EventSource<'static>| {
+        source.handle().pause();
+        source.handle().resume();
+        outcome(source).await
+    };
+    let alone = after_a_pause(EventSource::from_response(opened("data: a\n\n"))).await;
+    assert!(alone.data().is_empty());
+    assert_not_cloneable(alone.error());
+
+    for (method, sent) in [(Method::GET, 1), (Method::POST, 0)] {
+        let server = MemoryServer::script([Reply::ok("data: b\n\n").fin()]);
+        let url = server.url("/s");
+        let made = method.clone();
+        let source = EventSource::from_response(opened("data: a\n\n"))
+            .reconnect_with(move |attempt| {
+                assert_eq!(attempt.number(), 2);
+                let request = builder().request(made.clone(), &url);
+                async move { Ok(request) }
+            })
+            .fetch(server.fetch());
+        let outcome = after_a_pause(source).await;
+        assert_eq!(server.requests().len(), sent, "{method}");
+        match sent {
+            1 => assert_eq!(outcome.data(), ["b"]),
+            _ => assert_eq!(outcome.error().kind(), ErrorKind::NotReplayed),
+        }
+    }
 }

@@ -36,6 +36,8 @@ pub(super) struct AttemptState {
     pub(super) failure: Option<Error>,
     /// What the short way has met and left to the long one.
     pub(super) arrived: Option<SyncWrapper<ExchangeEvent>>,
+    /// The response is a body alone, with a head that nobody sent.
+    is_bare: bool,
     /// The body ended cleanly; its last event is being handed over.
     pub(super) body_is_over: bool,
     /// The consumer has the stream's `Signal::Open`.
@@ -70,6 +72,7 @@ impl AttemptState {
             head: None,
             failure: None,
             arrived: None,
+            is_bare: false,
             body_is_over: false,
             is_told_open: false,
         }
@@ -82,7 +85,6 @@ impl AttemptState {
     pub(super) fn close(&mut self) {
         self.trace.close();
         self.arrived = None;
-        self.requests.get_mut().close();
         if let Some(failure) = &self.failure {
             failure.close();
         }
@@ -93,6 +95,7 @@ impl AttemptState {
         self.request = SentRequest::default();
         self.head = None;
         self.arrived = None;
+        self.is_bare = false;
         self.body_is_over = false;
         self.is_told_open = false;
     }
@@ -102,7 +105,6 @@ impl AttemptState {
 enum Beginning {
     Request(Box<dyn Outgoing>),
     Exchange(Exchange),
-    Response { response: Incoming, is_bare: bool },
     Nothing,
 }
 
@@ -121,25 +123,20 @@ fn begin(
         RequestSource::Responses(connect) => {
             Beginning::Exchange(Exchange::Sending(connect(attempt)))
         }
-        RequestSource::InHand {
-            response,
-            is_bare,
-            then,
-        } => match (response.take(), then) {
-            (Some(response), _) => Beginning::Response {
-                response,
-                is_bare: *is_bare,
-            },
-            (None, Some(then)) => return begin(then, attempt, is_fetched),
-            (None, None) => Beginning::Nothing,
+        RequestSource::InHand { then, .. } => match then {
+            Some(then) => return begin(then, attempt, is_fetched),
+            None => Beginning::Nothing,
         },
     })
 }
 
 impl Driver<'_> {
-    pub(super) fn connect(&mut self, cx: &mut Context<'_>) -> Turn {
+    pub(super) fn connect(&mut self) -> Turn {
         if let Some(error) = self.attempt.invalid.take() {
             return self.over(Err(error));
+        }
+        if self.begin_in_hand() {
+            return Poll::Ready(None);
         }
         let now = self.pacing.now();
         let number = self.session.next_attempt(now);
@@ -148,11 +145,9 @@ impl Driver<'_> {
             if let Some(turn) = self.begin_request(self.attempt.is_idempotent) {
                 return turn;
             }
-            if !self.attempt.requests.get_mut().is_in_hand() {
-                self.tell_unsendable_id();
-                let resumes = !self.deliveries.last_event_id().is_empty();
-                self.attempt.trace.requesting(None, None, resumes);
-            }
+            self.tell_unsendable_id();
+            let resumes = !self.deliveries.last_event_id().is_empty();
+            self.attempt.trace.requesting(None, None, resumes);
         }
         let id = self.deliveries.last_event_id().clone();
         let attempt = Attempt::new(number, id, self.attempt.failure.clone());
@@ -167,10 +162,6 @@ impl Driver<'_> {
                 self.control.put_exchange(exchange);
                 Poll::Ready(None)
             }
-            Ok(Beginning::Response { response, is_bare }) => {
-                self.attempt.request.is_sent = true;
-                self.judge(response, is_bare, cx)
-            }
             Ok(Beginning::Nothing) => {
                 let error = self.not_sent(NotSent::NotCloneable, None);
                 self.over(Err(error))
@@ -179,15 +170,28 @@ impl Driver<'_> {
         }
     }
 
-    /// A request is about to be sent, or was sent for a response in hand. `None`: it may be.
+    /// The first attempt, if its response is there already: the request behind it counts as sent. The
+    /// response lies in the slot, unless a handle has dropped it.
+    pub(super) fn begin_in_hand(&mut self) -> bool {
+        let Some(is_bare) = self.attempt.requests.get_mut().begin_in_hand() else {
+            return false;
+        };
+        let now = self.pacing.now();
+        let number = self.session.next_attempt(now);
+        self.attempt.begin(number);
+        self.attempt.is_bare = is_bare;
+        // It is the first: nothing forbids it.
+        self.attempt.request.is_sent = self.session.begin(self.attempt.is_idempotent, now).is_ok();
+        true
+    }
+
+    /// A request is about to be sent. `None`: it may be.
     fn begin_request(&mut self, is_idempotent: bool) -> Option<Turn> {
         let now = self.pacing.now();
         match self.session.begin(is_idempotent, now) {
             Ok(true) => {
                 self.attempt.request.is_sent = true;
-                if !self.attempt.requests.get_mut().is_in_hand() {
-                    self.control.counters().sent();
-                }
+                self.control.counters().sent();
                 None
             }
             Ok(false) => Some(Poll::Ready(None)), // it came too late
@@ -248,20 +252,15 @@ impl Driver<'_> {
         }
     }
 
-    pub(super) fn judge(
-        &mut self,
-        response: Incoming,
-        is_bare: bool,
-        cx: &mut Context<'_>,
-    ) -> Turn {
+    pub(super) fn judge(&mut self, response: Incoming, cx: &mut Context<'_>) -> Turn {
         let status = response.head.status();
         self.attempt.trace.answered(status);
-        let kind = match is_bare {
+        let kind = match self.attempt.is_bare {
             true => Kind::Stream,
             false => response::judge(status, response.head.headers(), &self.attempt.allowed),
         };
         let why = match kind {
-            Kind::Stream => return self.open(response, is_bare, cx),
+            Kind::Stream => return self.open(response, cx),
             Kind::NoContent => {
                 self.attempt.head = Some(response.head);
                 return self.over(Ok(Finished::NoContent));
@@ -277,9 +276,9 @@ impl Driver<'_> {
         Poll::Ready(None)
     }
 
-    fn open(&mut self, response: Incoming, is_bare: bool, cx: &mut Context<'_>) -> Turn {
+    fn open(&mut self, response: Incoming, cx: &mut Context<'_>) -> Turn {
         let Incoming { head, body } = response;
-        if !is_bare {
+        if !self.attempt.is_bare {
             let validated = self.calls.validate(&head);
             // It may have ended the source, and then no hook is called.
             self.poll_abort(cx);
@@ -287,6 +286,7 @@ impl Driver<'_> {
                 return Poll::Ready(None);
             }
             if let Err(error) = validated {
+                self.session.responded();
                 self.attempt.head = Some(head);
                 return self.ended(Err(Error::caused(ErrorKind::Validate, error)));
             }

@@ -225,7 +225,7 @@ impl Driver<'_> {
         match self.session.phase() {
             // One at a time.
             Phase::Due if self.control.is_dropping() => self.park(cx),
-            Phase::Due => self.connect(cx),
+            Phase::Due => self.connect(),
             Phase::Asking | Phase::Requesting | Phase::Refused => self.poll_exchange(cx),
             Phase::Open => self.poll_open(cx),
             Phase::Waiting => self.wait(cx),
@@ -283,6 +283,8 @@ impl Driver<'_> {
             (false, false) if self.session.phase() == Phase::Paused => Order::Resume,
             _ => return,
         };
+        // A response in hand is gone with the order: its request was sent all the same.
+        self.begin_in_hand();
         self.attempt.trace.steered(match order {
             Order::Pause => "pause",
             Order::Reconnect => "reconnect",

@@ -32,7 +32,7 @@ impl Driver<'_> {
             ExchangeEvent::Request(Ok(Ok(request))) => self.send(request, true),
             ExchangeEvent::Request(Ok(Err(error))) => self.ended(Err(error)),
             ExchangeEvent::Request(Err(error)) => self.ended(Err(made_no_request(error))),
-            ExchangeEvent::Response(Ok(response)) => self.judge(response, false, cx),
+            ExchangeEvent::Response(Ok(response)) => self.judge(response, cx),
             ExchangeEvent::Response(Err(error)) => {
                 let error = no_response(error, self.attempt.request.url.as_ref());
                 self.ended(Err(error))

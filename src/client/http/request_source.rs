@@ -85,11 +85,10 @@ pub(crate) enum RequestSource {
     Requests(BoxFn<'static, Attempt, Asking>),
     /// The caller sends the request of each attempt.
     Responses(BoxFn<'static, Attempt, Sending>),
-    /// The first response is there. Without `then` there is no second attempt.
+    /// The first response lies in the slot of the connection. Without `then` there is no second attempt.
     InHand {
-        response: Option<Incoming>,
-        /// It is a body alone, with a head that nobody sent.
         is_bare: bool,
+        is_begun: bool,
         then: Option<Box<RequestSource>>,
     },
 }
@@ -125,30 +124,24 @@ impl RequestSource {
         expected
     }
 
-    /// Whether the next attempt sends a request, or has sent one, without being asked for it.
+    /// Whether the next attempt sends a request without being asked for it.
     pub(crate) fn sends_by_itself(&self) -> bool {
         match self {
             Self::Template(_) | Self::Requests(_) => false,
             Self::Responses(_) => true,
+            Self::InHand { then, .. } => then.as_ref().is_some_and(|then| then.sends_by_itself()),
+        }
+    }
+
+    /// Begins the attempt whose response is there already: once. Gives whether it is a body alone, with a
+    /// head that nobody sent.
+    pub(crate) fn begin_in_hand(&mut self) -> Option<bool> {
+        match self {
             Self::InHand {
-                response: None,
-                then: Some(then),
-                ..
-            } => then.sends_by_itself(),
-            Self::InHand { response, .. } => response.is_some(),
+                is_bare, is_begun, ..
+            } => (!std::mem::replace(is_begun, true)).then_some(*is_bare),
+            _ => None,
         }
-    }
-
-    /// Drops a response in hand that nobody has polled, and with it its connection.
-    pub(crate) fn close(&mut self) {
-        if let Self::InHand { response, .. } = self {
-            drop(response.take());
-        }
-    }
-
-    /// Whether the next response is there already.
-    pub(crate) fn is_in_hand(&self) -> bool {
-        matches!(self, Self::InHand { response, .. } if response.is_some())
     }
 
     /// The ID that the caller set as a header.
