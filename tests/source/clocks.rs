@@ -335,6 +335,28 @@ mod idle_timeout {
         assert_eq!(heard, 2);
     }
 
+    /// The time of an async hook is taken out, however often it is polled, and nothing else: neither the
+    /// server's silence before it nor that after it.
+    #[tokio::test(start_paused = true)]
+    async fn it_fires_on_time_after_an_async_hook() {
+        for steps in [0, 1, 8] {
+            let server = MemoryServer::script([Reply::ok("data: a\n\n").hold()]);
+            let began = Instant::now();
+            let ended = in_memory(&server)
+                .retry(RetryPolicy::never())
+                .idle_timeout(secs(10))
+                .on_message(async |_| {
+                    for _ in 0..steps {
+                        sleep(secs(1)).await;
+                    }
+                })
+                .run()
+                .await;
+            assert_eq!(ended.unwrap_err().kind(), ErrorKind::IdleTimeout(secs(10)));
+            assert_eq!(began.elapsed(), secs(10 + steps), "{steps} s");
+        }
+    }
+
     /// A server that is gone is found out, however busy the consumer was before.
     #[tokio::test(start_paused = true)]
     async fn it_fires_for_a_consumer_who_waits() {
@@ -412,6 +434,44 @@ mod event_timeout {
         assert_eq!(error.kind(), ErrorKind::EventTimeout(secs(1)));
         assert!(error.is_timeout());
         assert_eq!(began.elapsed(), secs(1));
+    }
+
+    /// In every style.
+    #[tokio::test(start_paused = true)]
+    async fn pings_alone_do_not_hold_it_up() {
+        let pings = || {
+            let flow = (0..50).fold(Reply::ok("data: a\n\n"), |reply, _| {
+                reply.wait(250).send("event: ping\ndata: {}\n\n")
+            });
+            MemoryServer::script([flow.hold()])
+        };
+        let timed = |server: &MemoryServer| {
+            in_memory(server)
+                .retry(RetryPolicy::never())
+                .event_timeout(secs(3))
+                .keep_alive_if(|event| event.event_type() == "ping")
+        };
+        let began = Instant::now();
+        let plain = timed(&pings()).on_message(|_| {}).run().await;
+        let plain = (plain.unwrap_err(), began.elapsed());
+
+        let began = Instant::now();
+        let awaited = timed(&pings()).on_message(async |_| {}).run().await;
+        let awaited = (awaited.unwrap_err(), began.elapsed());
+
+        let began = Instant::now();
+        let server = pings();
+        let mut events = timed(&server).on_message(async |_| {}).stream();
+        let streamed = loop {
+            match events.next().await.expect("an item") {
+                Ok(_) => {}
+                Err(error) => break (error, began.elapsed()),
+            }
+        };
+        for (error, took) in [plain, awaited, streamed] {
+            assert_eq!(error.kind(), ErrorKind::EventTimeout(secs(3)));
+            assert_eq!(took, secs(3));
+        }
     }
 
     #[tokio::test(start_paused = true)]

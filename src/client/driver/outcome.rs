@@ -161,14 +161,12 @@ impl Driver<'_> {
         }
     }
 
-    /// The hook's future runs.
-    pub(super) fn run_hook(&mut self, called: Called) {
-        self.calls.running(called);
-        self.pacing.pause_clocks(&self.session);
-    }
-
+    /// The clocks stand still from one poll of a hook to the next: its time is not the server's.
     pub(super) fn poll_hook(&mut self, cx: &mut Context<'_>) -> Turn {
-        let answered = ready!(self.calls.poll(cx));
+        let Poll::Ready(answered) = self.calls.poll(cx) else {
+            self.pacing.pause_clocks(&self.session);
+            return Poll::Pending;
+        };
         self.pacing.forget_time();
         match answered {
             Some((called, answer)) => self.answered(called, answer),
@@ -183,7 +181,7 @@ impl Driver<'_> {
         match answer {
             Poll::Ready(answer) => self.answered(called, answer),
             Poll::Pending => {
-                self.run_hook(called);
+                self.calls.running(called);
                 Poll::Ready(None)
             }
         }

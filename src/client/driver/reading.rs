@@ -154,7 +154,7 @@ impl Driver<'_> {
             return match self.calls.call_message(event) {
                 Poll::Ready(answer) => self.message_answered(answer),
                 Poll::Pending => {
-                    self.run_hook(Called::Message);
+                    self.calls.running(Called::Message);
                     Poll::Ready(None)
                 }
             };
