@@ -1,8 +1,14 @@
 //! The guide's recipes that need other crates than the library itself. Their code is where the
 //! guide shows it from, `src/guide/recipes`; the tests are here.
 
+#[path = "../../src/guide/recipes/blocking.rs"]
+pub mod blocking;
+#[path = "../../src/guide/recipes/failover.rs"]
+pub mod failover;
 #[path = "../../src/guide/recipes/hyper_client.rs"]
 pub mod hyper_client;
+#[path = "../../src/guide/recipes/mcp_session.rs"]
+pub mod mcp_session;
 #[path = "../../src/guide/recipes/middleware.rs"]
 pub mod middleware;
 #[path = "../../src/guide/recipes/relay.rs"]
@@ -11,3 +17,5 @@ pub mod relay;
 pub mod reqwest_0_12;
 #[path = "../../src/guide/recipes/shared_client.rs"]
 pub mod shared_client;
+#[path = "../../src/guide/recipes/smol.rs"]
+pub mod smol;

@@ -20,6 +20,7 @@
 //! - [HTTP clients](http_clients): redirects, compression, HTTP/2, pools; what a client of your own needs
 //! - [tokio, futures and axum](composing): `select!`, `StreamExt`, a task with a handle, many readers,
 //!   a relay
+//! - [Recipes](recipes): failover, MCP sessions, an iterator, another executor
 //!
 //! # What to think of
 //!
@@ -158,6 +159,17 @@ pub mod hooks {}
 /// # An axum handler that passes a stream on
 #[cfg_attr(not(doctest), doc = code!("recipes/relay.rs"))]
 pub mod composing {}
+
+#[doc = include_str!("recipes.md")]
+/// # Several servers of one feed
+#[cfg_attr(not(doctest), doc = code!("recipes/failover.rs"))]
+/// # A new MCP session
+#[cfg_attr(not(doctest), doc = code!("recipes/mcp_session.rs"))]
+/// # An iterator
+#[cfg_attr(not(doctest), doc = code!("recipes/blocking.rs"))]
+/// # Another executor
+#[cfg_attr(not(doctest), doc = code!("recipes/smol.rs"))]
+pub mod recipes {}
 
 #[doc = include_str!("choosing_a_policy.md")]
 pub mod choosing_a_policy {}
