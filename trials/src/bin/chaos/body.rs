@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::judge::Begun;
 use crate::log::{Kind, Line, Log};
 use crate::plan::{Phase, Plan};
 
@@ -18,6 +19,12 @@ const MANY: usize = 60;
 /// The reconnection time of a plan with a long wait.
 pub(crate) const LONG_WAIT: Duration = Duration::from_millis(400);
 
+/// An event of no ID, which is not of the log.
+const GREETING: &[u8] = b"event: connected\ndata: {\"hello\":true}\n\n";
+
+/// Another, which says that the server lives.
+pub(crate) const PING: &str = "event: ping\ndata: {}\n\n";
+
 pub(crate) struct Body {
     /// What comes, up to the cut.
     pub(crate) bytes: Vec<u8>,
@@ -25,20 +32,28 @@ pub(crate) struct Body {
     pub(crate) more: Vec<u8>,
     /// Where the cut really is: near the log's end there may be no such place left.
     pub(crate) phase: Phase,
+    /// How many events it has that are not of the log.
+    pub(crate) extras: usize,
     prelude: usize,
     start: usize,
+    /// So much of the log is as good as out with the end of the body.
+    end: usize,
     retries: Vec<(usize, Duration)>,
 }
 
 impl Body {
-    pub(crate) fn new(log: &Log, start: usize, events: usize, plan: &Plan, phase: Phase) -> Self {
+    /// `finishes`: the client takes the event whose blank line is missing.
+    pub(crate) fn new(log: &Log, begun: &Begun, plan: &Plan, phase: Phase, finishes: bool) -> Self {
+        let (start, events) = (begun.start, begun.events);
         let mut rng = Rng::with_seed(plan.seed);
         let (mut bytes, retry) = prelude(&mut rng, phase, plan.long_wait);
+        let extras = extras(&mut rng, phase, &begun.id, &mut bytes);
         let mut retries: Vec<_> = retry.map(|time| (start, time)).into_iter().collect();
         let whole_prelude = bytes.len();
         let (cut, found) = match phase {
-            Phase::BodyStart => (start, phase),
-            Phase::ByteOrderMark => (start, phase),
+            Phase::BodyStart | Phase::ByteOrderMark | Phase::Greeting | Phase::Priming => {
+                (start, phase)
+            }
             _ => cut(log, start, events + plan.quota, phase, &mut rng),
         };
         bytes.extend_from_slice(&log.bytes[start..cut]);
@@ -52,7 +67,14 @@ impl Body {
         if bytes.len() < whole_prelude {
             retries.clear();
         }
+        let line = log.lines_from(cut).first();
+        let end = match line.filter(|_| finishes && found == Phase::BeforeBlank) {
+            Some(blank) => blank.next,
+            None => cut,
+        };
         Self {
+            extras,
+            end,
             prelude: whole_prelude.min(bytes.len()),
             more,
             phase: found,
@@ -64,7 +86,10 @@ impl Body {
 
     /// How much of the log is out with so much of the body.
     pub(crate) fn in_log(&self, sent: usize) -> usize {
-        self.start + sent.saturating_sub(self.prelude)
+        match sent >= self.bytes.len() {
+            true => self.end.max(self.start + sent.saturating_sub(self.prelude)),
+            false => self.start + sent.saturating_sub(self.prelude),
+        }
     }
 
     /// The reconnection times said by then, with the place in the log.
@@ -137,6 +162,20 @@ fn prelude(rng: &mut Rng, phase: Phase, long_wait: bool) -> (Vec<u8>, Option<Dur
         bytes.push(b'\n');
     }
     (bytes, retry)
+}
+
+/// Events that are not of the log, and move no position. How many they are.
+fn extras(rng: &mut Rng, phase: Phase, id: &str, bytes: &mut Vec<u8>) -> usize {
+    let mut count = 0;
+    if phase == Phase::Greeting || rng.u8(..12) == 0 {
+        bytes.extend_from_slice(GREETING);
+        count += 1;
+    }
+    if phase == Phase::Priming || rng.u8(..12) == 0 {
+        bytes.extend_from_slice(format!("id: {id}\ndata:\n\n").as_bytes());
+        count += 1;
+    }
+    count
 }
 
 /// The place of a cut in this phase, at or after an event of this number.

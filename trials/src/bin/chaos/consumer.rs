@@ -2,8 +2,10 @@
 //! and started again.
 
 use std::future::pending;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -15,7 +17,7 @@ use reqwest::{Client, RequestBuilder};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::judge::SharedJudge;
+use crate::judge::{Growth, SharedJudge};
 use crate::plan::Protocol;
 use crate::request::INCARNATION;
 
@@ -44,7 +46,20 @@ pub(crate) struct Kind {
     pub(crate) pools: bool,
     /// Whether it has an idle clock.
     pub(crate) notices_silence: bool,
+    /// Whether it has an event clock, which pings do not stop.
+    pub(crate) notices_pings: bool,
+    /// Whether it takes an event without its blank line, where the body ends cleanly.
+    pub(crate) takes_unfinished: bool,
+    /// Whether it asks for a token before each request, which it does not always get.
+    pub(crate) asks_for_tokens: bool,
 }
+
+/// How many questions for a token go unanswered: one in so many.
+const AWAY: u8 = 8;
+
+/// How the delays grow, and up to how many base delays.
+const FACTOR: f64 = 1.5;
+const MAX_DELAY: u32 = 3;
 
 pub(crate) struct Consumer {
     pub(crate) number: usize,
@@ -69,6 +84,20 @@ enum Death {
     /// While a hook has the event after so many: it was not handed over yet. (Where there are no
     /// hooks: before that event.)
     InHook(usize),
+}
+
+impl Kind {
+    /// How its delays grow. The standard's do not.
+    pub(crate) fn growth(self, base_delay: Duration) -> Growth {
+        let factor = match self.policy {
+            Policy::Persistent => FACTOR,
+            Policy::Standard => 1.0,
+        };
+        Growth {
+            factor,
+            max: base_delay * MAX_DELAY,
+        }
+    }
 }
 
 impl Consumer {
@@ -135,13 +164,43 @@ impl Consumer {
     ) -> EventSource<'static> {
         let request = request.header("accept-encoding", "gzip");
         let clocks = self.judge.clocks;
-        let source = started_from(request, id, rng)
+        let source = match self.kind.asks_for_tokens {
+            true => self
+                .with_tokens(request, rng.u64(..))
+                .last_event_id(id.unwrap_or_default()),
+            false => started_from(request, id, rng),
+        };
+        let mut source = source
             .retry(self.policy(rng.u64(..)))
-            .response_timeout(clocks.idle);
-        match self.kind.notices_silence {
-            true => source.idle_timeout(clocks.idle),
-            false => source,
+            .response_timeout(clocks.idle)
+            .deliver_unfinished_event(self.kind.takes_unfinished);
+        if self.kind.notices_silence {
+            source = source.idle_timeout(clocks.idle);
         }
+        if self.kind.notices_pings {
+            source = source
+                .event_timeout(clocks.event)
+                .keep_alive_if(|event| event.event_type() == "ping");
+        }
+        source
+    }
+
+    /// Before each request a token server is asked, which is away now and then.
+    fn with_tokens(&self, request: RequestBuilder, seed: u64) -> EventSource<'static> {
+        let (judge, mut rng) = (self.judge.clone(), Rng::with_seed(seed));
+        EventSource::from_fn(move |_| {
+            let is_away = rng.u8(..AWAY) == 0;
+            if is_away {
+                judge.unmade.fetch_add(1, Ordering::Relaxed);
+            }
+            let request = request.try_clone();
+            async move {
+                match request.filter(|_| !is_away) {
+                    Some(request) => Ok(request),
+                    None => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+                }
+            }
+        })
     }
 
     fn policy(&self, seed: u64) -> RetryPolicy {
@@ -149,8 +208,8 @@ impl Consumer {
         let bounds = Duration::from_millis(1)..=Duration::from_secs(5);
         let policy = match self.kind.policy {
             Policy::Persistent => RetryPolicy::persistent()
-                .factor(1.5)
-                .max_delay(base_delay * 3)
+                .factor(FACTOR)
+                .max_delay(base_delay * MAX_DELAY)
                 .jitter(0.5)
                 .jitter_seed(seed),
             Policy::Standard => RetryPolicy::standard(),

@@ -10,8 +10,9 @@ use flate2::write::GzEncoder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use crate::body::PING;
 use crate::judge::Ended;
 use crate::plan::{Fault, Phase, Refusal, Target, Transport};
 use crate::request::Request;
@@ -23,6 +24,8 @@ enum Way {
     Reset,
     /// It is for the client to give up.
     Hold,
+    /// The same, with pings until then.
+    Ping,
     /// The body has ended; it is for the client to close what is left.
     Linger,
 }
@@ -88,6 +91,13 @@ async fn carry_out(server: &Server, exchange: &Exchange, mut stream: TcpStream, 
             server.judge.ended(consumer, Some(ended));
             wait_until_left(server, consumer, &mut stream).await;
         }
+        Way::Ping => {
+            let in_time = ping_until_left(server, exchange, &mut stream).await;
+            ended.untimed |= !in_time;
+            ended.clock = server.judge.clocks.event;
+            ended.read_whole = !ended.untimed;
+            server.judge.ended(consumer, Some(ended));
+        }
         Way::Hold => {
             wait_until_left(server, consumer, &mut stream).await;
             ended.left_at = Some(Instant::now());
@@ -96,6 +106,34 @@ async fn carry_out(server: &Server, exchange: &Exchange, mut stream: TcpStream, 
             server.judge.ended(consumer, Some(ended));
         }
     }
+}
+
+/// Sends pings until the client has gone. Whether they came in time.
+async fn ping_until_left(server: &Server, exchange: &Exchange, stream: &mut TcpStream) -> bool {
+    let (mut input, mut output) = stream.split();
+    let (consumer, clocks) = (exchange.consumer, server.judge.clocks);
+    let mut ping = Vec::new();
+    Coder::new(exchange.cell.transport)
+        .piece(PING.as_bytes(), 0, true, &mut ping)
+        .unwrap_or_default();
+    let began = Instant::now();
+    let mut last = began;
+    let mut in_time = true;
+    while began.elapsed() < clocks.patience {
+        tokio::select! {
+            () = left(&mut input) => return in_time,
+            () = sleep(clocks.idle / 4) => {}
+        }
+        in_time &= last.elapsed() < clocks.idle / 2;
+        last = Instant::now();
+        server.judge.extras(consumer, 1);
+        if output.write_all(&ping).await.is_err() {
+            return in_time;
+        }
+    }
+    let complaint = format!("still connected after {:?} of pings", clocks.patience);
+    server.judge.complain(consumer, &complaint);
+    false
 }
 
 async fn wait_until_left(server: &Server, consumer: usize, stream: &mut TcpStream) {
@@ -204,7 +242,7 @@ impl Answer<'_, '_> {
         self.exchange.set_body(self.server);
         let cell = self.exchange.cell;
         let ends = fault == Fault::End || cell.phase == Phase::AfterEnd;
-        let missing = match ends {
+        let missing = match ends || fault == Fault::Pings {
             true => 0,
             false => self.exchange.rng.usize(1..3000),
         };
@@ -312,6 +350,7 @@ impl Answer<'_, '_> {
         let (way, at) = match fault {
             Fault::Reset => (Way::Reset, self.now()),
             Fault::Stall => (Way::Hold, self.exchange.last_write),
+            Fault::Pings => (Way::Ping, self.exchange.last_write),
             _ => (Way::Close, self.now()),
         };
         Outcome {

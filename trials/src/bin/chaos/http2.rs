@@ -1,5 +1,6 @@
 //! HTTP/2 by the h2 crate, with prior knowledge; what it would not do is done to its socket.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -15,6 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
+use crate::body::PING;
 use crate::judge::Ended;
 use crate::plan::{Fault, Phase, Refusal, Target};
 use crate::server::{Exchange, REFUSAL, Server};
@@ -35,10 +37,14 @@ struct Left;
 struct Under {
     valve: Valve,
     orders: UnboundedSender<Order>,
+    /// An exchange has ended it, or is about to. Of those that come after it on the same connection nobody
+    /// knows what ends them: their answers may never leave.
+    is_doomed: Rc<Cell<bool>>,
 }
 
 impl Under {
     fn order(&self, order: Order) {
+        self.is_doomed.set(true);
         // Nobody takes it where the connection is gone.
         let _ = self.orders.send(order);
     }
@@ -71,7 +77,11 @@ pub(crate) async fn serve(server: Rc<Server>, consumer: usize, stream: TcpStream
         return; // dropped by its consumer
     };
     let (orders, received) = unbounded_channel();
-    let under = Under { valve, orders };
+    let under = Under {
+        valve,
+        orders,
+        is_doomed: Rc::default(),
+    };
     let mut connected = Some(at);
     drive(connection, received, |request, respond| {
         // A stream of a connection that is taken again begins when it comes.
@@ -134,6 +144,7 @@ async fn exchange(
         let _ = respond.send_response(head(204, &[]), true);
         return;
     };
+    let was_doomed = under.is_doomed.get();
     let answer = Answer {
         server: &server,
         exchange: &mut exchange,
@@ -149,7 +160,9 @@ async fn exchange(
         under.close(Fault::Fin).await;
     }
     // Only now, for the client might have taken a connection again that is about to go.
-    if let Some(ended) = exchange.to_tell.take() {
+    if let Some(mut ended) = exchange.to_tell.take() {
+        ended.untimed |= was_doomed;
+        ended.read_whole &= !was_doomed;
         server.judge.ended(consumer, Some(ended));
     }
     server.refuse(&exchange).await;
@@ -306,8 +319,7 @@ impl Answer<'_> {
         self.exchange.writes(self.server, sent);
         let breaks = matches!(fault, Fault::Fin | Fault::Reset);
         self.end(Ended {
-            // A GOAWAY may cost streams of a connection that others have used and left.
-            read_whole: !breaks && fault != Fault::Drain,
+            read_whole: !breaks,
             ..self.exchange.end(self.exchange.last_write)
         });
         // An error here: it left just now, as it might a moment later.
@@ -321,9 +333,7 @@ impl Answer<'_> {
 
     fn end(&mut self, ended: Ended) {
         self.server.judge.coverage.count(self.exchange.cell);
-        // After a GOAWAY, another stream of the connection may have ended it for the client before.
-        let untimed = self.exchange.cell.fault == Fault::Drain
-            || self.exchange.was_slow(self.server.judge.clocks.idle);
+        let untimed = self.exchange.was_slow(self.server.judge.clocks.idle);
         self.exchange.to_tell = Some(Ended { untimed, ..ended });
     }
 
@@ -382,8 +392,10 @@ impl<'a> Broken<'a> {
     }
 
     async fn carry_out(self, fault: Fault, mut stream: Stream) -> Result<(), Left> {
-        if fault == Fault::Stall {
-            return self.hold(stream).await;
+        match fault {
+            Fault::Stall => return self.hold(stream).await,
+            Fault::Pings => return self.ping(stream).await,
+            _ => {}
         }
         let under = self.under;
         self.end_now();
@@ -417,6 +429,41 @@ impl<'a> Broken<'a> {
             ..self.exchange.end(self.exchange.last_write)
         };
         self.exchange.to_tell = Some(ended);
+    }
+
+    /// Nothing but pings comes any more: it is for the client to give up.
+    async fn ping(self, mut stream: Stream) -> Result<(), Left> {
+        let (consumer, judge) = (self.exchange.consumer, &self.server.judge);
+        let clocks = judge.clocks;
+        let began = Instant::now();
+        let mut last = began;
+        let mut in_time = true;
+        let mut has_left = false;
+        while !has_left && began.elapsed() < clocks.patience {
+            let left = poll_fn(|cx| stream.poll_left(cx));
+            has_left = timeout(clocks.idle / 4, left).await.is_ok();
+            in_time &= last.elapsed() < clocks.idle / 2;
+            last = Instant::now();
+            if let (Stream::Open(stream), false) = (&mut stream, has_left) {
+                judge.extras(consumer, 1);
+                has_left = stream
+                    .send_data(Bytes::from_static(PING.as_bytes()), false)
+                    .is_err();
+            }
+        }
+        if !has_left {
+            let complaint = format!("still open after {:?} of pings", clocks.patience);
+            judge.complain(consumer, &complaint);
+        }
+        judge.coverage.count(self.exchange.cell);
+        let untimed = !in_time || self.exchange.was_slow(clocks.idle);
+        self.exchange.to_tell = Some(Ended {
+            untimed,
+            clock: clocks.event,
+            read_whole: !untimed,
+            ..self.exchange.end(self.exchange.last_write)
+        });
+        Ok(())
     }
 
     /// Nothing comes any more: it is for the client to give up.

@@ -4,7 +4,7 @@
 //! All times are the server's. Where a bound follows from what the client may or may not have
 //! read, the weaker one is taken, so that a complaint is a fault and never a matter of luck.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,8 +34,17 @@ const GRACE: Duration = Duration::from_millis(250);
 pub(crate) struct Clocks {
     pub(crate) base_delay: Duration,
     pub(crate) idle: Duration,
+    /// Of the consumers that have one.
+    pub(crate) event: Duration,
     /// Nothing moves for so long: it hangs.
     pub(crate) patience: Duration,
+}
+
+/// How the delays of a consumer grow.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Growth {
+    pub(crate) factor: f64,
+    pub(crate) max: Duration,
 }
 
 /// What the judge goes by.
@@ -51,6 +60,8 @@ pub(crate) struct Judge {
     pub(crate) clocks: Clocks,
     enough: usize,
     pub(crate) coverage: Coverage,
+    /// How often a token server was away.
+    pub(crate) unmade: AtomicU32,
     subjects: Vec<Subject>,
     complaints: Mutex<Vec<String>>,
     /// Who waits for the end of the trial.
@@ -63,6 +74,7 @@ pub(crate) struct Judge {
 /// A consumer, and the server's record of it.
 pub(crate) struct Subject {
     name: String,
+    growth: Growth,
     state: Mutex<State>,
     /// An exchange has ended, or a connection was refused.
     changed: Notify,
@@ -73,6 +85,10 @@ pub(crate) struct State {
     pub(crate) handed: usize,
     pub(crate) lost: usize,
     pub(crate) duplicated: usize,
+    /// How many events went out, at most, that are not of the log; less those that were handed over.
+    extras: usize,
+    /// How many attempts in a row have failed without progress, at least.
+    failures: i32,
     /// How often the consumer was started.
     pub(crate) incarnation: u32,
     /// How often it could not connect.
@@ -110,6 +126,8 @@ pub(crate) struct Ended {
     /// The reconnection times of this connection, with where they were said.
     pub(crate) retries: Vec<(usize, Duration)>,
     pub(crate) sent_to: usize,
+    /// Nothing came that could be progress.
+    pub(crate) brought_nothing: bool,
     /// The time tells nothing: the client went by itself, or the server was slow.
     pub(crate) untimed: bool,
     /// When the client closed, where it was for the client to close.
@@ -124,13 +142,16 @@ pub(crate) struct Begun {
     pub(crate) events: usize,
     /// Where to go on in the log.
     pub(crate) start: usize,
+    /// The ID that was asked for; it may be empty.
+    pub(crate) id: String,
 }
 
 impl Judge {
-    pub(crate) fn new(log: Log, rules: Rules, names: Vec<String>) -> Self {
+    pub(crate) fn new(log: Log, rules: Rules, subjects: Vec<(String, Growth)>) -> Self {
         let Rules { clocks, enough } = rules;
-        let subject = |name| Subject {
+        let subject = |(name, growth)| Subject {
             name,
+            growth,
             state: Mutex::new(State::new(clocks.base_delay)),
             changed: Notify::new(),
         };
@@ -139,7 +160,8 @@ impl Judge {
             clocks,
             enough,
             coverage: Coverage::default(),
-            subjects: names.into_iter().map(subject).collect(),
+            unmade: AtomicU32::new(0),
+            subjects: subjects.into_iter().map(subject).collect(),
             complaints: Mutex::default(),
             stop: Notify::new(),
             stopped: AtomicBool::new(false),
@@ -255,6 +277,10 @@ impl Judge {
             }
             return;
         }
+        if state.extras > 0 && self.is_extra(&state, event) {
+            state.extras -= 1;
+            return;
+        }
         let next = state.handed;
         let complaint = match self.log.stop(event.last_event_id().as_bytes()) {
             Some(Stop { events, .. }) if events > next => {
@@ -272,12 +298,25 @@ impl Judge {
         self.complain(consumer, &complaint);
     }
 
+    /// An event that is not of the log, and whose ID is that of the last before it.
+    fn is_extra(&self, state: &State, event: &Event) -> bool {
+        let id = event.last_event_id();
+        let events = self.log.stop(id.as_bytes()).map_or(0, |stop| stop.events);
+        let is_known = id.is_empty() || self.log.stop(id.as_bytes()).is_some();
+        let looks_so = match event.event_type() {
+            "connected" | "ping" => event.data().starts_with('{'),
+            _ => event.event_type() == "message" && event.data().is_empty(),
+        };
+        looks_so && is_known && events == state.handed
+    }
+
     /// A source is about to be made: the first, or one in place of one that was dropped.
     pub(crate) fn incarnate(&self, consumer: usize) -> u32 {
         let base_delay = self.clocks.base_delay;
         let mut state = self.state(consumer);
         state.incarnation += 1;
         state.reconnection_time = base_delay;
+        state.failures = 0;
         state.incarnation
     }
 
@@ -316,7 +355,7 @@ impl Judge {
         let mut state = self.state(consumer);
         state.moved = Instant::now();
         self.doubt_last(&mut state);
-        let complaint = self.judge_times(&mut state, None, at);
+        let complaint = self.judge_times(self.subjects[consumer].growth, &mut state, None, at);
         self.learn_reconnection_time(&mut state, None);
         let attempt = state.attempts;
         state.attempts += 1;
@@ -348,7 +387,8 @@ impl Judge {
         state.requests += 1;
         self.doubt_last(&mut state);
         let stop = self.stop_asked_for(request);
-        let complaints = self.judge_request(&mut state, request, stop, at);
+        let growth = self.subjects[consumer].growth;
+        let complaints = self.judge_request(growth, &mut state, request, stop, at);
         if request.hop_of.is_none() {
             self.learn_reconnection_time(&mut state, stop);
         }
@@ -360,6 +400,10 @@ impl Judge {
             incarnation: state.incarnation,
             events: stop.map_or(state.handed, |stop| stop.events),
             start: stop.map_or(0, |stop| stop.resume),
+            id: request
+                .ids
+                .last()
+                .map_or_else(String::new, |id| String::from_utf8_lossy(id).into_owned()),
         };
         drop(state);
         for complaint in complaints {
@@ -382,6 +426,7 @@ impl Judge {
 
     fn judge_request(
         &self,
+        growth: Growth,
         state: &mut State,
         request: &Request,
         stop: Option<Stop>,
@@ -400,7 +445,7 @@ impl Judge {
         }
         // What a redirect leads to belongs to the attempt that waited.
         if request.hop_of.is_none() {
-            complaints.extend(self.judge_times(state, stop, at));
+            complaints.extend(self.judge_times(growth, state, stop, at));
         }
         complaints
     }
@@ -417,13 +462,26 @@ impl Judge {
         state.moved = Instant::now();
     }
 
+    /// So many events go out that are not of the log.
+    pub(crate) fn extras(&self, consumer: usize, count: usize) {
+        let mut state = self.state(consumer);
+        state.extras += count;
+        state.moved = Instant::now();
+    }
+
     /// The exchange is over. `None`: it does not count, for there follows one that belongs to it.
     pub(crate) fn ended(&self, consumer: usize, ended: Option<Ended>) {
         let mut state = self.state(consumer);
         state.open = None;
         state.moved = Instant::now();
-        if ended.is_some() {
-            state.last = ended;
+        if let Some(ended) = ended {
+            if ended.incarnation == state.incarnation {
+                state.failures = match ended.brought_nothing {
+                    true => state.failures + 1,
+                    false => 1,
+                };
+            }
+            state.last = Some(ended);
         }
         drop(state);
         self.subjects[consumer].changed.notify_waiters();
@@ -500,7 +558,13 @@ impl Judge {
     }
 
     /// Not earlier than the server said; and the connection before it was gone.
-    fn judge_times(&self, state: &mut State, stop: Option<Stop>, at: Instant) -> Option<String> {
+    fn judge_times(
+        &self,
+        growth: Growth,
+        state: &mut State,
+        stop: Option<Stop>,
+        at: Instant,
+    ) -> Option<String> {
         let last = state.last.as_ref()?;
         if last.incarnation != state.incarnation || last.untimed {
             return None;
@@ -515,13 +579,17 @@ impl Judge {
                 ));
             }
         }
-        let due = reconnection_time.max(last.retry_after) + last.clock;
+        let delay = growth.delay(reconnection_time, state.failures);
+        let due = delay.max(last.retry_after) + last.clock;
         let waited = at.saturating_duration_since(last.at);
         if waited + SLACK >= due {
             state.waits += 1;
             return None;
         }
-        Some(format!("too early: after {waited:?}, due was {due:?}"))
+        Some(format!(
+            "too early: after {waited:?}, due was {due:?}, after {} failures in a row",
+            state.failures
+        ))
     }
 
     fn learn_reconnection_time(&self, state: &mut State, stop: Option<Stop>) {
@@ -557,6 +625,14 @@ fn at_least(state: &State, last: &Ended, stop: Option<Stop>) -> Duration {
     least
 }
 
+impl Growth {
+    /// The delay after so many failures in a row, at least: jitter only adds.
+    fn delay(self, reconnection_time: Duration, failures: i32) -> Duration {
+        let grown = reconnection_time.mul_f64(self.factor.powi(failures.max(1) - 1));
+        grown.min(self.max.max(reconnection_time))
+    }
+}
+
 fn difference(entry: &crate::log::Entry, event: &Event) -> Option<String> {
     if event.event_type() != entry.event_type {
         let (got, sent) = (event.event_type(), entry.event_type);
@@ -575,6 +651,8 @@ impl State {
             handed: 0,
             lost: 0,
             duplicated: 0,
+            extras: 0,
+            failures: 0,
             incarnation: 0,
             unreached: 0,
             finished: false,

@@ -20,6 +20,7 @@ mod tap;
 use std::panic;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,7 +67,7 @@ struct Options {
     #[arg(long, default_value_t = 10)]
     patience: u64,
     /// When to give up, in seconds.
-    #[arg(long, default_value_t = 90)]
+    #[arg(long, default_value_t = 240)]
     deadline: u64,
     /// After how many complaints it ends.
     #[arg(long, default_value_t = 20)]
@@ -152,12 +153,15 @@ fn judge(options: &Options, kinds: &[Kind]) -> Judge {
         clocks: Clocks {
             base_delay: BASE_DELAY,
             idle: Duration::from_millis(options.idle),
+            event: 3 * Duration::from_millis(options.idle),
             patience: Duration::from_secs(options.patience),
         },
         enough: options.complaints,
     };
-    let names = (0..).zip(kinds).map(|(number, kind)| name(number, *kind));
-    Judge::new(log, rules, names.collect())
+    let subjects = (0..)
+        .zip(kinds)
+        .map(|(number, kind)| (name(number, *kind), kind.growth(BASE_DELAY)));
+    Judge::new(log, rules, subjects.collect())
 }
 
 fn consumers(
@@ -210,6 +214,9 @@ fn kinds(options: &Options) -> Vec<Kind> {
                 },
                 pools: protocol == Protocol::Http2 && nth % 2 == 0,
                 notices_silence: nth != 1 || !goes_without_clock(style, protocol),
+                notices_pings: nth == 0 && matches!(style, Style::Signals | Style::Callbacks),
+                takes_unfinished: nth == 2 && matches!(style, Style::Signals | Style::Callbacks),
+                asks_for_tokens: nth == 1 && matches!(style, Style::Signals | Style::Restarted),
             })
         })
     };
@@ -254,6 +261,8 @@ fn itinerary(options: &Options, number: usize, kind: Kind) -> Itinerary {
     let traveller = Traveller {
         protocol,
         notices_silence: kind.notices_silence,
+        notices_pings: kind.notices_pings,
+        takes_unfinished: kind.takes_unfinished,
     };
     Itinerary::new(seed, traveller, rounds, options.events)
 }
@@ -372,6 +381,11 @@ fn report(options: &Options, judge: &Judge, took: Duration) -> bool {
         judge.note(format!(
             "only {waits} waits could be measured: the machine is too busy"
         ));
+    }
+    let unmade = judge.unmade.load(Ordering::Relaxed);
+    println!("{unmade} times no token was to be had");
+    if unmade < options.at_least {
+        judge.note(format!("a token server was away {unmade} times only"));
     }
     for (cell, count) in judge.coverage.gaps(options.at_least) {
         judge.note(format!(

@@ -36,6 +36,10 @@ pub(crate) enum Phase {
     Head,
     BodyStart,
     ByteOrderMark,
+    /// After an event that says hello, and has no ID.
+    Greeting,
+    /// After an event without data, whose ID is the one that was asked for.
+    Priming,
     Comment,
     Retry,
     Id,
@@ -63,6 +67,8 @@ pub(crate) enum Fault {
     Reset,
     /// Nothing comes any more.
     Stall,
+    /// Nothing but pings comes any more.
+    Pings,
     RstStream,
     GoAway,
     /// A GOAWAY that lets this stream finish, and then its end.
@@ -122,9 +128,11 @@ pub(crate) struct Plan {
 }
 
 /// The phases of a body, whatever carries it.
-const BODY: [Phase; 11] = [
+const BODY: [Phase; 13] = [
     Phase::BodyStart,
     Phase::ByteOrderMark,
+    Phase::Greeting,
+    Phase::Priming,
     Phase::Comment,
     Phase::Retry,
     Phase::Id,
@@ -150,6 +158,15 @@ const REFUSALS: [Refusal; 9] = [
 
 /// How the connection can end under a body, or before it.
 const BREAKS: [Fault; 3] = [Fault::Fin, Fault::Reset, Fault::Stall];
+
+/// What carries pings: whatever has no length, and no block to fill.
+const PINGING: [Transport; 3] = [Transport::Close, Transport::Chunked, Transport::Http2];
+
+/// How often pings befall one of the few consumers that notice them, while others are befallen once.
+const PINGS: usize = 5;
+
+/// How often in a row a server greets and dies.
+const GREETS: usize = 4;
 
 /// All that can happen.
 pub(crate) fn deck(protocol: Protocol) -> Vec<Cell> {
@@ -238,6 +255,9 @@ fn body(transport: Transport) -> Vec<Cell> {
             add(fault, Phase::AfterEnd);
         }
     }
+    if PINGING.contains(&transport) {
+        add(Fault::Pings, Phase::BetweenEvents);
+    }
     cells
 }
 
@@ -247,6 +267,10 @@ pub(crate) struct Traveller {
     pub(crate) protocol: Protocol,
     /// Whether it notices that nothing comes any more.
     pub(crate) notices_silence: bool,
+    /// Whether it notices that nothing but pings comes any more.
+    pub(crate) notices_pings: bool,
+    /// Whether it takes an event without its blank line, where the body ends cleanly.
+    pub(crate) takes_unfinished: bool,
 }
 
 impl Traveller {
@@ -255,15 +279,47 @@ impl Traveller {
     }
 
     fn deck(self) -> Vec<Cell> {
-        self.bearable(deck(self.protocol))
-    }
-
-    /// Without what would hold it up for ever. Before the head another clock runs.
-    fn bearable(self, mut cells: Vec<Cell>) -> Vec<Cell> {
-        let is_silence = |cell: &Cell| cell.fault == Fault::Stall && cell.phase > Phase::Head;
-        cells.retain(|cell| self.notices_silence || !is_silence(cell));
+        let mut cells = self.bearable(deck(self.protocol));
+        let pings: Vec<_> = cells
+            .iter()
+            .filter(|cell| cell.fault == Fault::Pings)
+            .copied()
+            .collect();
+        for _ in 1..PINGS {
+            cells.extend_from_slice(&pings);
+        }
         cells
     }
+
+    /// Without what would hold it up for ever (before the head another clock runs), or give it half an event.
+    fn bearable(self, mut cells: Vec<Cell>) -> Vec<Cell> {
+        cells.retain(|cell| {
+            let ends =
+                matches!(cell.fault, Fault::End | Fault::Drain) || cell.phase == Phase::AfterEnd;
+            let is_noticed = match cell.fault {
+                Fault::Stall => self.notices_silence || cell.phase <= Phase::Head,
+                Fault::Pings => self.notices_pings,
+                _ => true,
+            };
+            is_noticed && !(self.takes_unfinished && ends && is_within_event(cell.phase))
+        });
+        cells
+    }
+}
+
+/// Whether a body that ends here may end with a part of an event.
+fn is_within_event(phase: Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Comment
+            | Phase::Retry
+            | Phase::Id
+            | Phase::Type
+            | Phase::Data
+            | Phase::Crlf
+            | Phase::Character
+            | Phase::AfterEnd
+    )
 }
 
 /// The plans of one consumer.
@@ -286,12 +342,14 @@ impl Itinerary {
             let mut cells = traveller.deck();
             rng.shuffle(&mut cells);
             for cell in cells {
-                weights.push(weight(&mut rng, cell));
-                plans.push(plan(
-                    &mut rng,
-                    cell,
-                    bodies[rng_index(seed, plans.len(), bodies.len())],
-                ));
+                for _ in 0..times_in_a_row(cell) {
+                    weights.push(weight(&mut rng, cell));
+                    plans.push(plan(
+                        &mut rng,
+                        cell,
+                        bodies[rng_index(seed, plans.len(), bodies.len())],
+                    ));
+                }
             }
         }
         // A little less than all of the log, for a cut needs the place for it, and goes a bit on.
@@ -306,6 +364,10 @@ impl Itinerary {
             plans,
             quota,
         }
+    }
+
+    pub(crate) fn takes_unfinished(&self) -> bool {
+        self.traveller.takes_unfinished
     }
 
     /// What befalls the connection of this number.
@@ -329,6 +391,14 @@ impl Itinerary {
     }
 }
 
+fn times_in_a_row(cell: Cell) -> usize {
+    let dies = matches!(cell.fault, Fault::Fin | Fault::Reset);
+    match dies && cell.phase == Phase::Greeting {
+        true => GREETS,
+        false => 1,
+    }
+}
+
 fn rng_index(seed: u64, number: usize, len: usize) -> usize {
     Rng::with_seed(seed.wrapping_add(number as u64)).usize(..len)
 }
@@ -347,7 +417,7 @@ fn plan(rng: &mut Rng, cell: Cell, then: Cell) -> Plan {
 /// How much of the log a connection brings: often nothing, mostly some, now and then much.
 fn weight(rng: &mut Rng, cell: Cell) -> f64 {
     let brings = match cell.phase {
-        Phase::BodyStart | Phase::ByteOrderMark => false,
+        Phase::BodyStart | Phase::ByteOrderMark | Phase::Greeting | Phase::Priming => false,
         Phase::Head => matches!(
             cell.fault,
             Fault::Redirect(Target::SamePort | Target::OtherPort)

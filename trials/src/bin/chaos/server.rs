@@ -64,6 +64,11 @@ impl Server {
         Ok(())
     }
 
+    /// Whether this consumer takes an event without its blank line, where the body ends cleanly.
+    fn takes_unfinished(&self, consumer: usize) -> bool {
+        self.itineraries[consumer].takes_unfinished()
+    }
+
     /// What befalls the next attempt of this consumer.
     pub(crate) fn plan(&self, consumer: usize, attempt: usize) -> Plan {
         self.itineraries[consumer].plan(attempt)
@@ -199,6 +204,7 @@ async fn turn_away(server: &Server, consumer: usize, stream: TcpStream, at: Inst
         incarnation,
         events: 0,
         start: 0,
+        id: String::new(),
     };
     let mut exchange = Exchange::new(consumer, begun, plan, false, Instant::now());
     server.prepare_refusal(&mut exchange).await;
@@ -268,9 +274,11 @@ impl Exchange {
     /// The body that the plan asks for.
     pub(crate) fn set_body(&mut self, server: &Server) {
         let log = &server.judge.log;
-        let Begun { events, start, .. } = self.begun;
-        let body = Body::new(log, start, events, &self.plan, self.cell.phase);
+        let is_clean = matches!(self.cell.fault, Fault::End | Fault::Drain);
+        let finishes = is_clean && server.takes_unfinished(self.consumer);
+        let body = Body::new(log, &self.begun, &self.plan, self.cell.phase, finishes);
         self.cell.phase = body.phase;
+        server.judge.extras(self.consumer, body.extras);
         self.body = Some(body);
     }
 
@@ -314,9 +322,20 @@ impl Exchange {
             retry_after: Duration::ZERO,
             retries: body.map_or_else(Vec::new, |body| body.retries(self.sent)),
             sent_to: body.map_or(self.begun.start, |body| body.in_log(self.sent)),
+            brought_nothing: self.brought_nothing(),
             untimed: false,
             left_at: None,
         }
+    }
+
+    /// Nothing of the log, and no clean end after another event.
+    fn brought_nothing(&self) -> bool {
+        let Some(body) = &self.body else {
+            return true;
+        };
+        let is_clean = matches!(self.cell.fault, Fault::End | Fault::Drain)
+            || self.cell.phase == Phase::AfterEnd;
+        body.in_log(self.sent) == self.begun.start && !(is_clean && body.extras > 0)
     }
 
     /// The attempt is redirected, and goes on elsewhere.
