@@ -7,10 +7,12 @@ mod server;
 mod support;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bytes::Bytes;
+use clap::Parser;
+use fetch_event_source::reqwest::Url;
 use fetch_event_source::{BoxError, Event, Finished, RetryPolicy, fetch_event_source};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -33,13 +35,24 @@ struct Download {
     hash: Sha256,
 }
 
+/// Fetches a file that comes in events, and checks its hash
+///
+/// Without arguments it fetches one from a server of its own, which breaks off in the middle.
+#[derive(Parser)]
+struct Arguments {
+    /// Where the events come from
+    #[arg(requires = "file")]
+    url: Option<Url>,
+    /// The file to write
+    file: Option<PathBuf>,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match &arguments[..] {
-        [] => demo().await,
-        [url, file] => fetch(url, Path::new(file)).await,
-        _ => Err("give nothing, or URL FILE".into()),
+    let arguments = Arguments::parse();
+    let result = match (arguments.url, arguments.file) {
+        (Some(url), Some(file)) => fetch(url.as_str(), &file).await,
+        _ => demo().await,
     };
     exit_code("bytes", result)
 }

@@ -8,10 +8,12 @@ mod server;
 mod support;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
+use clap::Parser;
+use fetch_event_source::reqwest::Url;
 use fetch_event_source::{BoxError, RetryPolicy, fetch_event_source};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -30,21 +32,32 @@ const LIFE: Range<u64> = 5..600;
 /// Where so few were killed, something is wrong with the test.
 const FEWEST_KILLS: usize = 6;
 
+/// Subscribes to notifications, and misses none, even if it is killed
+///
+/// Without arguments it starts such subscribers again and again, kills them, and counts.
+#[derive(Parser)]
+struct Arguments {
+    /// Where the notifications come from
+    #[arg(requires = "directory")]
+    url: Option<Url>,
+    /// Where they and the last event ID are kept
+    directory: Option<PathBuf>,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match &arguments[..] {
-        [] => tokio::select! {
+    let arguments = Arguments::parse();
+    let result = match (arguments.url, arguments.directory) {
+        (Some(url), Some(directory)) => subscribe(&url, &directory).await,
+        _ => tokio::select! {
             result = demo() => result,
             _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
         },
-        [url, directory] => subscribe(url, Path::new(directory)).await,
-        _ => Err("give nothing, or URL DIRECTORY".into()),
     };
     exit_code("notifications", result)
 }
 
-async fn subscribe(url: &str, directory: &Path) -> Result<(), BoxError> {
+async fn subscribe(url: &Url, directory: &Path) -> Result<(), BoxError> {
     let mut inbox = Inbox::open(directory)?;
     let last_event_id = inbox.last_event_id()?;
     say(format_args!("subscribing, after ID {last_event_id:?}"))?;

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Parser;
 use fetch_event_source::reqwest::{Client, Url};
 use fetch_event_source::{BoxError, EventSource, Finished, HookResult, RetryPolicy};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -38,15 +39,22 @@ struct Outcome {
     bytes: u64,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    exit_code("progress", run(std::env::args().nth(1)).await)
+/// Starts a long job on a server, and shows how far it is
+#[derive(Parser)]
+struct Arguments {
+    /// Where to POST the job; its answer is {"events": URL} [default: a server of its own]
+    url: Option<Url>,
 }
 
-async fn run(url: Option<String>) -> Result<(), BoxError> {
+#[tokio::main]
+async fn main() -> ExitCode {
+    exit_code("progress", run(Arguments::parse().url).await)
+}
+
+async fn run(url: Option<Url>) -> Result<(), BoxError> {
     let url = match url {
         Some(url) => url,
-        None => server::start().await?,
+        None => server::start().await?.parse()?,
     };
     let client = Client::new();
     let started = client.post(url).send().await?.error_for_status()?;

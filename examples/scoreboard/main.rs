@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use fetch_event_source::reqwest::Client;
+use clap::Parser;
+use fetch_event_source::reqwest::{Client, Url};
 use fetch_event_source::{BoxError, EventSource, EventStream};
 use futures_util::StreamExt;
 use futures_util::stream::select_all;
@@ -24,9 +25,25 @@ use crate::support::{describe, exit_code, say};
 const MATCHES: u64 = 200;
 const REDRAW: Duration = Duration::from_millis(100);
 
+/// Follows two hundred matches at once
+#[derive(Parser)]
+struct Arguments {
+    /// URL of a match, with {} for its number [default: a server of its own]
+    #[arg(value_parser = template)]
+    url: Option<String>,
+}
+
+fn template(url: &str) -> Result<String, BoxError> {
+    Url::parse(&url.replace("{}", "0"))?;
+    match url.contains("{}") {
+        true => Ok(url.to_owned()),
+        false => Err("no {} for the number of the match".into()),
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let result = match std::env::args().nth(1) {
+    let result = match Arguments::parse().url {
         Some(url) => watch(&url).await.map(drop),
         None => demo().await,
     };

@@ -16,7 +16,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use fetch_event_source::reqwest::ClientBuilder;
-use fetch_event_source::{BoxError, Failure};
+use fetch_event_source::{BoxError, ErrorKind, Failure};
 use futures_util::stream;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -82,8 +82,8 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> u64 {
     id.and_then(|id| id.parse().ok()).unwrap_or(0)
 }
 
-/// What `main` returns: an error is told on standard error, but where nobody reads the output any
-/// more, as with `| head`, nothing is wrong.
+/// What `main` returns. Prints an error on standard error, except for a broken pipe: with `| head` nothing is
+/// wrong.
 pub(crate) fn exit_code(program: &str, result: Result<(), BoxError>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
@@ -95,29 +95,43 @@ pub(crate) fn exit_code(program: &str, result: Result<(), BoxError>) -> ExitCode
     ExitCode::FAILURE
 }
 
-pub(crate) fn is_broken_pipe(error: &(dyn Error + Send + Sync + 'static)) -> bool {
-    let error = error.downcast_ref::<io::Error>();
+fn is_broken_pipe(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    // In a hook, the error of `say` becomes the cause of the library's.
+    let of_hook = error.downcast_ref::<fetch_event_source::Error>();
+    let of_hook = of_hook.and_then(|error| error.downcast_ref::<io::Error>());
+    let error = of_hook.or_else(|| error.downcast_ref());
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// A line to standard output. Unlike `println!` it does not panic where nobody reads any more.
+/// Prints a line. Unlike `println!` it does not panic at a broken pipe.
 pub(crate) fn say(line: impl Display) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }
 
-/// What failed, and the first cause: the library's errors say both by themselves.
+/// What failed, and the innermost cause, for the user of a program.
 pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
+    if let Some(error) = error.downcast_ref() {
+        return what_happened(error);
+    }
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     match causes.last() {
-        Some(cause) if !error.is::<fetch_event_source::Error>() => format!("{error} ({cause})"),
-        _ => error.to_string(),
+        Some(cause) => format!("{error} ({cause})"),
+        None => error.to_string(),
     }
 }
 
-/// The same; of a request that is not sent again, the failure that led there.
+/// The same for the library's errors, which name the cause themselves. Of a request that is not sent again it is
+/// the failure that led there; of a hook that failed, the hook's error.
 pub(crate) fn what_happened(error: &fetch_event_source::Error) -> String {
-    let failure = error.source().and_then(|source| source.downcast_ref());
-    failure.map_or_else(|| error.to_string(), what_happened)
+    match (error.kind(), error.source()) {
+        (ErrorKind::Hook, Some(cause)) => describe(cause),
+        (ErrorKind::Incomplete, _) => "the stream ended too early".to_owned(),
+        (_, Some(cause)) => match cause.downcast_ref() {
+            Some(failure) => what_happened(failure),
+            None => error.to_string(),
+        },
+        (_, None) => error.to_string(),
+    }
 }
 
 /// A failure, and when it is tried again.
