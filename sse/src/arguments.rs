@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use fetch_event_source::reqwest::{Method, Proxy, Url};
+use fetch_event_source::reqwest::{Method, Url};
 
 use crate::generate::Generated;
-use crate::values::{self, Body, Header, Retry};
+use crate::values::{self, Body, Header, ProxyChoice, Retry};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -105,7 +105,7 @@ pub(crate) struct Connection {
 
     /// Proxy: http://, https://, socks5:// or socks5h://; '' uses none, whatever the environment says
     #[arg(short = 'x', long, value_name = "URL", value_parser = values::proxy)]
-    pub(crate) proxy: Option<Option<Proxy>>,
+    pub(crate) proxy: Option<ProxyChoice>,
 
     /// Follow redirects; always on, see --max-redirs
     #[arg(short = 'L', long)]

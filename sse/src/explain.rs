@@ -8,15 +8,14 @@ use crate::text::{one_line, printable};
 /// How many characters of a refusal's body are printed.
 const BODY_SHOWN: usize = 2000;
 
-/// Why the program ends; with what the server says, if it refused.
-pub(crate) fn final_error(error: &Error) -> String {
-    let mut text = match error.kind() {
-        ErrorKind::NotReplayed => {
-            let failure = describe(behind(error));
-            format!("{failure}; not sent again, because the server may have acted on it (--replay)")
-        }
-        _ => describe(error),
-    };
+/// Why the program ends; with what the server says, if it refused. `lacks_replay`: the request is one that must
+/// not be repeated.
+pub(crate) fn final_error(error: &Error, lacks_replay: bool) -> String {
+    let mut text = describe(error);
+    let is_withheld = lacks_replay && error.is_incomplete();
+    if is_withheld || error.kind() == ErrorKind::NotReplayed {
+        text += "; not sent again, because the server may have acted on it (--replay)";
+    }
     if let Some(body) = error.body_text().filter(|body| !body.trim().is_empty()) {
         let body: String = body.trim_end().chars().take(BODY_SHOWN).collect();
         text += "\nsse: the server says: ";
@@ -39,7 +38,7 @@ pub(crate) fn describe(error: &Error) -> String {
         ErrorKind::ResponseTimeout(_) => format!("{what} (--response-timeout)"),
         ErrorKind::IdleTimeout(_) => format!("{what} (--idle-timeout)"),
         ErrorKind::EventTimeout(_) => format!("{what} (--event-timeout)"),
-        ErrorKind::EventTooLarge => format!("{what} (--max-event-size)"),
+        ErrorKind::EventTooLarge => "an event is larger than --max-event-size".to_owned(),
         ErrorKind::Redirect => format!("{what} (--max-redirs)"),
         ErrorKind::Proxy => format!("{what} (-x)"),
         _ => what,

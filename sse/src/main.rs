@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&*error) => 0, // nothing reads the output, as with `| head`
         Err(error) => match error.downcast_ref::<Error>() {
             Some(error) => {
-                notes.error(explain::final_error(error));
+                notes.error(explain::final_error(error, arguments.lacks_replay()));
                 explain::exit_code(error)
             }
             None => {

@@ -1,11 +1,13 @@
 //! From the command line to a source.
 
-use fetch_event_source::reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use fetch_event_source::reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue,
+};
 use fetch_event_source::reqwest::{Client, Method, Url, redirect};
 use fetch_event_source::{BoxError, EventSource, RetryPolicy, default_client_builder};
 
 use crate::arguments::{Arguments, Connection, Request};
-use crate::values::Body;
+use crate::values::{Body, ProxyChoice, Retry};
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -20,13 +22,8 @@ impl Arguments {
             let content_type = content_type.clone();
             headers.entry(CONTENT_TYPE).or_insert(content_type);
         }
-        let method = match (&request.method, &body) {
-            (Some(method), _) => method.clone(),
-            (None, Some(_)) => Method::POST,
-            (None, None) => Method::GET,
-        };
         let client = connection.client(request)?;
-        let mut builder = client.request(method, url);
+        let mut builder = client.request(request.method(), url);
         if let Some(user) = &request.user {
             let (user, password) = credentials(user)?;
             builder = builder.basic_auth(user, Some(password));
@@ -60,6 +57,14 @@ impl Arguments {
         Ok(source)
     }
 
+    /// Whether a stream that breaks off is given up only because the request must not be repeated.
+    pub(crate) fn lacks_replay(&self) -> bool {
+        let retries = &self.retries;
+        !retries.replay
+            && !matches!(retries.retry, Some(Retry::Times(0)))
+            && !self.request.method().is_idempotent()
+    }
+
     fn policy(&self) -> RetryPolicy {
         let retries = &self.retries;
         let mut policy = retries
@@ -73,12 +78,27 @@ impl Arguments {
 }
 
 impl Request {
+    fn method(&self) -> Method {
+        let has_body = !(self.data.is_empty() && self.data_raw.is_empty() && self.json.is_empty());
+        match &self.method {
+            Some(method) => method.clone(),
+            None if has_body => Method::POST,
+            None => Method::GET,
+        }
+    }
+
     fn headers(&self) -> Result<HeaderMap, BoxError> {
         let mut headers = HeaderMap::new();
         for header in &self.headers {
             for (name, value) in header.read()? {
                 headers.append(name, value);
             }
+        }
+        if self.compressed {
+            // Decoders add it only where the library has not asked for `identity`.
+            headers
+                .entry(ACCEPT_ENCODING)
+                .or_insert(HeaderValue::from_static("gzip, deflate"));
         }
         if self.user.is_some() && headers.contains_key(AUTHORIZATION) {
             return Err("--user and a header Authorization exclude each other".into());
@@ -116,8 +136,8 @@ impl Connection {
             });
         client = match &self.proxy {
             None => client, // as the environment says
-            Some(None) => client.no_proxy(),
-            Some(Some(proxy)) => client.proxy(proxy.clone()),
+            Some(ProxyChoice::None) => client.no_proxy(),
+            Some(ProxyChoice::Url(proxy)) => client.proxy(proxy.clone()),
         };
         if let Some(timeout) = self.connect_timeout {
             client = client.connect_timeout(timeout);

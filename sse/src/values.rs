@@ -23,6 +23,12 @@ pub(crate) enum Body {
     StandardInput,
 }
 
+#[derive(Clone)]
+pub(crate) enum ProxyChoice {
+    None,
+    Url(Proxy),
+}
+
 #[derive(Clone, Copy)]
 pub(crate) enum Retry {
     Times(u32),
@@ -125,10 +131,9 @@ pub(crate) fn last_event_id(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// `None`: no proxy.
-pub(crate) fn proxy(text: &str) -> Result<Option<Proxy>, &'static str> {
+pub(crate) fn proxy(text: &str) -> Result<ProxyChoice, &'static str> {
     if text.is_empty() {
-        return Ok(None);
+        return Ok(ProxyChoice::None);
     }
     let schemes = [
         "http://",
@@ -142,7 +147,7 @@ pub(crate) fn proxy(text: &str) -> Result<Option<Proxy>, &'static str> {
         return Err("not a proxy of a known kind");
     }
     Proxy::all(text)
-        .map(Some)
+        .map(ProxyChoice::Url)
         .map_err(|_| "not the URL of a proxy")
 }
 

@@ -1,10 +1,10 @@
 //! How the program ends: its exit code, and the error in terms of its options.
 
 use crate::program::{Ran, sse};
-use crate::support::{Reply, Server, closed_port};
+use crate::support::{Reply, Script, Server, closed_port};
 
 async fn end_of(options: &[&str], reply: Reply) -> Ran {
-    let server = Server::script([reply]).await;
+    let server = Server::script(Script::new([]).then(reply)).await;
     let url = server.url("/");
     sse(&[options, &[url.as_str()]].concat()).await
 }
@@ -82,7 +82,7 @@ async fn each_failure_has_its_exit_code_and_names_its_option() {
             &["--max-event-size", "9"],
             ok("data: 0123456789\n\n").hold(),
             1,
-            "(--max-event-size)",
+            "larger than --max-event-size",
         ),
         (
             &[],
@@ -111,7 +111,7 @@ async fn wrong_options_say_what_is_wrong_with_their_value() {
         (&["a", "-H", "X:"], "'NAME;'"),
         (&["a", "-H", "X: \u{1}"], "control character"),
         (&["a", "--retry", "sometimes"], "persistent"),
-        (&["a", "--idle-timeout", "-1"], "above zero"),
+        (&["a", "--idle-timeout=-1"], "above zero"),
         (&["a", "--idle-timeout", "soon"], "number of seconds"),
         (&["a", "--last-event-id", "\u{7}"], "control character"),
         (&["a", "-x", "ftp://a"], "proxy"),
