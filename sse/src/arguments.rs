@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::{ArgAction, Args, Parser};
 use fetch_event_source::reqwest::{Method, Url};
 
 use crate::generate::Generated;
@@ -29,20 +29,22 @@ Exit codes:
 ///
 /// Reconnects when the stream breaks off, and goes on after the last event.
 #[derive(Parser)]
-#[command(name = "sse", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(
+    name = "sse",
+    version,
+    override_usage = "sse [OPTIONS] <URL>",
+    after_help = AFTER_HELP,
+    max_term_width = 100,
+    disable_help_flag = true
+)]
 pub(crate) struct Arguments {
     /// URL of the stream; http:// may be left out
     #[arg(value_parser = values::url, required_unless_present = "generate")]
     pub(crate) url: Option<Url>,
 
-    #[command(flatten)]
-    pub(crate) request: Request,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-    #[command(flatten)]
-    pub(crate) retries: Retries,
-    #[command(flatten)]
-    pub(crate) output: Output,
+    /// Print help
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
 
     /// Print a man page or shell completions, and end
     #[arg(
@@ -53,6 +55,15 @@ pub(crate) struct Arguments {
         hide_short_help = true
     )]
     pub(crate) generate: Option<Generated>,
+
+    #[command(flatten)]
+    pub(crate) request: Request,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) retries: Retries,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Args)]
@@ -143,9 +154,9 @@ pub(crate) struct Connection {
 #[derive(Args)]
 #[command(next_help_heading = "Reconnection")]
 pub(crate) struct Retries {
-    /// Also retry the first connection, and how often in a row: a number, persistent (for ever, and
-    /// after a clean end), standard (as a browser does), or never. Without it the first failure is
-    /// final as long as no stream has opened, and later ones are retried ten times in a row
+    /// Number of retries in a row, persistent (for ever, and after a clean end), standard (as a
+    /// browser does) or never. Without it a broken stream is retried ten times in a row, but a
+    /// first connection that fails is final
     #[arg(long, value_name = "N|POLICY", value_parser = values::retry)]
     pub(crate) retry: Option<Retry>,
 

@@ -145,5 +145,5 @@ fn json_or_string(data: &str) -> io::Result<String> {
 fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
-    out.flush() // now: somebody waits for the event
+    out.flush() // the user waits for it
 }
