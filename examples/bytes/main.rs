@@ -35,10 +35,10 @@ struct Download {
     hash: Sha256,
 }
 
-/// Fetches a file that comes in events, and checks its hash
-///
-/// Without arguments it fetches one from a server of its own, which breaks off in the middle.
+/// Fetches a file that comes in events, and checks its hash. Without arguments: a file of a built-in server that
+/// breaks off in the middle
 #[derive(Parser)]
+#[command(override_usage = "bytes [URL FILE]")]
 struct Arguments {
     /// Where the events come from
     #[arg(requires = "file")]

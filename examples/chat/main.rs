@@ -47,17 +47,21 @@ struct Reason {
     message: String,
 }
 
-/// Asks a language model, and types its answer out as it comes
-///
-/// Without arguments it asks a server of its own, which refuses and breaks off.
+/// Asks a language model, and types its answer out as it comes. Without arguments: a built-in server that refuses
+/// and breaks off
 #[derive(Parser)]
-#[command(after_help = "The environment variable API_KEY holds the key.")]
+#[command(
+    override_usage = "[API_KEY=KEY] chat [URL MODEL QUESTION]",
+    after_help = "The environment variable API_KEY holds the key, which is sent as a bearer token."
+)]
 struct Arguments {
     /// An endpoint like OpenAI's: https://HOST/v1/chat/completions
     #[arg(requires = "model")]
     url: Option<Url>,
+    /// The name of the model
     #[arg(requires = "question")]
     model: Option<String>,
+    /// What to ask
     question: Option<String>,
 }
 

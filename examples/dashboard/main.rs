@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use crossterm::event::{Event as Input, EventStream as Inputs, KeyCode, KeyEvent, KeyModifiers};
+use fetch_event_source::reqwest::Url;
 use fetch_event_source::{
     BoxError, Handle, ReadyState, RetryPolicy, Signal, Signals, fetch_event_source,
 };
@@ -29,9 +30,9 @@ const REDRAW: Duration = Duration::from_millis(50);
 /// Live prices and sensors on the terminal
 #[derive(Parser)]
 struct Arguments {
-    /// Where the events come from [default: a server of the program's own]
-    url: Option<String>,
-    /// End after so many events
+    /// Where the events come from [default: a built-in server]
+    url: Option<Url>,
+    /// End after this number of events
     #[arg(long, value_name = "N")]
     events: Option<u64>,
 }
@@ -43,7 +44,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let url = match arguments.url {
-        Some(url) => url,
+        Some(url) => url.into(),
         None => server::start().await?,
     };
     let signals = fetch_event_source(url)

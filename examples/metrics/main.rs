@@ -22,7 +22,7 @@ use crate::support::{describe, exit_code, printable, say};
 /// Exports the counters of event streams to Prometheus
 #[derive(Parser)]
 struct Arguments {
-    /// Streams to listen to [default: two from a server of its own; prints the metrics once]
+    /// Streams to listen to [default: two of a built-in server, whose metrics are printed once]
     #[arg(value_name = "URL")]
     urls: Vec<Url>,
 }

@@ -32,10 +32,10 @@ const LIFE: Range<u64> = 5..600;
 /// Where so few were killed, something is wrong with the test.
 const FEWEST_KILLS: usize = 6;
 
-/// Subscribes to notifications, and misses none, even if it is killed
-///
-/// Without arguments it starts such subscribers again and again, kills them, and counts.
+/// Subscribes to notifications, and misses none, even if it is killed. Without arguments: starts such subscribers on
+/// a built-in server, kills them at random, and counts
 #[derive(Parser)]
+#[command(override_usage = "notifications [URL DIRECTORY]")]
 struct Arguments {
     /// Where the notifications come from
     #[arg(requires = "directory")]

@@ -42,7 +42,7 @@ struct Outcome {
 /// Starts a long job on a server, and shows how far it is
 #[derive(Parser)]
 struct Arguments {
-    /// Where to POST the job; its answer is {"events": URL} [default: a server of its own]
+    /// Where to POST the job; its answer is {"events": URL} [default: a built-in server]
     url: Option<Url>,
 }
 

@@ -79,16 +79,19 @@ impl Board {
                 lines = usize::from(rows).saturating_sub(2); // for the summary and the cursor
             }
             if self.drawn > 0 {
-                queue!(
-                    out,
-                    MoveToPreviousLine(self.drawn),
-                    Clear(ClearType::FromCursorDown)
-                )?;
+                queue!(out, MoveToPreviousLine(self.drawn))?;
             }
         }
         let text = self.text(across, lines, live, reconnections);
         self.drawn = text.lines().count() as u16;
-        out.write_all(text.as_bytes())?;
+        let is_terminal = out.is_terminal();
+        for line in text.lines() {
+            write!(out, "{line}")?;
+            if is_terminal {
+                queue!(out, Clear(ClearType::UntilNewLine))?; // a longer line was there before a resize
+            }
+            writeln!(out)?;
+        }
         out.flush()
     }
 

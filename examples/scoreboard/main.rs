@@ -28,7 +28,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 /// Follows two hundred matches at once
 #[derive(Parser)]
 struct Arguments {
-    /// URL of a match, with {} for its number [default: a server of its own]
+    /// URL of a match, with {} for its number [default: a built-in server]
     #[arg(value_parser = template)]
     url: Option<String>,
 }

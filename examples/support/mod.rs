@@ -126,6 +126,7 @@ pub(crate) fn what_happened(error: &fetch_event_source::Error) -> String {
     match (error.kind(), error.source()) {
         (ErrorKind::Hook, Some(cause)) => describe(cause),
         (ErrorKind::Incomplete, _) => "the stream ended too early".to_owned(),
+        (ErrorKind::Disconnected, _) => "the connection broke off".to_owned(),
         (_, Some(cause)) => match cause.downcast_ref() {
             Some(failure) => what_happened(failure),
             None => error.to_string(),

@@ -65,6 +65,6 @@ fn entry(who: &str, what: &str, style: Style) {
 /// Colours on a terminal only, and not with `NO_COLOR`.
 fn write(line: std::fmt::Arguments<'_>) {
     if writeln!(anstream::stdout(), "{line}").is_err() {
-        std::process::exit(0); // nobody reads any more, as with `| head`
+        std::process::exit(0); // a broken pipe, as with `| head`
     }
 }
