@@ -18,7 +18,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::support::{exit_code, say, tell};
+use crate::support::{exit_code, say, say_retry};
 
 /// What the file will be, in an event of type `about`.
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ struct Download {
 #[command(override_usage = "bytes [URL FILE]")]
 struct Arguments {
     /// Where the events come from
-    #[arg(requires = "file")]
+    #[arg(value_parser = support::url, requires = "file")]
     url: Option<Url>,
     /// The file to write
     file: Option<PathBuf>,
@@ -67,7 +67,7 @@ async fn fetch(url: &str, to: &Path) -> Result<(), BoxError> {
     let mut events = fetch_event_source(url)
         .until(|event| event.event_type() == "end") // what breaks off before is asked for again
         .retry(RetryPolicy::default())
-        .on_error(|failure| say(tell(&failure)))
+        .on_error(|failure| say_retry(&failure))
         .abort_on(tokio::signal::ctrl_c())
         .stream();
     while let Some(event) = events.next().await {

@@ -56,7 +56,7 @@ struct Reason {
 )]
 struct Arguments {
     /// An endpoint like OpenAI's: https://HOST/v1/chat/completions
-    #[arg(requires = "model")]
+    #[arg(value_parser = support::url, requires = "model")]
     url: Option<Url>,
     /// The name of the model
     #[arg(requires = "question")]
@@ -169,8 +169,8 @@ fn when_refused(failure: &Failure, can_refresh: bool) -> Result<Action, BoxError
         (Some(status), Some(body)) => {
             type_out(&format!("  [{status}: {}{again}]\n", reason(body)))?;
         }
-        // What breaks off in the middle is told at the end.
-        _ if error.is_incomplete() => {}
+        // The end of the program reports what is final.
+        _ if failure.next_delay().is_none() => {}
         _ => type_out(&format!("  [{}{again}]\n", what_happened(error)))?,
     }
     Ok(match error.status() {

@@ -31,6 +31,7 @@ const REDRAW: Duration = Duration::from_millis(50);
 #[derive(Parser)]
 struct Arguments {
     /// Where the events come from [default: a built-in server]
+    #[arg(value_parser = support::url)]
     url: Option<Url>,
     /// End after this number of events
     #[arg(long, value_name = "N")]

@@ -23,7 +23,7 @@ use crate::support::{describe, exit_code, printable, say};
 #[derive(Parser)]
 struct Arguments {
     /// Streams to listen to [default: two of a built-in server, whose metrics are printed once]
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", value_parser = support::url)]
     urls: Vec<Url>,
 }
 

@@ -20,7 +20,7 @@ use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use crate::inbox::Inbox;
-use crate::support::{exit_code, printable, say, tell};
+use crate::support::{exit_code, printable, say, say_retry};
 
 /// A connection that is silent for so long is dead: the server sends comments more often.
 const IDLE: Duration = Duration::from_secs(15);
@@ -38,7 +38,7 @@ const FEWEST_KILLS: usize = 6;
 #[command(override_usage = "notifications [URL DIRECTORY]")]
 struct Arguments {
     /// Where the notifications come from
-    #[arg(requires = "directory")]
+    #[arg(value_parser = support::url, requires = "directory")]
     url: Option<Url>,
     /// Where they and the last event ID are kept
     directory: Option<PathBuf>,
@@ -65,7 +65,7 @@ async fn subscribe(url: &Url, directory: &Path) -> Result<(), BoxError> {
         .last_event_id(last_event_id)
         .retry(RetryPolicy::persistent())
         .idle_timeout(IDLE)
-        .on_error(|failure| say(tell(&failure)))
+        .on_error(|failure| say_retry(&failure))
         .abort_on(tokio::signal::ctrl_c())
         .stream();
     while let Some(event) = events.next().await {

@@ -16,7 +16,7 @@ use fetch_event_source::{BoxError, EventSource, Finished, HookResult, RetryPolic
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde::Deserialize;
 
-use crate::support::{exit_code, printable, say, tell};
+use crate::support::{exit_code, printable, say, say_retry};
 
 /// The server's answer to a new job.
 #[derive(Deserialize)]
@@ -43,6 +43,7 @@ struct Outcome {
 #[derive(Parser)]
 struct Arguments {
     /// Where to POST the job; its answer is {"events": URL} [default: a built-in server]
+    #[arg(value_parser = support::url)]
     url: Option<Url>,
 }
 
@@ -98,7 +99,7 @@ async fn follow(client: &Client, events: Url) -> Result<Outcome, BoxError> {
             Ok(ControlFlow::Continue(()))
         })
         // The job goes on without us.
-        .on_error(|failure| bar.suspend(|| say(tell(&failure))))
+        .on_error(|failure| bar.suspend(|| say_retry(&failure)))
         .run()
         .await?;
     bar.finish_and_clear();

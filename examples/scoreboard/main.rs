@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
-use fetch_event_source::reqwest::{Client, Url};
+use fetch_event_source::reqwest::Client;
 use fetch_event_source::{BoxError, EventSource, EventStream};
 use futures_util::StreamExt;
 use futures_util::stream::select_all;
@@ -34,7 +34,7 @@ struct Arguments {
 }
 
 fn template(url: &str) -> Result<String, BoxError> {
-    Url::parse(&url.replace("{}", "0"))?;
+    support::url(&url.replace("{}", "0"))?;
     match url.contains("{}") {
         true => Ok(url.to_owned()),
         false => Err("no {} for the number of the match".into()),
@@ -94,8 +94,14 @@ async fn watch(url: &str) -> Result<Board, BoxError> {
         "{} scores from {MATCHES} streams",
         board.updates()
     ))?;
-    failures.iter().for_each(|failure| eprintln!("{failure}"));
-    Ok(board)
+    failures
+        .iter()
+        .take(3)
+        .for_each(|failure| eprintln!("{failure}"));
+    match failures.len() {
+        0 => Ok(board),
+        n => Err(format!("{n} of {MATCHES} matches failed").into()),
+    }
 }
 
 fn watch_match(client: &Client, url: &str, number: u64, broken: Arc<AtomicUsize>) -> EventStream {

@@ -15,7 +15,7 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use fetch_event_source::reqwest::ClientBuilder;
+use fetch_event_source::reqwest::{ClientBuilder, Url};
 use fetch_event_source::{BoxError, ErrorKind, Failure};
 use futures_util::stream;
 use tokio::net::TcpListener;
@@ -135,12 +135,23 @@ pub(crate) fn what_happened(error: &fetch_event_source::Error) -> String {
     }
 }
 
-/// A failure, and when it is tried again.
-pub(crate) fn tell(failure: &Failure) -> String {
+/// Prints a failure that is followed by another attempt, and when. A final one is the error of `main`.
+pub(crate) fn say_retry(failure: &Failure) -> io::Result<()> {
+    let Some(delay) = failure.next_delay() else {
+        return Ok(());
+    };
     let what = what_happened(failure.error());
-    match failure.next_delay() {
-        Some(delay) => format!("({what}; again in {:.1} s)", delay.as_secs_f64()),
-        None => format!("({what})"),
+    say(format_args!(
+        "({what}; again in {:.1} s)",
+        delay.as_secs_f64()
+    ))
+}
+
+/// A URL on the command line.
+pub(crate) fn url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        _ => Err("not a URL that begins with http:// or https://".to_owned()),
     }
 }
 
