@@ -3,7 +3,7 @@
 use fetch_event_source::reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue,
 };
-use fetch_event_source::reqwest::{Client, Method, Url, redirect};
+use fetch_event_source::reqwest::{Client, Method, Proxy, Url, redirect};
 use fetch_event_source::{BoxError, EventSource, RetryPolicy, default_client_builder};
 
 use crate::arguments::{Arguments, Connection, Request};
@@ -137,7 +137,7 @@ impl Connection {
         client = match &self.proxy {
             None => client, // as the environment says
             Some(ProxyChoice::None) => client.no_proxy(),
-            Some(ProxyChoice::Url(proxy)) => client.proxy(proxy.clone()),
+            Some(ProxyChoice::Url(proxy)) => client.proxy(Proxy::clone(proxy)),
         };
         if let Some(timeout) = self.connect_timeout {
             client = client.connect_timeout(timeout);

@@ -26,7 +26,7 @@ pub(crate) enum Body {
 #[derive(Clone)]
 pub(crate) enum ProxyChoice {
     None,
-    Url(Proxy),
+    Url(Box<Proxy>),
 }
 
 #[derive(Clone, Copy)]
@@ -147,7 +147,7 @@ pub(crate) fn proxy(text: &str) -> Result<ProxyChoice, &'static str> {
         return Err("not a proxy of a known kind");
     }
     Proxy::all(text)
-        .map(ProxyChoice::Url)
+        .map(|proxy| ProxyChoice::Url(Box::new(proxy)))
         .map_err(|_| "not the URL of a proxy")
 }
 
