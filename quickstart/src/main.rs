@@ -72,10 +72,10 @@ async fn read(url: &str) -> Result<Vec<Event>, BoxError> {
         .until(|event| event.event_type() == "end")
         .on_open(move |response| {
             let status = response.status();
-            match &*handle.last_event_id() {
-                "" => screen::client(&format!("connected: {status}")),
-                id => screen::client(&format!("connected: {status}, after Last-Event-ID {id}")),
-            }
+            screen::client(&match &*handle.last_event_id() {
+                "" => format!("connected: {status}"),
+                id => format!("connected: {status}, after Last-Event-ID {id}"),
+            });
         })
         .on_error(|failure| screen::client(&describe(&failure)))
         .stream();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, StatusCode};
@@ -149,7 +149,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<R
     let (sender, body) = Channel::new(1);
     tokio::spawn(stream(sender, shared, seen, fault));
     let mut response = Response::new(body);
-    let content_type = "text/event-stream".try_into().map_err(io::Error::other)?;
+    let content_type = HeaderValue::from_static("text/event-stream");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     Ok(response)
 }
