@@ -35,8 +35,8 @@ struct Download {
     hash: Sha256,
 }
 
-/// Fetches a file that comes in events, and checks its hash. Without arguments: a file of a built-in server that
-/// breaks off in the middle
+/// Fetches a file that comes in events, and checks its hash. Without arguments: a file of a
+/// built-in server that breaks off in the middle
 #[derive(Parser)]
 #[command(override_usage = "bytes [URL FILE]")]
 struct Arguments {

@@ -47,8 +47,8 @@ struct Reason {
     message: String,
 }
 
-/// Asks a language model, and types its answer out as it comes. Without arguments: a built-in server that refuses
-/// and breaks off
+/// Asks a language model, and types its answer out as it comes. Without arguments: a built-in
+/// server that refuses and breaks off
 #[derive(Parser)]
 #[command(
     override_usage = "[API_KEY=KEY] chat [URL MODEL QUESTION]",

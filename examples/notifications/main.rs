@@ -26,14 +26,14 @@ use crate::support::{exit_code, printable, say, say_retry};
 const IDLE: Duration = Duration::from_secs(15);
 /// What is done about a notification takes its time. Many a kill comes in it.
 const ACTING: Duration = Duration::from_millis(20);
-/// How long a subscriber lives, in milliseconds: it may be killed before it connects, while it acts,
-/// writes, or waits for the server to come back.
+/// How long a subscriber lives, in milliseconds: it may be killed before it connects, while it
+/// acts, writes, or waits for the server to come back.
 const LIFE: Range<u64> = 5..600;
 /// Where so few were killed, something is wrong with the test.
 const FEWEST_KILLS: usize = 6;
 
-/// Subscribes to notifications, and misses none, even if it is killed. Without arguments: starts such subscribers on
-/// a built-in server, kills them at random, and counts
+/// Subscribes to notifications, and misses none, even if it is killed. Without arguments: starts
+/// such subscribers on a built-in server, kills them at random, and counts
 #[derive(Parser)]
 #[command(override_usage = "notifications [URL DIRECTORY]")]
 struct Arguments {
@@ -70,8 +70,8 @@ async fn subscribe(url: &Url, directory: &Path) -> Result<(), BoxError> {
         .stream();
     while let Some(event) = events.next().await {
         let event = event?;
-        // First it is acted on, then its ID is kept: killed in between, it comes again, and is known
-        // by its ID. The other way round it would be lost.
+        // First it is acted on, then its ID is kept: killed in between, it comes again, and is
+        // known by its ID. The other way round it would be lost.
         let note = match inbox.act(&event)? {
             true => "",
             false => "  (again: it was acted on before)",
@@ -103,7 +103,8 @@ async fn demo() -> Result<(), BoxError> {
     report(directory.path(), killed)
 }
 
-/// Starts a subscriber, and kills it (SIGKILL, on Unix) if it is not through when its time has come.
+/// Starts a subscriber, and kills it (SIGKILL, on Unix) if it is not through when its time has
+/// come.
 async fn live(url: &str, directory: &Path, slowness: u32) -> Result<ExitStatus, BoxError> {
     let mut subscriber = Command::new(std::env::current_exe()?)
         .arg(url)

@@ -1,5 +1,5 @@
-//! A server that does long jobs: `POST /jobs` starts one and says where its events are. The job goes
-//! on whether or not somebody looks, and whoever looks sees it from the beginning, or from his
+//! A server that does long jobs: `POST /jobs` starts one and says where its events are. The job
+//! goes on whether or not somebody looks, and whoever looks sees it from the beginning, or from his
 //! `Last-Event-ID` on. The first connection breaks off.
 
 use std::io;

@@ -1,4 +1,5 @@
-//! The board: a cell for each match, drawn anew in place on a terminal, and once at the end elsewhere.
+//! The board: a cell for each match, drawn anew in place on a terminal, and once at the end
+//! elsewhere.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};

@@ -49,8 +49,8 @@ impl Sink {
     }
 }
 
-/// Answers with the events that `write` sends: when it is through, the stream ends; with an error of
-/// its, the connection breaks off.
+/// Answers with the events that `write` sends: when it is through, the stream ends; with an error
+/// of its, the connection breaks off.
 pub(crate) fn respond<W, F>(write: W) -> Response
 where
     W: FnOnce(Sink) -> F,
@@ -82,8 +82,8 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> u64 {
     id.and_then(|id| id.parse().ok()).unwrap_or(0)
 }
 
-/// What `main` returns. Prints an error on standard error, except for a broken pipe: with `| head` nothing is
-/// wrong.
+/// What `main` returns. Prints an error on standard error, except for a broken pipe: with `| head`
+/// nothing is wrong.
 pub(crate) fn exit_code(program: &str, result: Result<(), BoxError>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
@@ -120,8 +120,8 @@ pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// The same for the library's errors, which name the cause themselves. Of a request that is not sent again it is
-/// the failure that led there; of a hook that failed, the hook's error.
+/// The same for the library's errors, which name the cause themselves. Of a request that is not
+/// sent again it is the failure that led there; of a hook that failed, the hook's error.
 pub(crate) fn what_happened(error: &fetch_event_source::Error) -> String {
     match (error.kind(), error.source()) {
         (ErrorKind::Hook, Some(cause)) => describe(cause),
@@ -135,7 +135,8 @@ pub(crate) fn what_happened(error: &fetch_event_source::Error) -> String {
     }
 }
 
-/// Prints a failure that is followed by another attempt, and when. A final one is the error of `main`.
+/// Prints a failure that is followed by another attempt, and when. A final one is the error of
+/// `main`.
 pub(crate) fn say_retry(failure: &Failure) -> io::Result<()> {
     let Some(delay) = failure.next_delay() else {
         return Ok(());

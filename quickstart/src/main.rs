@@ -1,4 +1,5 @@
-//! A client that loses nothing, and a server that keeps failing. Both run in this process, over real HTTP.
+//! A client that loses nothing, and a server that keeps failing. Both run in this process, over
+//! real HTTP.
 
 mod screen;
 mod server;

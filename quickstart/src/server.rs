@@ -1,5 +1,5 @@
-//! A server of numbered events, which reads on after the client's `Last-Event-ID`, and fails in every way
-//! that real ones do.
+//! A server of numbered events, which reads on after the client's `Last-Event-ID`, and fails in
+//! every way that real ones do.
 
 use std::io;
 use std::net::SocketAddr;
@@ -206,7 +206,8 @@ async fn announce(fault: &str) {
     screen::server(fault);
 }
 
-/// Waits for this event. Sends comments meanwhile, so that the client knows that the server is alive.
+/// Waits for this event. Sends comments meanwhile, so that the client knows that the server is
+/// alive.
 async fn next_event(
     body: &mut Sender<Bytes, io::Error>,
     log: &mut Log,

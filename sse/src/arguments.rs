@@ -74,12 +74,24 @@ pub(crate) struct Request {
     pub(crate) method: Option<Method>,
 
     /// Header, or a file of headers, one a line; repeatable. 'NAME;' sends an empty one
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE|@FILE", value_parser = values::header)]
+    #[arg(
+        short = 'H',
+        long = "header",
+        value_name = "NAME: VALUE|@FILE",
+        value_parser = values::header
+    )]
     pub(crate) headers: Vec<Header>,
 
     /// Body: text, a file, or @- for standard input; several are joined by &. Sent as a form, or
     /// as JSON if it is a JSON object or array, unless -H names another type
-    #[arg(short, long, alias = "data-binary", value_name = "TEXT|@FILE", value_parser = values::body, allow_hyphen_values = true)]
+    #[arg(
+        short,
+        long,
+        alias = "data-binary",
+        value_name = "TEXT|@FILE",
+        value_parser = values::body,
+        allow_hyphen_values = true
+    )]
     pub(crate) data: Vec<Body>,
 
     /// Body like --data, but @ has no meaning
@@ -87,7 +99,13 @@ pub(crate) struct Request {
     pub(crate) data_raw: Vec<Body>,
 
     /// Body like --data, but sent as JSON; several are joined without &
-    #[arg(long, value_name = "TEXT|@FILE", value_parser = values::body, conflicts_with_all = ["data", "data_raw"], allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "TEXT|@FILE",
+        value_parser = values::body,
+        conflicts_with_all = ["data", "data_raw"],
+        allow_hyphen_values = true
+    )]
     pub(crate) json: Vec<Body>,
 
     /// Basic authentication; asks for a password that is left out
@@ -114,7 +132,8 @@ pub(crate) struct Connection {
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
 
-    /// Proxy: http://, https://, socks5:// or socks5h://; '' uses none, whatever the environment says
+    /// Proxy: http://, https://, socks5:// or socks5h://; '' uses none, whatever the environment
+    /// says
     #[arg(short = 'x', long, value_name = "URL", value_parser = values::proxy)]
     pub(crate) proxy: Option<ProxyChoice>,
 
@@ -179,7 +198,8 @@ pub(crate) struct Output {
     #[arg(short, long = "event", value_name = "TYPE")]
     pub(crate) events: Vec<String>,
 
-    /// End at the event with this data, without printing it; a stream that ends before it is incomplete
+    /// End at the event with this data, without printing it; a stream that ends before it is
+    /// incomplete
     #[arg(long, value_name = "DATA")]
     pub(crate) until: Option<String>,
 
@@ -204,7 +224,8 @@ pub(crate) struct Output {
     no_buffer: bool,
 }
 
-/// How events are printed. By default for people: type, ID and data, with control characters escaped.
+/// How events are printed. By default for people: type, ID and data, with control characters
+/// escaped.
 #[derive(Args, Clone, Copy)]
 #[group(multiple = false)]
 pub(crate) struct Format {

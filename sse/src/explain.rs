@@ -8,8 +8,8 @@ use crate::text::{one_line, printable};
 /// How many characters of a refusal's body are printed.
 const BODY_SHOWN: usize = 2000;
 
-/// Why the program ends; with what the server says, if it refused. `lacks_replay`: the request is one that must
-/// not be repeated.
+/// Why the program ends; with what the server says, if it refused. `lacks_replay`: the request is
+/// one that must not be repeated.
 pub(crate) fn final_error(error: &Error, lacks_replay: bool) -> String {
     let mut text = describe(error);
     let is_withheld = lacks_replay && error.is_incomplete();

@@ -83,8 +83,8 @@ async fn run(arguments: &Arguments, notes: &Notes) -> Result<Finished, BoxError>
     Ok(finished)
 }
 
-/// Closes the source. A second Ctrl-C ends the program, because something that does not read the output
-/// holds up the source.
+/// Closes the source. A second Ctrl-C ends the program, because something that does not read the
+/// output holds up the source.
 async fn close_on_ctrl_c(handle: Handle) {
     for exit in [None, Some(INTERRUPTED)] {
         if tokio::signal::ctrl_c().await.is_err() {

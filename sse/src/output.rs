@@ -19,8 +19,8 @@ const ID: Style = AnsiColor::BrightBlack.on_default();
 pub(crate) struct Output<'a> {
     format: Format,
     notes: &'a Notes,
-    /// Whether standard output is a terminal that wants colours. (`anstream` must not filter the data: it
-    /// would remove the server's own escape sequences.)
+    /// Whether standard output is a terminal that wants colours. (`anstream` must not filter the
+    /// data: it would remove the server's own escape sequences.)
     colours: bool,
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// Escapes control characters, which could move the cursor, or worse, and those that reorder text. Keeps
-/// line ends and tabs.
+/// Escapes control characters, which could move the cursor, or worse, and those that reorder text.
+/// Keeps line ends and tabs.
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -16,8 +16,8 @@ pub(crate) fn printable(text: &str) -> String {
     out
 }
 
-/// The same for JSON. There such characters stand in strings only, except for line ends and tabs, which are
-/// spaces.
+/// The same for JSON. There such characters stand in strings only, except for line ends and tabs,
+/// which are spaces.
 pub(crate) fn json_line(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
