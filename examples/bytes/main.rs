@@ -1,4 +1,4 @@
-//! A file that comes in events, as base64: written as it comes, and checked by its hash at the end.
+//! Receives a file in events, as base64: writes each piece, and checks the hash at the end.
 //! `cargo run --features json --example bytes` fetches one from its own server, which breaks off in
 //! the middle; `… --example bytes -- URL FILE` from one that sends the same events, to that file.
 

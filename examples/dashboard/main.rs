@@ -1,6 +1,6 @@
 //! Live prices and sensors on the terminal: many types of events, pause and resume by key.
-//! `cargo run --features json --example dashboard` brings the server along, until `q`;
-//! `… --example dashboard -- URL`: one of yours; `--events N`: ends by itself; in a pipe: lines.
+//! `cargo run --features json --example dashboard` starts a server, and runs until `q`;
+//! `… --example dashboard -- URL` listens there; `--events N` ends it; in a pipe it prints lines.
 
 mod board;
 mod screen;
@@ -49,7 +49,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         None => server::start().await?,
     };
     let signals = fetch_event_source(url)
-        .retry(RetryPolicy::persistent()) // after a clean end, too
+        .retry(RetryPolicy::persistent()) // after a clean end as well
         .idle_timeout(Duration::from_secs(15))
         .abort_on(terminated())
         .signals();
@@ -57,7 +57,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     if !stdout().is_terminal() {
         return print(signals, limit).await;
     }
-    let terminal = ratatui::try_init()?; // a panic restores it, too
+    let terminal = ratatui::try_init()?; // a panic restores it as well
     let shown = show(terminal, signals, limit).await;
     ratatui::restore();
     let events = shown?;
@@ -65,7 +65,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Draws the board again and again, until `q`, or so many events. Gives their number.
+/// Draws the board until `q`, or until `limit` events have come. Returns the number of events.
 async fn show(
     mut terminal: DefaultTerminal,
     mut signals: Signals,
@@ -164,7 +164,7 @@ async fn print(mut signals: Signals, limit: u64) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Told to end from outside: then the terminal is restored, as by `q`.
+/// Resolves when a signal asks the program to end, so that the terminal is restored, as by `q`.
 async fn terminated() {
     #[cfg(unix)]
     {

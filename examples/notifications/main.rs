@@ -22,14 +22,14 @@ use tokio::time::{sleep, timeout};
 use crate::inbox::Inbox;
 use crate::support::{exit_code, printable, say, say_retry};
 
-/// A connection that is silent for so long is dead: the server sends comments more often.
+/// The server sends comments more often than this, so a silent connection is dead.
 const IDLE: Duration = Duration::from_secs(15);
 /// What is done about a notification takes its time. Many a kill comes in it.
 const ACTING: Duration = Duration::from_millis(20);
 /// How long a subscriber lives, in milliseconds: it may be killed before it connects, while it
 /// acts, writes, or waits for the server to come back.
 const LIFE: Range<u64> = 5..600;
-/// Where so few were killed, something is wrong with the test.
+/// With fewer kills something is wrong with the test.
 const FEWEST_KILLS: usize = 6;
 
 /// Subscribes to notifications, and misses none, even if it is killed. Without arguments: starts

@@ -1,6 +1,6 @@
 //! A long job on a server, with a bar that follows it through a broken connection: hooks.
-//! `cargo run --features json --example progress` brings the server along, and takes 4 s;
-//! `… --example progress -- URL` posts the job to a server of yours that sends the same events.
+//! `cargo run --features json --example progress` starts a server, and takes 4 s;
+//! `… --example progress -- URL` posts the job to another server, which sends the same events.
 
 mod server;
 #[path = "../support/mod.rs"]

@@ -1,6 +1,6 @@
 //! Two hundred matches at once: as many streams, one client, one task, and no channel.
-//! `cargo run --features json --example scoreboard` brings the server along, and takes 2 s;
-//! `… --example scoreboard -- URL` asks one of yours, where `{}` in the URL is the match's number.
+//! `cargo run --features json --example scoreboard` starts a server, and takes 2 s;
+//! `… --example scoreboard -- URL` asks another, with `{}` for the number of a match.
 
 mod board;
 mod server;

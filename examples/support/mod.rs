@@ -21,10 +21,10 @@ use futures_util::stream;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-/// After so long without an event the server sends a comment.
+/// The server sends a comment after this much time without an event.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// The settings of the library's own client, for those who set something besides.
+/// The settings of the library's default client, to add to.
 pub(crate) fn client() -> ClientBuilder {
     fetch_event_source::default_client_builder()
 }
@@ -49,8 +49,8 @@ impl Sink {
     }
 }
 
-/// Answers with the events that `write` sends: when it is through, the stream ends; with an error
-/// of its, the connection breaks off.
+/// Answers with the events that `write` sends. When it returns, the stream ends; when it returns an
+/// error, the connection breaks off.
 pub(crate) fn respond<W, F>(write: W) -> Response
 where
     W: FnOnce(Sink) -> F,
@@ -60,7 +60,7 @@ where
     let written = write(Sink(sender.clone()));
     tokio::spawn(async move {
         if let Err(error) = written.await {
-            let _ = sender.send(Err(error)).await; // fails if the client has gone: all the same
+            let _ = sender.send(Err(error)).await; // fails if the client has gone
         }
     });
     let events = stream::unfold(receiver, async |mut receiver| {
@@ -71,7 +71,7 @@ where
         .into_response()
 }
 
-/// What a server of `respond` returns to break the connection off.
+/// The error that breaks a connection of `respond` off.
 pub(crate) fn break_off<T>() -> io::Result<T> {
     Err(io::ErrorKind::ConnectionReset.into())
 }
