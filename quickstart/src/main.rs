@@ -16,12 +16,12 @@ use crate::server::Server;
 
 /// The server sends comments more often than this, so a silent connection is dead.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
-/// The whole run takes about 8 s.
+/// The whole run takes about 7 s.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const HELP: &str = "\
 Starts a server that keeps failing, and a client that reads its events and must
-not lose one. Takes about 8 seconds, needs no network, and has no options.
+not lose one. Takes about 7 seconds, needs no network, and has no options.
 The client is in quickstart/src/main.rs.
 
 Usage: cargo run -p quickstart";
@@ -50,7 +50,7 @@ async fn run() -> Result<ExitCode, BoxError> {
     let server = Server::start().await?;
     screen::line(
         &format!(
-            "A server of {} events that keeps failing, and a client that must lose none:\n",
+            "A server of {} events that keeps failing, and a client that must lose none:",
             server::EVENTS
         ),
         Style::new(),
@@ -111,7 +111,7 @@ fn report(server: &Server, received: &[Event], elapsed: Duration) -> ExitCode {
     let arrived = (1..).zip(&sent).filter(has_arrived).count();
     let (lost, duplicated) = (sent.len() - arrived, received.len() - arrived);
     let text = format!(
-        "\n{} events in {:.1} s, {} requests: {lost} lost, {duplicated} duplicated",
+        "{} events in {:.1} s, {} requests: {lost} lost, {duplicated} duplicated",
         received.len(),
         elapsed.as_secs_f64(),
         server.requests(),

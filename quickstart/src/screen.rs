@@ -1,6 +1,6 @@
 //! What happens, as lines: when, who, what. A run of events is one line.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -64,7 +64,8 @@ fn entry(who: &str, what: &str, style: Style) {
 
 /// Colours on a terminal only, and not with `NO_COLOR`.
 fn write(line: std::fmt::Arguments<'_>) {
-    if writeln!(anstream::stdout(), "{line}").is_err() {
-        std::process::exit(0); // a broken pipe, as with `| head`
+    if let Err(error) = writeln!(anstream::stdout(), "{line}") {
+        // With `| head` nothing is wrong.
+        std::process::exit(i32::from(error.kind() != ErrorKind::BrokenPipe));
     }
 }
