@@ -1,15 +1,16 @@
 //! The parser alone, on a file or standard input: no network, no async, no clock.
-//! `cargo run --example parse_only -- FILE` (`-`: standard input) shows what is in it, frame by frame;
-//! without a file it takes one of its own. `--no-default-features` is enough for it.
+//! `printf 'data: a\n\n' | cargo run --example parse_only` shows what is in it, frame by frame, and
+//! `cargo run --example parse_only -- FILE` a file. `--no-default-features` is enough for it.
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
+use clap::Parser as _;
 use fetch_event_source::{Frame, Parser};
 
-/// How much is read at once. Events may be cut anywhere in between.
+/// How much is read at once. A chunk may end in the middle of an event.
 const CHUNK: usize = 64 * 1024;
 
 const SAMPLE: &str = "\u{feff}: a comment, after a byte order mark\r
@@ -26,8 +27,18 @@ id: 8
 data: a carriage return\rdata: ends a line, too\r\r\
 data: this one is not finished, so it is no event";
 
+/// Shows what is in an event stream: events, comments, reconnection times
+#[derive(clap::Parser)]
+struct Arguments {
+    /// A file, or - for standard input [default: standard input; on a terminal the sample]
+    file: Option<String>,
+    /// Show a built-in sample
+    #[arg(long, conflicts_with = "file")]
+    sample: bool,
+}
+
 fn main() -> ExitCode {
-    match run() {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS, // as with `| head`
         Err(error) => {
@@ -37,10 +48,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    match std::env::args().nth(1).as_deref() {
-        None => parse(SAMPLE.as_bytes()),
-        Some("-") => parse(io::stdin().lock()),
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let stdin = io::stdin();
+    match arguments.file.as_deref() {
+        _ if arguments.sample => parse(SAMPLE.as_bytes()),
+        None if stdin.is_terminal() => parse(SAMPLE.as_bytes()),
+        None | Some("-") => parse(stdin.lock()),
         Some(file) => parse(File::open(file).map_err(|error| format!("{file}: {error}"))?),
     }
 }

@@ -1,4 +1,4 @@
-//! A file that comes in events, as base64: written as it comes, and checked by its hash at the end.
+//! Receives a file in events, as base64: writes each piece, and checks the hash at the end.
 //! `cargo run --features json --example bytes` fetches one from its own server, which breaks off in
 //! the middle; `… --example bytes -- URL FILE` from one that sends the same events, to that file.
 
@@ -7,16 +7,18 @@ mod server;
 mod support;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bytes::Bytes;
+use clap::Parser;
+use fetch_event_source::reqwest::Url;
 use fetch_event_source::{BoxError, Event, Finished, RetryPolicy, fetch_event_source};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::support::{exit_code, say, tell};
+use crate::support::{exit_code, say, say_retry};
 
 /// What the file will be, in an event of type `about`.
 #[derive(Deserialize)]
@@ -33,13 +35,24 @@ struct Download {
     hash: Sha256,
 }
 
+/// Fetches a file that comes in events, and checks its hash. Without arguments: a file of a
+/// built-in server that breaks off in the middle
+#[derive(Parser)]
+#[command(override_usage = "bytes [URL FILE]")]
+struct Arguments {
+    /// Where the events come from
+    #[arg(value_parser = support::url, requires = "file")]
+    url: Option<Url>,
+    /// The file to write
+    file: Option<PathBuf>,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match &arguments[..] {
-        [] => demo().await,
-        [url, file] => fetch(url, Path::new(file)).await,
-        _ => Err("give nothing, or URL FILE".into()),
+    let arguments = Arguments::parse();
+    let result = match (arguments.url, arguments.file) {
+        (Some(url), Some(file)) => fetch(url.as_str(), &file).await,
+        _ => demo().await,
     };
     exit_code("bytes", result)
 }
@@ -54,7 +67,7 @@ async fn fetch(url: &str, to: &Path) -> Result<(), BoxError> {
     let mut events = fetch_event_source(url)
         .until(|event| event.event_type() == "end") // what breaks off before is asked for again
         .retry(RetryPolicy::default())
-        .on_error(|failure| say(tell(&failure)))
+        .on_error(|failure| say_retry(&failure))
         .abort_on(tokio::signal::ctrl_c())
         .stream();
     while let Some(event) = events.next().await {

@@ -19,7 +19,7 @@ use crate::support::{break_off, last_event_id, respond, serve};
 
 const LENGTH: usize = 5 * 1024 * 1024 + 321;
 const PIECE: usize = 64 * 1024;
-/// So many bytes, and the connection is gone.
+/// The connection breaks off after this many bytes.
 const BREAK: usize = LENGTH / 3;
 const RETRY: Duration = Duration::from_millis(300);
 

@@ -1,6 +1,6 @@
 //! A language model's answer, typed out as it comes; with a token that is refreshed when refused.
 //! `cargo run --features json --example chat` asks its own server, which is full of trouble;
-//! `… --example chat -- URL MODEL QUESTION` one like OpenAI's, with `API_KEY` from the environment.
+//! `… --example chat -- URL MODEL QUESTION` asks one like OpenAI's.
 
 mod server;
 #[path = "../support/mod.rs"]
@@ -11,7 +11,8 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fetch_event_source::reqwest::{Client, StatusCode};
+use clap::Parser;
+use fetch_event_source::reqwest::{Client, StatusCode, Url};
 use fetch_event_source::{Action, BoxError, Error, EventSource, EventStream, Failure};
 use serde::Deserialize;
 use serde_json::json;
@@ -46,39 +47,56 @@ struct Reason {
     message: String,
 }
 
+/// Asks a language model, and types its answer out as it comes. Without arguments: a built-in
+/// server that refuses and breaks off
+#[derive(Parser)]
+#[command(
+    override_usage = "[API_KEY=KEY] chat [URL MODEL QUESTION]",
+    after_help = "The environment variable API_KEY holds the key, which is sent as a bearer token."
+)]
+struct Arguments {
+    /// An endpoint like OpenAI's: https://HOST/v1/chat/completions
+    #[arg(value_parser = support::url, requires = "model")]
+    url: Option<Url>,
+    /// The name of the model
+    #[arg(requires = "question")]
+    model: Option<String>,
+    /// What to ask
+    question: Option<String>,
+}
+
 struct Chat {
     client: Client,
-    url: String,
+    url: Url,
     model: String,
     tokens: Tokens,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match &arguments[..] {
-        [] => demo().await,
-        [url, model, question] => {
+    let arguments = Arguments::parse();
+    let result = match (arguments.url, arguments.model, arguments.question) {
+        (Some(url), Some(model), Some(question)) => {
             let key = std::env::var("API_KEY").unwrap_or_default();
-            Chat::new(url, model, Tokens::fixed(key))
-                .ask(question)
+            Chat::new(url, &model, Tokens::fixed(key))
+                .ask(&question)
                 .await
         }
-        _ => Err("give nothing, or URL MODEL QUESTION".into()),
+        _ => demo().await,
     };
     exit_code("chat", result)
 }
 
 /// A token that has expired, and an answer; a 429, and an answer; an answer that is cut.
 async fn demo() -> Result<(), BoxError> {
-    let url = server::start().await?;
-    let chat = Chat::new(&url, "demo", Tokens::refreshed());
+    let url = server::start().await?.parse()?;
+    let chat = Chat::new(url, "demo", Tokens::refreshed());
     chat.ask("How do I read a stream?").await?;
     chat.ask("What if I ask too much?").await?;
     match chat.ask("What if the line goes dead?").await {
         Err(error) => match error.downcast_ref::<Error>() {
             Some(error) if error.is_incomplete() => type_out(&format!(
-                "  [{}: this is not the whole answer]\n  [{error}]\n",
+                "  [{}: this is not the whole answer, and it is not asked for again]\n",
                 what_happened(error)
             )),
             _ => Err(error),
@@ -88,10 +106,10 @@ async fn demo() -> Result<(), BoxError> {
 }
 
 impl Chat {
-    fn new(url: &str, model: &str, tokens: Tokens) -> Self {
+    fn new(url: Url, model: &str, tokens: Tokens) -> Self {
         Self {
             client: Client::new(),
-            url: url.to_owned(),
+            url,
             model: model.to_owned(),
             tokens,
         }
@@ -151,8 +169,8 @@ fn when_refused(failure: &Failure, can_refresh: bool) -> Result<Action, BoxError
         (Some(status), Some(body)) => {
             type_out(&format!("  [{status}: {}{again}]\n", reason(body)))?;
         }
-        // What breaks off in the middle is told at the end.
-        _ if error.is_incomplete() => {}
+        // The end of the program reports what is final.
+        _ if failure.next_delay().is_none() => {}
         _ => type_out(&format!("  [{}{again}]\n", what_happened(error)))?,
     }
     Ok(match error.status() {

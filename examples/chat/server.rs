@@ -1,5 +1,5 @@
-//! A language model behind an API like OpenAI's, with the troubles of one: a token that has expired,
-//! too many requests, an answer that is cut.
+//! A language model behind an API like OpenAI's, with the troubles of one: a token that has
+//! expired, too many requests, an answer that is cut.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Where tokens come from: the user, or somebody who gives out fresh ones.
+//! Where tokens come from: the user, or a service that issues fresh ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

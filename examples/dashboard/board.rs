@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::support::printable;
 
-/// So many values of each are kept, and so many alerts.
+/// How many values of a series are kept, and how many alerts.
 const HISTORY: usize = 64;
-/// A server may name as many as it likes; so many are shown.
+/// How many series are kept, however many the server names.
 const MOST: usize = 100;
 
 /// The events of this server: each type is a variant, and the data, as JSON, is what is in it.

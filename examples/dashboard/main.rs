@@ -1,6 +1,6 @@
 //! Live prices and sensors on the terminal: many types of events, pause and resume by key.
-//! `cargo run --features json --example dashboard` brings the server along, until `q`;
-//! `… --example dashboard -- URL`: one of yours; `--events N`: ends by itself; in a pipe: lines.
+//! `cargo run --features json --example dashboard` starts a server, and runs until `q`;
+//! `… --example dashboard -- URL` listens there; `--events N` ends it; in a pipe it prints lines.
 
 mod board;
 mod screen;
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use crossterm::event::{Event as Input, EventStream as Inputs, KeyCode, KeyEvent, KeyModifiers};
+use fetch_event_source::reqwest::Url;
 use fetch_event_source::{
     BoxError, Handle, ReadyState, RetryPolicy, Signal, Signals, fetch_event_source,
 };
@@ -29,9 +30,10 @@ const REDRAW: Duration = Duration::from_millis(50);
 /// Live prices and sensors on the terminal
 #[derive(Parser)]
 struct Arguments {
-    /// Where the events come from [default: a server of the program's own]
-    url: Option<String>,
-    /// End after so many events
+    /// Where the events come from [default: a built-in server]
+    #[arg(value_parser = support::url)]
+    url: Option<Url>,
+    /// End after this number of events
     #[arg(long, value_name = "N")]
     events: Option<u64>,
 }
@@ -43,11 +45,11 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let url = match arguments.url {
-        Some(url) => url,
+        Some(url) => url.into(),
         None => server::start().await?,
     };
     let signals = fetch_event_source(url)
-        .retry(RetryPolicy::persistent()) // after a clean end, too
+        .retry(RetryPolicy::persistent()) // after a clean end as well
         .idle_timeout(Duration::from_secs(15))
         .abort_on(terminated())
         .signals();
@@ -55,7 +57,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     if !stdout().is_terminal() {
         return print(signals, limit).await;
     }
-    let terminal = ratatui::try_init()?; // a panic restores it, too
+    let terminal = ratatui::try_init()?; // a panic restores it as well
     let shown = show(terminal, signals, limit).await;
     ratatui::restore();
     let events = shown?;
@@ -63,7 +65,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Draws the board again and again, until `q`, or so many events. Gives their number.
+/// Draws the board until `q`, or until `limit` events have come. Returns the number of events.
 async fn show(
     mut terminal: DefaultTerminal,
     mut signals: Signals,
@@ -162,7 +164,7 @@ async fn print(mut signals: Signals, limit: u64) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Told to end from outside: then the terminal is restored, as by `q`.
+/// Resolves when a signal asks the program to end, so that the terminal is restored, as by `q`.
 async fn terminated() {
     #[cfg(unix)]
     {

@@ -9,8 +9,11 @@ use tokio::time::Instant;
 
 use crate::board::{Board, Connection, Series};
 
-/// So many columns of a price's history.
+/// Columns of a price: its name, value and change.
+const PRICE_WIDTH: u16 = 29;
+/// Columns of its history, where the terminal is wide enough.
 const HISTORY_WIDTH: u16 = 24;
+const SPACING: u16 = 2;
 
 pub(crate) fn draw(frame: &mut Frame<'_>, board: &Board) {
     let rows = Layout::vertical([
@@ -51,8 +54,12 @@ fn draw_prices(frame: &mut Frame<'_>, board: &Board, area: Rect) {
     let block = Block::bordered().title(" Prices ");
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    let columns =
-        Layout::horizontal([Constraint::Min(10), Constraint::Length(HISTORY_WIDTH)]).spacing(2);
+    let history_width = HISTORY_WIDTH.min(inner.width.saturating_sub(PRICE_WIDTH + SPACING));
+    let columns = Layout::horizontal([
+        Constraint::Min(PRICE_WIDTH),
+        Constraint::Length(history_width),
+    ])
+    .spacing(SPACING);
     let [table, histories] = columns.areas(inner);
     let rows = board.prices.iter().map(|(symbol, price)| {
         let change = price.change();
@@ -69,13 +76,13 @@ fn draw_prices(frame: &mut Frame<'_>, board: &Board, area: Rect) {
     ];
     frame.render_widget(Table::new(rows, widths), table);
     for (price, line) in board.prices.values().zip(histories.rows()) {
-        frame.render_widget(history(price), line);
+        frame.render_widget(history(price, history_width), line);
     }
 }
 
 /// A row of bars: from the lowest value in it to the highest.
-fn history(series: &Series) -> Sparkline<'static> {
-    let latest = series.values.iter().rev().take(HISTORY_WIDTH.into()).rev();
+fn history(series: &Series, width: u16) -> Sparkline<'static> {
+    let latest = series.values.iter().rev().take(width.into()).rev();
     let (low, high) = latest
         .clone()
         .fold((f64::MAX, f64::MIN), |(low, high), &value| {

@@ -1,4 +1,4 @@
-//! A server of live values, of many types. They are not kept: who was away has missed them. It ends
+//! A server of live values, of many types. They are not kept: a client that was away has missed them. It ends
 //! each stream after a while, cleanly or not.
 
 use std::io;
@@ -57,7 +57,7 @@ async fn measure(values: broadcast::Sender<Event>) {
                 Event::default().event("price").data(data.to_string())
             }
         };
-        let _ = values.send(event); // fails if nobody listens
+        let _ = values.send(event); // fails if no client listens
     }
 }
 

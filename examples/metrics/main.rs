@@ -4,29 +4,49 @@
 
 mod exporter;
 mod server;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::process::ExitCode;
 
 use axum::{Router, routing::get};
-use fetch_event_source::{BoxError, EventStream, RetryPolicy, fetch_event_source, reqwest};
+use clap::Parser;
+use fetch_event_source::reqwest::{self, Url};
+use fetch_event_source::{BoxError, EventStream, RetryPolicy, fetch_event_source};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::exporter::Subscriptions;
+use crate::support::{describe, exit_code, printable, say};
+
+/// Exports the counters of event streams to Prometheus
+#[derive(Parser)]
+struct Arguments {
+    /// Streams to listen to [default: two of a built-in server, whose metrics are printed once]
+    #[arg(value_name = "URL", value_parser = support::url)]
+    urls: Vec<Url>,
+}
 
 #[tokio::main]
-async fn main() -> Result<(), BoxError> {
-    let urls: Vec<_> = std::env::args().skip(1).collect();
-    if urls.is_empty() {
-        return demo().await;
-    }
+async fn main() -> ExitCode {
+    let urls = Arguments::parse().urls;
+    let result = match urls.is_empty() {
+        true => demo().await,
+        false => export(urls).await,
+    };
+    exit_code("metrics", result)
+}
+
+async fn export(urls: Vec<Url>) -> Result<(), BoxError> {
     let mut subscriptions = Subscriptions::default();
     for (number, url) in urls.into_iter().enumerate() {
-        let events = subscribe(&url);
+        let events = subscribe(url.as_str());
         // Not by its URL, which may hold secrets.
         subscriptions.add(format!("source-{}", number + 1), events.handle());
         tokio::spawn(consume(events, None));
     }
     let metrics = serve(subscriptions).await?;
-    println!("{metrics}, until Ctrl-C");
+    say(format_args!("{metrics}, until Ctrl-C"))?;
     Ok(tokio::signal::ctrl_c().await?)
 }
 
@@ -44,7 +64,7 @@ async fn demo() -> Result<(), BoxError> {
     for _ in 0..2 * server::EVENTS {
         consumed.recv().await.ok_or("the subscriptions ended")?;
     }
-    print!("{}", reqwest::get(metrics).await?.text().await?);
+    say(reqwest::get(metrics).await?.text().await?.trim_end())?;
     Ok(())
 }
 
@@ -59,8 +79,14 @@ async fn consume(mut events: EventStream, consumed: Option<mpsc::Sender<()>>) {
     while let Some(event) = events.next().await {
         match (event, &consumed) {
             (Ok(_), Some(consumed)) => drop(consumed.send(()).await), // fails at the demo's end
-            (Ok(event), None) => println!("{} {}", event.event_type(), event.data().escape_debug()),
-            (Err(error), _) => eprintln!("{error}"),
+            (Ok(event), None) => {
+                let (event_type, data) = (event.event_type(), event.data());
+                let shown = say(printable(&format!("{event_type} {data}")));
+                if shown.is_err() {
+                    return; // nothing reads the output any more; the metrics go on
+                }
+            }
+            (Err(error), _) => eprintln!("metrics: {}", describe(&error)),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a subscriber keeps on disk, so that it may be killed at any moment: the notifications it has
-//! acted on, and the last event ID.
+//! What a subscriber keeps on disk, so that it may be killed at any moment: the notifications it
+//! has acted on, and the last event ID.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -8,43 +8,56 @@ mod server;
 mod support;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
+use clap::Parser;
+use fetch_event_source::reqwest::Url;
 use fetch_event_source::{BoxError, RetryPolicy, fetch_event_source};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use crate::inbox::Inbox;
-use crate::support::{exit_code, printable, say, tell};
+use crate::support::{exit_code, printable, say, say_retry};
 
-/// A connection that is silent for so long is dead: the server sends comments more often.
+/// The server sends comments more often than this, so a silent connection is dead.
 const IDLE: Duration = Duration::from_secs(15);
 /// What is done about a notification takes its time. Many a kill comes in it.
 const ACTING: Duration = Duration::from_millis(20);
-/// How long a subscriber lives, in milliseconds: it may be killed before it connects, while it acts,
-/// writes, or waits for the server to come back.
+/// How long a subscriber lives, in milliseconds: it may be killed before it connects, while it
+/// acts, writes, or waits for the server to come back.
 const LIFE: Range<u64> = 5..600;
-/// Where so few were killed, something is wrong with the test.
+/// With fewer kills something is wrong with the test.
 const FEWEST_KILLS: usize = 6;
+
+/// Subscribes to notifications, and misses none, even if it is killed. Without arguments: starts
+/// such subscribers on a built-in server, kills them at random, and counts
+#[derive(Parser)]
+#[command(override_usage = "notifications [URL DIRECTORY]")]
+struct Arguments {
+    /// Where the notifications come from
+    #[arg(value_parser = support::url, requires = "directory")]
+    url: Option<Url>,
+    /// Where they and the last event ID are kept
+    directory: Option<PathBuf>,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match &arguments[..] {
-        [] => tokio::select! {
+    let arguments = Arguments::parse();
+    let result = match (arguments.url, arguments.directory) {
+        (Some(url), Some(directory)) => subscribe(&url, &directory).await,
+        _ => tokio::select! {
             result = demo() => result,
             _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
         },
-        [url, directory] => subscribe(url, Path::new(directory)).await,
-        _ => Err("give nothing, or URL DIRECTORY".into()),
     };
     exit_code("notifications", result)
 }
 
-async fn subscribe(url: &str, directory: &Path) -> Result<(), BoxError> {
+async fn subscribe(url: &Url, directory: &Path) -> Result<(), BoxError> {
     let mut inbox = Inbox::open(directory)?;
     let last_event_id = inbox.last_event_id()?;
     say(format_args!("subscribing, after ID {last_event_id:?}"))?;
@@ -52,13 +65,13 @@ async fn subscribe(url: &str, directory: &Path) -> Result<(), BoxError> {
         .last_event_id(last_event_id)
         .retry(RetryPolicy::persistent())
         .idle_timeout(IDLE)
-        .on_error(|failure| say(tell(&failure)))
+        .on_error(|failure| say_retry(&failure))
         .abort_on(tokio::signal::ctrl_c())
         .stream();
     while let Some(event) = events.next().await {
         let event = event?;
-        // First it is acted on, then its ID is kept: killed in between, it comes again, and is known
-        // by its ID. The other way round it would be lost.
+        // First it is acted on, then its ID is kept: killed in between, it comes again, and is
+        // known by its ID. The other way round it would be lost.
         let note = match inbox.act(&event)? {
             true => "",
             false => "  (again: it was acted on before)",
@@ -90,7 +103,8 @@ async fn demo() -> Result<(), BoxError> {
     report(directory.path(), killed)
 }
 
-/// Starts a subscriber, and kills it (SIGKILL, on Unix) if it is not through when its time has come.
+/// Starts a subscriber, and kills it (SIGKILL, on Unix) if it is not through when its time has
+/// come.
 async fn live(url: &str, directory: &Path, slowness: u32) -> Result<ExitStatus, BoxError> {
     let mut subscriber = Command::new(std::env::current_exe()?)
         .arg(url)

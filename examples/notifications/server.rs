@@ -1,5 +1,5 @@
-//! A server of notifications: their IDs are numbers, and a new one comes whether or not somebody
-//! listens. Its connections do not live long.
+//! A server of notifications: their IDs are numbers, and new ones come with or without a client. Its
+//! connections do not live long.
 
 use std::io;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! A long job on a server, with a bar that follows it through a broken connection: hooks.
-//! `cargo run --features json --example progress` brings the server along, and takes 4 s;
-//! `… --example progress -- URL` posts the job to a server of yours that sends the same events.
+//! `cargo run --features json --example progress` starts a server, and takes 4 s;
+//! `… --example progress -- URL` posts the job to another server, which sends the same events.
 
 mod server;
 #[path = "../support/mod.rs"]
@@ -10,12 +10,13 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Parser;
 use fetch_event_source::reqwest::{Client, Url};
 use fetch_event_source::{BoxError, EventSource, Finished, HookResult, RetryPolicy};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde::Deserialize;
 
-use crate::support::{exit_code, printable, say, tell};
+use crate::support::{exit_code, printable, say, say_retry};
 
 /// The server's answer to a new job.
 #[derive(Deserialize)]
@@ -38,15 +39,23 @@ struct Outcome {
     bytes: u64,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    exit_code("progress", run(std::env::args().nth(1)).await)
+/// Starts a long job on a server, and shows how far it is
+#[derive(Parser)]
+struct Arguments {
+    /// Where to POST the job; its answer is {"events": URL} [default: a built-in server]
+    #[arg(value_parser = support::url)]
+    url: Option<Url>,
 }
 
-async fn run(url: Option<String>) -> Result<(), BoxError> {
+#[tokio::main]
+async fn main() -> ExitCode {
+    exit_code("progress", run(Arguments::parse().url).await)
+}
+
+async fn run(url: Option<Url>) -> Result<(), BoxError> {
     let url = match url {
         Some(url) => url,
-        None => server::start().await?,
+        None => server::start().await?.parse()?,
     };
     let client = Client::new();
     let started = client.post(url).send().await?.error_for_status()?;
@@ -90,7 +99,7 @@ async fn follow(client: &Client, events: Url) -> Result<Outcome, BoxError> {
             Ok(ControlFlow::Continue(()))
         })
         // The job goes on without us.
-        .on_error(|failure| bar.suspend(|| say(tell(&failure))))
+        .on_error(|failure| bar.suspend(|| say_retry(&failure)))
         .run()
         .await?;
     bar.finish_and_clear();

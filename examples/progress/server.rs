@@ -1,6 +1,6 @@
-//! A server that does long jobs: `POST /jobs` starts one and says where its events are. The job goes
-//! on whether or not somebody looks, and whoever looks sees it from the beginning, or from his
-//! `Last-Event-ID` on. The first connection breaks off.
+//! A server that does long jobs: `POST /jobs` starts one and says where its events are. The job
+//! goes on with or without a client, and a client sees it from the beginning, or after its
+//! `Last-Event-ID`. The first connection breaks off.
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::support::{break_off, last_event_id, respond, serve};
 const TOTAL: u64 = 240;
 const FRAME_EVERY: Duration = Duration::from_millis(12);
 const RETRY: Duration = Duration::from_millis(400);
-/// After so many frames the first connection is gone.
+/// The first connection breaks off after this many frames.
 const BREAK: u64 = 90;
 /// Which step begins with which frame.
 const STEPS: [(u64, &str); 3] = [(0, "reading"), (40, "rendering"), (200, "writing")];

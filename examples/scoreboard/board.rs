@@ -1,14 +1,18 @@
-//! The board: a cell for each match, drawn anew in place on a terminal, and once at the end elsewhere.
+//! The board: a cell for each match, drawn anew in place on a terminal, and once at the end
+//! elsewhere.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 
 use crossterm::cursor::MoveToPreviousLine;
 use crossterm::queue;
+use crossterm::terminal::{Clear, ClearType, size};
 use serde::Deserialize;
 
-/// Cells in a line: with 3 columns each and a space between them they fill 79 columns.
+/// Cells in a line, where the terminal is not narrower: with their spaces they fill 79 columns.
 const ACROSS: usize = 20;
+/// Columns of a cell and the space after it.
+const CELL: usize = 4;
 
 /// The data of an event.
 #[derive(Clone, Deserialize)]
@@ -28,7 +32,8 @@ enum Cell {
 pub(crate) struct Board {
     cells: Vec<Cell>,
     updates: usize,
-    is_drawn: bool,
+    /// Lines on the terminal now.
+    drawn: u16,
 }
 
 impl Board {
@@ -36,7 +41,7 @@ impl Board {
         Self {
             cells: vec![Cell::Waiting; matches as usize],
             updates: 0,
-            is_drawn: false,
+            drawn: 0,
         }
     }
 
@@ -68,19 +73,33 @@ impl Board {
         if !out.is_terminal() && live > 0 {
             return Ok(());
         }
-        let text = self.text(live, reconnections);
-        if self.is_drawn && out.is_terminal() {
-            queue!(out, MoveToPreviousLine(text.lines().count() as u16))?;
+        let (mut across, mut lines) = (ACROSS, self.cells.len());
+        if out.is_terminal() {
+            if let Ok((columns, rows)) = size() {
+                across = across.min((usize::from(columns) + 1) / CELL).max(1);
+                lines = usize::from(rows).saturating_sub(2); // for the summary and the cursor
+            }
+            if self.drawn > 0 {
+                queue!(out, MoveToPreviousLine(self.drawn))?;
+            }
         }
-        self.is_drawn = true;
-        out.write_all(text.as_bytes())?;
+        let text = self.text(across, lines, live, reconnections);
+        self.drawn = text.lines().count() as u16;
+        let is_terminal = out.is_terminal();
+        for line in text.lines() {
+            write!(out, "{line}")?;
+            if is_terminal {
+                queue!(out, Clear(ClearType::UntilNewLine))?; // a longer line was there before a resize
+            }
+            writeln!(out)?;
+        }
         out.flush()
     }
 
-    /// The same number of lines each time, and as long.
-    fn text(&self, live: usize, reconnections: usize) -> String {
+    /// The cells, as far as they fit, and a summary.
+    fn text(&self, across: usize, lines: usize, live: usize, reconnections: usize) -> String {
         let mut text = String::new();
-        for line in self.cells.chunks(ACROSS) {
+        for line in self.cells.chunks(across).take(lines) {
             let cells: Vec<String> = line.iter().map(Cell::to_string).collect();
             text += cells.join(" ").trim_end();
             text.push('\n');
@@ -89,7 +108,7 @@ impl Board {
         let latest = minutes.max().unwrap_or(0);
         let _ = writeln!(
             text,
-            "{live:>3} live, the latest goal in minute {latest:>2}, {reconnections:>3} reconnections"
+            "{live:>3} live, minute {latest:>2}, {reconnections:>3} reconnections"
         );
         text
     }

@@ -1,6 +1,6 @@
 //! Two hundred matches at once: as many streams, one client, one task, and no channel.
-//! `cargo run --features json --example scoreboard` brings the server along, and takes 2 s;
-//! `… --example scoreboard -- URL` asks one of yours, where `{}` in the URL is the match's number.
+//! `cargo run --features json --example scoreboard` starts a server, and takes 2 s;
+//! `… --example scoreboard -- URL` asks another, with `{}` for the number of a match.
 
 mod board;
 mod server;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use clap::Parser;
 use fetch_event_source::reqwest::Client;
 use fetch_event_source::{BoxError, EventSource, EventStream};
 use futures_util::StreamExt;
@@ -24,9 +25,25 @@ use crate::support::{describe, exit_code, say};
 const MATCHES: u64 = 200;
 const REDRAW: Duration = Duration::from_millis(100);
 
+/// Follows two hundred matches at once
+#[derive(Parser)]
+struct Arguments {
+    /// URL of a match, with {} for its number [default: a built-in server]
+    #[arg(value_parser = template)]
+    url: Option<String>,
+}
+
+fn template(url: &str) -> Result<String, BoxError> {
+    support::url(&url.replace("{}", "0"))?;
+    match url.contains("{}") {
+        true => Ok(url.to_owned()),
+        false => Err("no {} for the number of the match".into()),
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let result = match std::env::args().nth(1) {
+    let result = match Arguments::parse().url {
         Some(url) => watch(&url).await.map(drop),
         None => demo().await,
     };
@@ -77,8 +94,14 @@ async fn watch(url: &str) -> Result<Board, BoxError> {
         "{} scores from {MATCHES} streams",
         board.updates()
     ))?;
-    failures.iter().for_each(|failure| eprintln!("{failure}"));
-    Ok(board)
+    failures
+        .iter()
+        .take(3)
+        .for_each(|failure| eprintln!("{failure}"));
+    match failures.len() {
+        0 => Ok(board),
+        n => Err(format!("{n} of {MATCHES} matches failed").into()),
+    }
 }
 
 fn watch_match(client: &Client, url: &str, number: u64, broken: Arc<AtomicUsize>) -> EventStream {

@@ -15,16 +15,16 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use fetch_event_source::reqwest::ClientBuilder;
-use fetch_event_source::{BoxError, Failure};
+use fetch_event_source::reqwest::{ClientBuilder, Url};
+use fetch_event_source::{BoxError, ErrorKind, Failure};
 use futures_util::stream;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-/// After so long without an event the server sends a comment.
+/// The server sends a comment after this much time without an event.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// The settings of the library's own client, for those who set something besides.
+/// The settings of the library's default client, to add to.
 pub(crate) fn client() -> ClientBuilder {
     fetch_event_source::default_client_builder()
 }
@@ -49,8 +49,8 @@ impl Sink {
     }
 }
 
-/// Answers with the events that `write` sends: when it is through, the stream ends; with an error of
-/// its, the connection breaks off.
+/// Answers with the events that `write` sends. When it returns, the stream ends; when it returns an
+/// error, the connection breaks off.
 pub(crate) fn respond<W, F>(write: W) -> Response
 where
     W: FnOnce(Sink) -> F,
@@ -60,7 +60,7 @@ where
     let written = write(Sink(sender.clone()));
     tokio::spawn(async move {
         if let Err(error) = written.await {
-            let _ = sender.send(Err(error)).await; // fails if the client has gone: all the same
+            let _ = sender.send(Err(error)).await; // fails if the client has gone
         }
     });
     let events = stream::unfold(receiver, async |mut receiver| {
@@ -71,7 +71,7 @@ where
         .into_response()
 }
 
-/// What a server of `respond` returns to break the connection off.
+/// The error that breaks a connection of `respond` off.
 pub(crate) fn break_off<T>() -> io::Result<T> {
     Err(io::ErrorKind::ConnectionReset.into())
 }
@@ -82,8 +82,8 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> u64 {
     id.and_then(|id| id.parse().ok()).unwrap_or(0)
 }
 
-/// What `main` returns: an error is told on standard error, but where nobody reads the output any
-/// more, as with `| head`, nothing is wrong.
+/// What `main` returns. Prints an error on standard error, except for a broken pipe: with `| head`
+/// nothing is wrong.
 pub(crate) fn exit_code(program: &str, result: Result<(), BoxError>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
@@ -95,37 +95,64 @@ pub(crate) fn exit_code(program: &str, result: Result<(), BoxError>) -> ExitCode
     ExitCode::FAILURE
 }
 
-pub(crate) fn is_broken_pipe(error: &(dyn Error + Send + Sync + 'static)) -> bool {
-    let error = error.downcast_ref::<io::Error>();
+fn is_broken_pipe(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    // In a hook, the error of `say` becomes the cause of the library's.
+    let of_hook = error.downcast_ref::<fetch_event_source::Error>();
+    let of_hook = of_hook.and_then(|error| error.downcast_ref::<io::Error>());
+    let error = of_hook.or_else(|| error.downcast_ref());
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// A line to standard output. Unlike `println!` it does not panic where nobody reads any more.
+/// Prints a line. Unlike `println!` it does not panic at a broken pipe.
 pub(crate) fn say(line: impl Display) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }
 
-/// What failed, and the first cause: the library's errors say both by themselves.
+/// What failed, and the innermost cause, for the user of a program.
 pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
+    if let Some(error) = error.downcast_ref() {
+        return what_happened(error);
+    }
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     match causes.last() {
-        Some(cause) if !error.is::<fetch_event_source::Error>() => format!("{error} ({cause})"),
-        _ => error.to_string(),
+        Some(cause) => format!("{error} ({cause})"),
+        None => error.to_string(),
     }
 }
 
-/// The same; of a request that is not sent again, the failure that led there.
+/// The same for the library's errors, which name the cause themselves. Of a request that is not
+/// sent again it is the failure that led there; of a hook that failed, the hook's error.
 pub(crate) fn what_happened(error: &fetch_event_source::Error) -> String {
-    let failure = error.source().and_then(|source| source.downcast_ref());
-    failure.map_or_else(|| error.to_string(), what_happened)
+    match (error.kind(), error.source()) {
+        (ErrorKind::Hook, Some(cause)) => describe(cause),
+        (ErrorKind::Incomplete, _) => "the stream ended too early".to_owned(),
+        (ErrorKind::Disconnected, _) => "the connection broke off".to_owned(),
+        (_, Some(cause)) => match cause.downcast_ref() {
+            Some(failure) => what_happened(failure),
+            None => error.to_string(),
+        },
+        (_, None) => error.to_string(),
+    }
 }
 
-/// A failure, and when it is tried again.
-pub(crate) fn tell(failure: &Failure) -> String {
+/// Prints a failure that is followed by another attempt, and when. A final one is the error of
+/// `main`.
+pub(crate) fn say_retry(failure: &Failure) -> io::Result<()> {
+    let Some(delay) = failure.next_delay() else {
+        return Ok(());
+    };
     let what = what_happened(failure.error());
-    match failure.next_delay() {
-        Some(delay) => format!("({what}; again in {:.1} s)", delay.as_secs_f64()),
-        None => format!("({what})"),
+    say(format_args!(
+        "({what}; again in {:.1} s)",
+        delay.as_secs_f64()
+    ))
+}
+
+/// A URL on the command line.
+pub(crate) fn url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        _ => Err("not a URL that begins with http:// or https://".to_owned()),
     }
 }
 
