@@ -7,6 +7,7 @@
 //! waker out. If not, the poller has it, and looks at `ordered` after it has let go. A fence on both sides
 //! keeps flag and lock in this order.
 
+use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -34,6 +35,8 @@ pub(crate) struct Orders {
     pub(crate) state: ReadyState,
     /// The connection, or the wait for one, was given up.
     pub(crate) revoked: bool,
+    /// It is the page that was hidden or shown: no handle spoke.
+    pub(crate) by_page: bool,
 }
 
 #[derive(Default)]
@@ -50,6 +53,14 @@ pub(crate) struct Control {
 
 struct State {
     ready: ReadyState,
+    /// A handle has paused the source.
+    is_paused: bool,
+    /// Nobody sees the page, and the source has no connection then.
+    is_hidden: bool,
+    /// The request that was sent would not be sent again: a page that hides lets it be.
+    is_only_one: bool,
+    /// A handle has ordered to connect since the last look.
+    by_handle: bool,
     /// A handle gave up the connection, and the poller has not taken note.
     revoked: bool,
     /// How many connections handles are dropping at the moment. The next one waits for that.
@@ -62,10 +73,25 @@ impl Default for State {
     fn default() -> Self {
         Self {
             ready: ReadyState::Connecting,
+            is_paused: false,
+            is_hidden: false,
+            is_only_one: false,
+            by_handle: false,
             revoked: false,
             dropping: 0,
             since: Duration::ZERO,
         }
+    }
+}
+
+impl State {
+    /// A handle orders to connect: at once, or when the page is shown.
+    fn connect_by_handle(&mut self) {
+        self.ready = match self.is_hidden {
+            true => ReadyState::Paused,
+            false => ReadyState::Connecting,
+        };
+        self.by_handle |= !self.is_hidden;
     }
 }
 
@@ -169,39 +195,69 @@ impl Drop for Dropping<'_> {
 impl Control {
     /// Gives up the connection, unless the source is over.
     pub(crate) fn command(&self, command: Command) {
-        let ready = match command {
-            Command::Pause => ReadyState::Paused,
-            Command::Close => ReadyState::Closed,
-            Command::Reconnect => ReadyState::Connecting,
-        };
-        let mut is_over = false;
-        let exchange = self.order(
-            |state| {
-                is_over = state.ready == ReadyState::Closed;
-                if !is_over {
-                    state.ready = ready;
-                    state.revoked = true;
-                    // Before the connection is out of its slot, or the next request might overtake its drop.
-                    state.dropping += 1;
-                }
-            },
-            |slot| slot.exchange.take(),
-        );
-        if is_over {
-            return;
-        }
-        let _dropping = Dropping(self); // until it is gone, whatever its drop does
-        drop(exchange);
+        self.revoke(|state| {
+            state.is_paused = command == Command::Pause;
+            match command {
+                Command::Pause => state.ready = ReadyState::Paused,
+                Command::Close => state.ready = ReadyState::Closed,
+                Command::Reconnect => state.connect_by_handle(),
+            }
+            true
+        });
     }
 
     /// Ends a pause.
     pub(crate) fn resume(&self) {
         let resume = |state: &mut State| {
-            if state.ready == ReadyState::Paused {
-                state.ready = ReadyState::Connecting;
+            if state.ready == ReadyState::Paused && state.is_paused {
+                state.is_paused = false;
+                state.connect_by_handle();
             }
         };
         self.order(resume, |_| ());
+    }
+
+    /// The page is hidden, or shown again. It is a second reason for a pause, beside the handle's.
+    #[allow(dead_code)] // only a browser has pages
+    pub(crate) fn set_hidden(&self, is_hidden: bool) {
+        if is_hidden {
+            return self.revoke(|state| {
+                state.is_hidden = true;
+                let hides = !state.is_only_one && state.ready != ReadyState::Paused;
+                if hides {
+                    state.ready = ReadyState::Paused;
+                }
+                hides
+            });
+        }
+        let show = |state: &mut State| {
+            state.is_hidden = false;
+            if state.ready == ReadyState::Paused && !state.is_paused {
+                state.ready = ReadyState::Connecting;
+            }
+        };
+        self.order(show, |_| ());
+    }
+
+    /// Gives up the connection if the change asks for it, unless the source is over.
+    fn revoke(&self, change: impl FnOnce(&mut State) -> bool) {
+        let is_revoked = Cell::new(false);
+        let exchange = self.order(
+            |state| {
+                if state.ready != ReadyState::Closed && change(state) {
+                    is_revoked.set(true);
+                    state.revoked = true;
+                    // Before the connection is out of its slot, or the next request might overtake its drop.
+                    state.dropping += 1;
+                }
+            },
+            |slot| slot.exchange.take_if(|_| is_revoked.get()),
+        );
+        if !is_revoked.get() {
+            return;
+        }
+        let _dropping = Dropping(self); // until it is gone, whatever its drop does
+        drop(exchange);
     }
 
     pub(crate) fn ready_state(&self) -> ReadyState {
@@ -260,7 +316,9 @@ impl Control {
         let mut state = self.state();
         self.ordered.store(false, Ordering::Release);
         let revoked = std::mem::take(&mut state.revoked);
-        let ready = state.ready;
+        let by_handle = std::mem::take(&mut state.by_handle);
+        state.is_only_one &= !revoked;
+        let (ready, is_paused) = (state.ready, state.is_paused);
         drop(state);
         if revoked {
             // The handle took it, unless it came while the slot was held.
@@ -269,6 +327,10 @@ impl Control {
         Some(Orders {
             state: ready,
             revoked,
+            by_page: match ready {
+                ReadyState::Paused => !is_paused,
+                _ => !by_handle,
+            },
         })
     }
 
@@ -330,6 +392,18 @@ impl Control {
             ReadyState::Open if !open => state.ready = ReadyState::Connecting,
             _ => {}
         });
+    }
+
+    /// A request was sent, or its attempt has ended. Whether it is the only one: it would not be sent again,
+    /// so that a hidden page lets it end.
+    pub(crate) fn set_only_one(&self, is_only_one: bool) {
+        let mut state = self.state();
+        state.is_only_one = is_only_one;
+        let hides = state.is_hidden && !is_only_one;
+        drop(state);
+        if hides {
+            self.set_hidden(true);
+        }
     }
 
     /// The source is over: nothing is left of the connection.

@@ -330,7 +330,11 @@ impl Session {
         }
         let pause = now.saturating_sub(paused_at.unwrap_or(now));
         self.streak.was_paused(pause);
-        let until = match self.streak.ordered(now, self.reconnection_time) {
+        let nth = match order {
+            Order::Show => None,
+            _ => self.streak.ordered(now, self.reconnection_time),
+        };
+        let until = match nth {
             None => now,
             Some(nth) => {
                 let delay = self.policy.delay(self.reconnection_time, nth, None, chance);
@@ -344,6 +348,11 @@ impl Session {
             true => State::Waiting { until },
             false => State::Due,
         };
+    }
+
+    /// Whether the user lets every request be sent again.
+    pub(crate) fn replays_all(&self) -> bool {
+        self.policy.replay_non_idempotent
     }
 
     pub(crate) fn over(&mut self) {

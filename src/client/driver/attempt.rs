@@ -185,6 +185,9 @@ impl Driver<'_> {
         match self.session.begin(is_idempotent, now) {
             Ok(true) => {
                 self.attempt.request.is_sent = true;
+                let may_repeat = is_idempotent || self.session.replays_all();
+                let is_only_one = !may_repeat || !self.attempt.expected().available;
+                self.control.set_only_one(is_only_one);
                 if !self.attempt.requests.get_mut().is_in_hand() {
                     self.control.counters().sent();
                 }

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::{Error, ErrorKind};
 use crate::bounds::BoxError;
+use crate::client::platform;
 use crate::client::reqwest::classify::{facts, without_url};
 
 /// Marks an error as worth a retry.
@@ -75,7 +76,7 @@ pub(crate) fn is_transient(
 ) -> bool {
     chain(as_given(error)).any(|cause| {
         cause.is::<Transient>()
-            || cause.is::<tokio::time::error::Elapsed>()
+            || platform::is_elapsed(cause)
             || io_kind(cause).is_some_and(is_transient_kind)
             || facts(cause).is_some_and(|facts| {
                 facts.is_connect || facts.is_timeout || facts.status.is_some_and(&retries)
@@ -274,7 +275,7 @@ pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
         Some(error) if error.raw_os_error().is_some() && is_transient_kind(error.kind()) => {
             error.kind().to_string()
         }
-        _ => cause.to_string(),
+        _ => platform::cause_text(cause.to_string()),
     }
 }
 

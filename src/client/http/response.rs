@@ -4,16 +4,17 @@
 pub(crate) mod laws;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use data_url::mime::Mime;
+use http::StatusCode;
 use http::header::{
     CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
-use http::{StatusCode, Version};
 use url::{Position, Url};
+
+use crate::client::platform::{self, Transport};
 
 /// The head of a response. A clone is a reference to the same.
 #[derive(Clone)]
@@ -21,39 +22,34 @@ pub struct ResponseHead(Arc<Parts>);
 
 struct Parts {
     status: StatusCode,
-    version: Version,
     headers: HeaderMap,
     url: Option<Url>,
-    remote_addr: Option<SocketAddr>,
+    transport: Transport,
 }
 
 impl ResponseHead {
     pub(crate) fn new(
         status: StatusCode,
-        version: Version,
         headers: &HeaderMap,
         url: Option<Url>,
-        remote_addr: Option<SocketAddr>,
+        transport: Transport,
     ) -> Self {
         Self(Arc::new(Parts {
             status,
-            version,
             headers: unshared(headers),
             url,
-            remote_addr,
+            transport,
         }))
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.0.transport
     }
 
     /// The status: 200, unless another was [allowed](crate::EventSource::allow_status).
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status
-    }
-
-    /// The HTTP version the server answered in.
-    #[must_use]
-    pub fn version(&self) -> Version {
-        self.0.version
     }
 
     /// The headers.
@@ -68,20 +64,15 @@ impl ResponseHead {
     pub fn url(&self) -> Option<&Url> {
         self.0.url.as_ref()
     }
-
-    /// The address of the server, where the client knows it.
-    #[must_use]
-    pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.0.remote_addr
-    }
 }
 
 impl fmt::Debug for ResponseHead {
     /// Leaves out the URL but its host, and the values of the headers: they may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseHead")
-            .field("status", &self.status())
-            .field("version", &self.version())
+        let mut debug = f.debug_struct("ResponseHead");
+        debug.field("status", &self.status());
+        self.transport().show(&mut debug);
+        debug
             .field("host", &self.url().and_then(Url::host_str))
             .field("headers", &self.headers().keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
@@ -126,7 +117,7 @@ pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, allowed: &Allowed) 
         StatusCode::NO_CONTENT => Kind::NoContent,
         _ if !opens(status, allowed) => Kind::Refusal,
         _ if !is_allowed_type(headers, allowed) => Kind::WrongType,
-        _ if is_encoded(headers) => Kind::Encoded,
+        _ if !platform::IS_DECODED && is_encoded(headers) => Kind::Encoded,
         _ => Kind::Stream,
     }
 }
