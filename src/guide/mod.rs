@@ -20,6 +20,7 @@
 //! - [HTTP clients](http_clients): redirects, compression, HTTP/2, pools; what a client of your own needs
 //! - [tokio, futures and axum](composing): `select!`, `StreamExt`, a task with a handle, many readers,
 //!   a relay
+//! - [In the browser](in_the_browser): CORS, hidden and frozen pages, cookies, size
 //!
 //! # What to think of
 //!
@@ -128,6 +129,12 @@ pub mod plugging_in {}
 
 #[doc = include_str!("http_clients.md")]
 pub mod http_clients {}
+
+#[doc = include_str!("in_the_browser.md")]
+///
+#[cfg_attr(not(doctest), doc = code!("recipes/online.rs"))]
+#[doc = include_str!("in_the_browser_2.md")]
+pub mod in_the_browser {}
 
 #[doc = include_str!("hooks.md")]
 ///
