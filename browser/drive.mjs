@@ -109,6 +109,7 @@ const figures = async () => {
 };
 
 try {
+  await command("POST", "/url", { url });
   await { page, figures }[what]();
 } catch (error) {
   if (what === "page") console.error((await run(`return ${lines}`).catch(() => [])).join("\n"));

@@ -7,6 +7,8 @@
 //! waker out. If not, the poller has it, and looks at `ordered` after it has let go. A fence on both sides
 //! keeps flag and lock in this order.
 
+mod state;
+
 use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -21,23 +23,8 @@ use crate::client::http::exchange::{Exchange, ExchangeEvent};
 use crate::client::stats::{Counters, ReadyState, Stats};
 use crate::client::timer::Clock;
 
-/// What a handle wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Command {
-    Pause,
-    Close,
-    Reconnect,
-}
-
-/// What came from handles since the last look.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Orders {
-    pub(crate) state: ReadyState,
-    /// The connection, or the wait for one, was given up.
-    pub(crate) revoked: bool,
-    /// It is the page that was hidden or shown: no handle spoke.
-    pub(crate) by_page: bool,
-}
+use self::state::State;
+pub(crate) use self::state::{Command, Orders};
 
 #[derive(Default)]
 pub(crate) struct Control {
@@ -49,50 +36,6 @@ pub(crate) struct Control {
     last_event_id: Mutex<EcoString>,
     counters: Counters,
     clock: Clock,
-}
-
-struct State {
-    ready: ReadyState,
-    /// A handle has paused the source.
-    is_paused: bool,
-    /// Nobody sees the page, and the source has no connection then.
-    is_hidden: bool,
-    /// The request that was sent would not be sent again: a page that hides lets it be.
-    is_only_one: bool,
-    /// A handle has ordered to connect since the last look.
-    by_handle: bool,
-    /// A handle gave up the connection, and the poller has not taken note.
-    revoked: bool,
-    /// How many connections handles are dropping at the moment. The next one waits for that.
-    dropping: usize,
-    /// Since when the ready state is what it is.
-    since: Duration,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            ready: ReadyState::Connecting,
-            is_paused: false,
-            is_hidden: false,
-            is_only_one: false,
-            by_handle: false,
-            revoked: false,
-            dropping: 0,
-            since: Duration::ZERO,
-        }
-    }
-}
-
-impl State {
-    /// A handle orders to connect: at once, or when the page is shown.
-    fn connect_by_handle(&mut self) {
-        self.ready = match self.is_hidden {
-            true => ReadyState::Paused,
-            false => ReadyState::Connecting,
-        };
-        self.by_handle |= !self.is_hidden;
-    }
 }
 
 #[derive(Default)]
@@ -196,47 +139,23 @@ impl Control {
     /// Gives up the connection, unless the source is over.
     pub(crate) fn command(&self, command: Command) {
         self.revoke(|state| {
-            state.is_paused = command == Command::Pause;
-            match command {
-                Command::Pause => state.ready = ReadyState::Paused,
-                Command::Close => state.ready = ReadyState::Closed,
-                Command::Reconnect => state.connect_by_handle(),
-            }
+            state.follow(command);
             true
         });
     }
 
     /// Ends a pause.
     pub(crate) fn resume(&self) {
-        let resume = |state: &mut State| {
-            if state.ready == ReadyState::Paused && state.is_paused {
-                state.is_paused = false;
-                state.connect_by_handle();
-            }
-        };
-        self.order(resume, |_| ());
+        self.order(State::resume, |_| ());
     }
 
     /// The page is hidden, or shown again. It is a second reason for a pause, beside the handle's.
     #[allow(dead_code)] // only a browser has pages
     pub(crate) fn set_hidden(&self, is_hidden: bool) {
-        if is_hidden {
-            return self.revoke(|state| {
-                state.is_hidden = true;
-                let hides = !state.is_only_one && state.ready != ReadyState::Paused;
-                if hides {
-                    state.ready = ReadyState::Paused;
-                }
-                hides
-            });
+        match is_hidden {
+            true => self.revoke(State::hide),
+            false => drop(self.order(State::show, |_| ())),
         }
-        let show = |state: &mut State| {
-            state.is_hidden = false;
-            if state.ready == ReadyState::Paused && !state.is_paused {
-                state.ready = ReadyState::Connecting;
-            }
-        };
-        self.order(show, |_| ());
     }
 
     /// Gives up the connection if the change asks for it, unless the source is over.
@@ -315,23 +234,13 @@ impl Control {
         }
         let mut state = self.state();
         self.ordered.store(false, Ordering::Release);
-        let revoked = std::mem::take(&mut state.revoked);
-        let by_handle = std::mem::take(&mut state.by_handle);
-        state.is_only_one &= !revoked;
-        let (ready, is_paused) = (state.ready, state.is_paused);
+        let orders = state.take_orders();
         drop(state);
-        if revoked {
+        if orders.revoked {
             // The handle took it, unless it came while the slot was held.
             drop(self.take_exchange());
         }
-        Some(Orders {
-            state: ready,
-            revoked,
-            by_page: match ready {
-                ReadyState::Paused => !is_paused,
-                _ => !by_handle,
-            },
-        })
+        Some(orders)
     }
 
     /// Whether the connection was given up since the last look.
@@ -458,4 +367,70 @@ impl Control {
 enum Left {
     Waker(#[expect(dead_code, reason = "kept to be dropped")] Waker),
     Exchange(#[expect(dead_code, reason = "kept to be dropped")] Exchange),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page natively: what a browser's `Visibility` tells.
+    fn orders(control: &Control) -> Option<(ReadyState, bool, bool)> {
+        let orders = control.take_orders()?;
+        Some((orders.state, orders.revoked, orders.by_page))
+    }
+
+    #[test]
+    fn a_page_that_hides_gives_the_connection_up_and_is_no_order_of_a_handle() {
+        let control = Control::default();
+        control.set_hidden(true);
+        assert_eq!(orders(&control), Some((ReadyState::Paused, true, true)));
+        control.set_hidden(false);
+        let shown = Some((ReadyState::Connecting, false, true));
+        assert_eq!(orders(&control), shown);
+    }
+
+    #[test]
+    fn a_handles_word_in_between_makes_it_an_order() {
+        let control = Control::default();
+        control.set_hidden(true);
+        control.set_hidden(false);
+        control.command(Command::Reconnect);
+        let ordered = Some((ReadyState::Connecting, true, false));
+        assert_eq!(orders(&control), ordered);
+    }
+
+    #[test]
+    fn the_handles_pause_outlives_the_pages() {
+        let control = Control::default();
+        control.command(Command::Pause);
+        control.set_hidden(true);
+        control.set_hidden(false);
+        assert_eq!(orders(&control), Some((ReadyState::Paused, true, false)));
+        control.set_hidden(true);
+        control.resume();
+        control.command(Command::Reconnect);
+        assert_eq!(control.ready_state(), ReadyState::Paused);
+        control.set_hidden(false);
+        assert_eq!(control.ready_state(), ReadyState::Connecting);
+    }
+
+    #[test]
+    fn the_only_request_is_let_alone_until_it_ends() {
+        let control = Control::default();
+        control.set_only_one(true);
+        control.set_hidden(true);
+        assert_eq!(control.ready_state(), ReadyState::Connecting);
+        assert!(!control.is_revoked());
+        control.set_only_one(false);
+        assert_eq!(orders(&control), Some((ReadyState::Paused, true, true)));
+    }
+
+    #[test]
+    fn what_is_over_stays_so() {
+        let control = Control::default();
+        control.finish();
+        control.set_hidden(true);
+        control.set_hidden(false);
+        assert_eq!(control.ready_state(), ReadyState::Closed);
+    }
 }

@@ -19,6 +19,7 @@ use crate::view::{View, on_click, origin};
 pub fn start() {
     spawn_local(async {
         let view = View::find();
+        view.watch();
         match follow(&view).await {
             Ok(()) => view.line("over", "the source is closed"),
             Err(error) => view.line("over", &error.to_string()),

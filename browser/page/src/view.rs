@@ -3,6 +3,7 @@
 use wasm_bindgen::prelude::*;
 use web_sys::{Document, Element};
 
+#[derive(Clone)]
 pub(crate) struct View {
     document: Document,
     lines: Element,
@@ -24,6 +25,18 @@ impl View {
         let seen = self.count.text_content().unwrap_or_default();
         let seen = seen.parse().unwrap_or(0) + 1;
         self.count.set_text_content(Some(&seen.to_string()));
+    }
+
+    /// Says when the page is hidden and shown.
+    pub(crate) fn watch(&self) {
+        let view = self.clone();
+        let change = Closure::<dyn FnMut()>::new(move || match view.document.hidden() {
+            true => view.line("page", "the page is hidden"),
+            false => view.line("page", "the page is shown"),
+        });
+        let change = change.into_js_value();
+        self.document
+            .set_onvisibilitychange(Some(change.unchecked_ref()));
     }
 
     /// Adds a line on top.

@@ -227,9 +227,13 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<RetryA
 
 fn retry_after_ms(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("retry-after-ms")?.to_str().ok()?.trim();
-    // Some write a fraction.
-    let milliseconds: f64 = value.parse().ok()?;
-    Duration::try_from_secs_f64(milliseconds / 1000.0).ok()
+    // Some write a fraction. It is dropped: to parse it as a float would add 10 kB of tables to a page.
+    let (millis, fraction) = value.split_once('.').unwrap_or((value, ""));
+    let is_number = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    // A sign is none of a number of milliseconds.
+    let starts_well = millis.starts_with(|first: char| first.is_ascii_digit());
+    let millis = millis.parse().ok()?;
+    (is_number && starts_well).then(|| Duration::from_millis(millis))
 }
 
 /// A date is taken against the response's own `Date` where it has one, so that two clocks that disagree do
@@ -390,7 +394,10 @@ mod tests {
             (asked.delay, asked.is_standard),
             (Duration::from_millis(1500), true)
         );
-        for senseless in ["", "soon", "-1", "NaN", "inf", "1e999"] {
+        headers.insert("retry-after-ms", "1500.75".parse().unwrap());
+        let asked = retry_after(&headers, now).unwrap();
+        assert_eq!(asked.delay, Duration::from_millis(1500));
+        for senseless in ["", "soon", "-1", "+1", "NaN", "inf", "1e999", "1.5s", "."] {
             headers.insert("retry-after-ms", senseless.parse().unwrap());
             let asked = retry_after(&headers, now).unwrap();
             assert_eq!(asked.delay, Duration::from_secs(2), "{senseless:?}");
