@@ -5,7 +5,7 @@ use std::time::Duration;
 use fetch_event_source::{ErrorKind, RetryPolicy, fetch_event_source};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{book_when, next_number, quick, url};
+use crate::support::{book_when, next_error, next_number, quick, url};
 
 const CLOCK: Duration = Duration::from_millis(200);
 
@@ -14,11 +14,7 @@ async fn no_byte_ends_the_connection() {
     let source = fetch_event_source(url("idle", "silent=1")).retry(RetryPolicy::never());
     let mut events = source.idle_timeout(CLOCK).stream();
     assert_eq!(next_number(&mut events).await, 1);
-    let error = events
-        .next()
-        .await
-        .expect("an error")
-        .expect_err("an error");
+    let error = next_error(&mut events).await;
     assert_eq!(error.kind(), ErrorKind::IdleTimeout(CLOCK));
     book_when("idle", |page| page.open == 0).await;
 }
@@ -38,11 +34,7 @@ async fn no_event_ends_the_connection_and_the_next_goes_on() {
 async fn no_response_ends_the_request() {
     let source = fetch_event_source(url("hold", "hold=true")).retry(RetryPolicy::never());
     let mut events = source.response_timeout(CLOCK).stream();
-    let error = events
-        .next()
-        .await
-        .expect("an error")
-        .expect_err("an error");
+    let error = next_error(&mut events).await;
     assert_eq!(error.kind(), ErrorKind::ResponseTimeout(CLOCK));
     book_when("hold", |page| page.open == 0 && page.requests.len() == 1).await;
 }

@@ -7,7 +7,7 @@ use fetch_event_source::{
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{book, book_when, next_number, quick, sleep, url};
+use crate::support::{book, book_when, next_error, next_number, quick, sleep, url};
 
 #[wasm_bindgen_test]
 async fn a_stream_that_breaks_off_resumes_without_loss_or_repeat() {
@@ -55,11 +55,7 @@ async fn a_server_that_does_not_allow_our_header_answers_once() {
         .stream();
     assert_eq!(next_number(&mut events).await, 1);
     assert_eq!(next_number(&mut events).await, 2);
-    let error = events
-        .next()
-        .await
-        .expect("an error")
-        .expect_err("an error");
+    let error = next_error(&mut events).await;
     assert_eq!(error.kind(), ErrorKind::NoResponse);
     assert!(!error.is_connect(), "a browser does not tell");
     let page = book("trap").await;
@@ -73,20 +69,12 @@ async fn an_error_is_told_in_one_short_line() {
     let mut events = fetch_event_source(url("text", "cors=none"))
         .retry(policy)
         .stream();
-    let error = events
-        .next()
-        .await
-        .expect("an error")
-        .expect_err("an error");
+    let error = next_error(&mut events).await;
     assert_eq!(error.to_string(), "no response: TypeError: Failed to fetch");
     let mut events = fetch_event_source(url("torn", "cut=0"))
         .retry(RetryPolicy::never())
         .stream();
-    let error = events
-        .next()
-        .await
-        .expect("an error")
-        .expect_err("an error");
+    let error = next_error(&mut events).await;
     assert_eq!(
         error.to_string(),
         "the connection broke off: TypeError: network error"
@@ -167,11 +155,7 @@ async fn an_id_of_the_caller_beyond_ascii_is_the_first_error() {
     let mut events = fetch_event_source(url("given", ""))
         .last_event_id("é")
         .stream();
-    let error = events
-        .next()
-        .await
-        .expect("an error")
-        .expect_err("an error");
+    let error = next_error(&mut events).await;
     assert_eq!(error.kind(), ErrorKind::InvalidLastEventId);
     assert_eq!(book("given").await.requests.len(), 0);
 }
@@ -197,15 +181,34 @@ async fn retry_after_is_kept_where_the_server_exposes_it() {
     }
 }
 
+#[wasm_bindgen_test]
+async fn a_date_to_wait_for_is_read() {
+    for (date, seconds) in [
+        ("Sun, 06 Nov 1994 08:49:44 GMT", Some(7)),
+        ("soon", None),
+        ("-1", None),
+    ] {
+        let refused = fetch_event_source::http::Response::builder()
+            .status(503)
+            .header("date", "Sun, 06 Nov 1994 08:49:37 GMT")
+            .header("retry-after", date)
+            .body(Chunk(None))
+            .expect("a response");
+        let mut events = EventSource::from_response(refused).stream();
+        let error = next_error(&mut events).await;
+        assert_eq!(
+            error.retry_after(),
+            seconds.map(Duration::from_secs),
+            "{date}"
+        );
+    }
+}
+
 /// What was read of it; its fetch is aborted.
 #[wasm_bindgen_test]
 async fn a_refusal_has_the_beginning_of_its_body_and_lets_go_of_the_rest() {
     let mut events = fetch_event_source(url("refused", "status=404&endless=true")).stream();
-    let error = events
-        .next()
-        .await
-        .expect("an error")
-        .expect_err("an error");
+    let error = next_error(&mut events).await;
     assert_eq!(error.status().map(|status| status.as_u16()), Some(404));
     let body = error.body_text().expect("a body");
     assert!(
@@ -224,11 +227,7 @@ async fn a_post_that_breaks_off_is_sent_once() {
     let mut events = EventSource::new(request).retry(quick()).stream();
     assert_eq!(next_number(&mut events).await, 1);
     assert_eq!(next_number(&mut events).await, 2);
-    let error = events
-        .next()
-        .await
-        .expect("an error")
-        .expect_err("an error");
+    let error = next_error(&mut events).await;
     assert!(error.is_incomplete(), "{error}");
     let page = book("post").await;
     assert_eq!(page.sent().count(), 1);

@@ -13,7 +13,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::{Document, Event};
 
-use crate::support::{book, book_when, next_number, quick, sleep, url};
+use crate::support::{book, book_when, next_error, next_number, quick, sleep, url};
 
 fn document() -> Document {
     let window = web_sys::window().expect("a page");
@@ -259,11 +259,7 @@ async fn the_listener_is_gone_when_the_source_is_over_or_dropped() {
         .retry(RetryPolicy::never())
         .open_when_hidden(false)
         .stream();
-    let error = failed
-        .next()
-        .await
-        .expect("an error")
-        .expect_err("an error");
+    let error = next_error(&mut failed).await;
     assert!(matches!(error.kind(), ErrorKind::Status(_)));
     assert_eq!(counts.now(), 0, "it failed");
 }

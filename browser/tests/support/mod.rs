@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use fetch_event_source::{EventStream, RetryPolicy};
+use fetch_event_source::{Error, EventStream, RetryPolicy};
 use gloo_timers::future::TimeoutFuture;
 use serde::Deserialize;
 
@@ -89,4 +89,10 @@ pub async fn next_number(events: &mut EventStream) -> u64 {
         ("tick", number)
     );
     number.parse().expect("a number")
+}
+
+/// What the stream fails with.
+pub async fn next_error(events: &mut EventStream) -> Error {
+    let next = events.next().await.expect("an error");
+    next.expect_err("an error")
 }

@@ -122,16 +122,13 @@ fn no_response_kind(error: &(dyn StdError + 'static), asked: Option<&Url>) -> Er
         is_redirect |= facts.is_redirect || is_of_target;
         is_builder |= facts.is_builder;
     }
-    let innermost = chain(error).last().map(|cause| cause.to_string());
-    let innermost = innermost.unwrap_or_default();
     match () {
         () if is_marked => ErrorKind::NoResponse,
         () if is_redirect => ErrorKind::Redirect,
         () if is_builder => ErrorKind::InvalidRequest,
+        () if !platform::TELLS_CAUSES => ErrorKind::NoResponse,
         () if chain(error).any(is_proxy_refusal) => ErrorKind::Proxy,
-        () if is_tls_failure(&innermost) && chain(error).any(is_handshake) => {
-            ErrorKind::Certificate
-        }
+        () if is_tls_failure(error) && chain(error).any(is_handshake) => ErrorKind::Certificate,
         () if chain(error).any(is_malformed_head) => ErrorKind::MalformedHead,
         () => ErrorKind::NoResponse,
     }
@@ -152,7 +149,7 @@ fn is_alert(text: &str) -> bool {
 
 /// Whether TLS failed in a way that would repeat: over a certificate, or an alert of this kind. rustls says
 /// "invalid peer certificate", OpenSSL "certificate verify failed".
-fn is_tls_failure(text: &str) -> bool {
+fn is_tls_failure(error: &(dyn StdError + 'static)) -> bool {
     const ALERTS: [&str; 5] = [
         "handshakefailure",
         "protocolversion",
@@ -160,7 +157,9 @@ fn is_tls_failure(text: &str) -> bool {
         "noapplicationprotocol",
         "accessdenied",
     ];
-    let text: String = text
+    let innermost = chain(error).last().map(|cause| cause.to_string());
+    let text: String = innermost
+        .unwrap_or_default()
         .chars()
         .filter(|char| char.is_ascii_alphabetic())
         .map(|char| char.to_ascii_lowercase())

@@ -243,10 +243,10 @@ fn standard_retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let date = httpdate::parse_http_date(value).ok()?;
+    let date = platform::http_date(value)?;
     let sent = headers
         .get(DATE)
-        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
+        .and_then(|date| platform::http_date(date.to_str().ok()?))
         .unwrap_or(now);
     Some(date.duration_since(sent).unwrap_or(Duration::ZERO))
 }

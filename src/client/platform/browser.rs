@@ -33,8 +33,18 @@ pub(crate) const HEADERS: [(HeaderName, HeaderValue); 1] =
 /// The browser decodes each body, and leaves `Content-Encoding` there.
 pub(crate) const IS_DECODED: bool = true;
 
+/// All that fails is "Failed to fetch". What would tell causes apart is left out of the page.
+pub(crate) const TELLS_CAUSES: bool = false;
+
 pub(crate) fn wall_time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(js_sys::Date::now() as u64)
+}
+
+/// The browser has a parser of dates, which takes more than those of HTTP.
+pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
+    let millis = js_sys::Date::parse(text);
+    let is_date = text.ends_with("GMT") && millis >= 0.0; // it may be NaN
+    is_date.then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(millis as u64))
 }
 
 /// fastrand would have one fixed seed here: all pages would come back at the same time.

@@ -29,9 +29,17 @@ pub(crate) const HEADERS: [(HeaderName, HeaderValue); 3] = [
 /// Whether each body was decoded below us although `Content-Encoding` is still there.
 pub(crate) const IS_DECODED: bool = false;
 
+/// Whether the HTTP stack tells TLS, proxies and malformed heads apart.
+pub(crate) const TELLS_CAUSES: bool = true;
+
 /// What `Retry-After` dates are taken against, where the response has no `Date`.
 pub(crate) fn wall_time() -> SystemTime {
     SystemTime::now()
+}
+
+/// A date of HTTP.
+pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
+    httpdate::parse_http_date(text).ok()
 }
 
 /// Randomness for the jitter.

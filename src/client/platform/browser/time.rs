@@ -18,8 +18,8 @@ pub(crate) struct Sleep(TimeoutFuture);
 pub(crate) fn sleep_until(at: Instant) -> Sleep {
     let left = at.saturating_duration_since(Instant::now()).min(FAR);
     // Rounded up: a timer that ends too early is set again.
-    let millis = left.as_nanos().div_ceil(1_000_000);
-    Sleep(TimeoutFuture::new(u32::try_from(millis).unwrap_or(0)))
+    let millis = left.as_secs() as u32 * 1000 + left.subsec_nanos().div_ceil(1_000_000);
+    Sleep(TimeoutFuture::new(millis))
 }
 
 impl Sleep {
