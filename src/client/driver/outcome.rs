@@ -96,8 +96,8 @@ impl Driver<'_> {
         drop(self.control.take_exchange());
         self.pacing.begin_settling();
         self.drop_input();
-        self.control.set_open(false);
         self.control.set_only_one(false);
+        self.control.set_open(false);
         if self.was_told_open() {
             self.pending.push_back(Signal::Disconnected);
         }
