@@ -24,7 +24,7 @@ impl Body {
         for chunk in self.0.chunks(CHUNK) {
             let mut rest = chunk;
             while let Some(event) = parser.next_event(&mut rest).expect("no event is too large") {
-                count.add(event.data());
+                count.add(event.data);
             }
         }
         count.into_parts()

@@ -17,6 +17,10 @@ pub(crate) async fn answer(State(shared): State<Arc<Shared>>, uri: Uri) -> Respo
     if path.is_empty() || path.ends_with('/') {
         file.push("index.html");
     }
+    // npm's modules name each other without their extension.
+    if file.extension().is_none() {
+        file.set_extension("js");
+    }
     match tokio::fs::read(&file).await {
         Ok(bytes) if is_inside => ([(CONTENT_TYPE, content_type(&file))], bytes).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),

@@ -264,5 +264,7 @@ async fn a_wait_of_years_does_not_end_at_once() {
     book_when("years", |page| page.open == 0 && page.requests.len() == 1).await;
     sleep(300).await;
     assert_eq!(book("years").await.requests.len(), 1);
+    handle.reconnect();
+    book_when("years", |page| page.sent().count() == 2).await;
     handle.close();
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use fetch_event_source::{Error, EventStream, RetryPolicy};
+use futures_util::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
 use serde::Deserialize;
 
@@ -82,7 +83,8 @@ pub async fn sleep(millis: u32) {
 
 /// The next event's number; its type and ID agree with it.
 pub async fn next_number(events: &mut EventStream) -> u64 {
-    let event = events.next().await.expect("an event").expect("an event");
+    let event = soon(events.next()).await;
+    let event = event.expect("an event").expect("an event");
     let number = event.data().strip_prefix("number ").expect("a number");
     assert_eq!(
         (event.event_type(), event.last_event_id()),
@@ -93,6 +95,14 @@ pub async fn next_number(events: &mut EventStream) -> u64 {
 
 /// What the stream fails with.
 pub async fn next_error(events: &mut EventStream) -> Error {
-    let next = events.next().await.expect("an error");
-    next.expect_err("an error")
+    let next = soon(events.next()).await;
+    next.expect("an error").expect_err("an error")
+}
+
+/// What comes, if it comes within ten seconds: a test that waits for ever says nothing.
+async fn soon<T>(coming: impl Future<Output = T> + Unpin) -> T {
+    match select(coming, TimeoutFuture::new(10_000)).await {
+        Either::Left((came, _)) => came,
+        Either::Right(_) => panic!("nothing came in ten seconds"),
+    }
 }
