@@ -31,7 +31,7 @@ use crate::client::finished::Finished;
 use crate::client::handle::Handle;
 use crate::client::http::request_source::RequestSource;
 use crate::client::options::Options;
-use crate::client::platform::Visibility;
+use crate::client::platform::{self, Visibility};
 use crate::client::signal::Signal;
 use crate::client::stats::ReadyState;
 use crate::session::{Order, Phase, Session};
@@ -274,7 +274,7 @@ impl Driver<'_> {
         if is_at_work {
             self.pacing.pause_clocks(&self.session);
         }
-        cx.waker().wake_by_ref();
+        platform::wake_after_others(cx);
         Poll::Pending
     }
 

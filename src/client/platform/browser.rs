@@ -6,6 +6,7 @@
 #[cfg(feature = "reqwest")]
 pub(crate) mod stack;
 mod time;
+mod turn;
 mod visibility;
 
 use std::error::Error as StdError;
@@ -14,7 +15,6 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use gloo_timers::future::TimeoutFuture;
 use http::header::{ACCEPT, HeaderName};
 use http::{HeaderValue, Version};
 
@@ -22,6 +22,7 @@ use crate::bounds::BoxError;
 use crate::client::http::body::BoxBody;
 
 pub(crate) use time::{Instant, Sleep, sleep_until};
+pub(crate) use turn::{Settling, wake_after_others};
 pub(crate) use visibility::Visibility;
 
 /// `Accept` alone. Before a request with any other header to another origin the browser asks the server
@@ -103,23 +104,4 @@ impl Transport {
     pub(crate) fn show(&self, _: &mut DebugStruct<'_, '_>) {}
 
     pub(crate) fn apply<B>(&self, _: &mut http::Response<B>) {}
-}
-
-/// One turn of the browser's event loop. An abort and the next fetch reach the network by different ways;
-/// without it the server may see the next request first.
-#[derive(Default)]
-pub(crate) struct Settling(Option<TimeoutFuture>);
-
-impl Settling {
-    pub(crate) fn begin(&mut self) {
-        self.0 = Some(TimeoutFuture::new(0));
-    }
-
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(turn) = &mut self.0 {
-            std::task::ready!(std::pin::Pin::new(turn).poll(cx));
-            self.0 = None;
-        }
-        Poll::Ready(())
-    }
 }

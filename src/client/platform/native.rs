@@ -70,6 +70,11 @@ pub(crate) fn keep_unread(rest: BoxBody) -> Option<Unread> {
     Some(rest)
 }
 
+/// Wakes the task when others have had their turn: they are tasks, as this one is.
+pub(crate) fn wake_after_others(cx: &Context<'_>) {
+    cx.waker().wake_by_ref();
+}
+
 /// The turn that a dropped connection needs before the next request. Here the drop is done when it returns.
 #[derive(Default)]
 pub(crate) struct Settling(());
