@@ -1,10 +1,8 @@
 //! As many tokens as one asks for, as fast as they are taken.
 
-use axum::body::Body;
 use axum::extract::Query;
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use axum::response::IntoResponse;
-use bytes::Bytes;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -12,23 +10,12 @@ pub(crate) struct Flood {
     tokens: usize,
 }
 
-/// As large as what a fetch gives a page at a time.
-const CHUNK: usize = 16 * 1024;
-
 pub(crate) async fn answer(Query(Flood { tokens }): Query<Flood>) -> impl IntoResponse {
-    let body = Bytes::from(text(tokens));
-    let starts = (0..body.len()).step_by(CHUNK);
-    let chunks: Vec<_> = starts
-        .map(|start| Ok::<_, std::io::Error>(body.slice(start..(start + CHUNK).min(body.len()))))
-        .collect();
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ];
-    (
-        headers,
-        Body::from_stream(futures_util::stream::iter(chunks)),
-    )
+    (headers, text(tokens))
 }
 
 /// The answer of a language model, token by token.
