@@ -1,24 +1,48 @@
 //! What functions and futures of the caller must be: the only place that says `Send`.
 
 use std::error::Error as StdError;
-use std::future::Future;
-use std::pin::Pin;
 
-/// `Send` natively. In a browser, where there is one thread, every type has it.
-///
-/// Bounds of this crate say `MaybeSend`, so that code shared with a browser compiles in both.
-pub trait MaybeSend: Send {}
+pub use here::MaybeSend;
+pub(crate) use here::{BoxFn, BoxFuture, BoxLook};
 
-impl<T: Send + ?Sized> MaybeSend for T {}
+#[cfg(not(all(target_arch = "wasm32", any(target_os = "unknown", target_os = "none"))))]
+mod here {
+    use std::future::Future;
+    use std::pin::Pin;
 
-/// A future on the heap.
-pub(crate) type BoxFuture<'h, T> = Pin<Box<dyn Future<Output = T> + Send + 'h>>;
+    /// `Send` natively. In a browser, where there is one thread, every type has it.
+    ///
+    /// Bounds of this crate say `MaybeSend`, so that code shared with a browser compiles in both.
+    pub trait MaybeSend: Send {}
 
-/// A function that takes its argument by value.
-pub(crate) type BoxFn<'h, A, R> = Box<dyn FnMut(A) -> R + Send + 'h>;
+    impl<T: Send + ?Sized> MaybeSend for T {}
 
-/// A function that only looks at its argument.
-pub(crate) type BoxLook<'h, A, R> = Box<dyn FnMut(&A) -> R + Send + 'h>;
+    /// A future on the heap.
+    pub(crate) type BoxFuture<'h, T> = Pin<Box<dyn Future<Output = T> + Send + 'h>>;
+
+    /// A function that takes its argument by value.
+    pub(crate) type BoxFn<'h, A, R> = Box<dyn FnMut(A) -> R + Send + 'h>;
+
+    /// A function that only looks at its argument.
+    pub(crate) type BoxLook<'h, A, R> = Box<dyn FnMut(&A) -> R + Send + 'h>;
+}
+
+#[cfg(all(target_arch = "wasm32", any(target_os = "unknown", target_os = "none")))]
+mod here {
+    use std::future::Future;
+    use std::pin::Pin;
+
+    /// `Send` natively. In a browser, where there is one thread, every type has it.
+    ///
+    /// Bounds of this crate say `MaybeSend`, so that code shared with a browser compiles in both.
+    pub trait MaybeSend {}
+
+    impl<T: ?Sized> MaybeSend for T {}
+
+    pub(crate) type BoxFuture<'h, T> = Pin<Box<dyn Future<Output = T> + 'h>>;
+    pub(crate) type BoxFn<'h, A, R> = Box<dyn FnMut(A) -> R + 'h>;
+    pub(crate) type BoxLook<'h, A, R> = Box<dyn FnMut(&A) -> R + 'h>;
+}
 
 /// Any error, as hooks and functions of the caller give it.
 pub type BoxError = Box<dyn StdError + Send + Sync>;

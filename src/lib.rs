@@ -33,13 +33,14 @@
 //!   their data or by their type (feature `json`).
 //! - `testing::ScriptedServer`: your own subscribers, tested without a network (feature `testing`).
 //! - [`events()`]: the events of one body, whoever fetched it. [`Parser`]: only bytes, no async.
+//! - [In the browser](guide::in_the_browser): the same API in a page, over its fetch (wasm32).
 //! - [The guide](guide): moving here from other crates and from JavaScript, plugging in other HTTP
 //!   stacks, [hooks that do not compile](guide::hooks), tokens, LLM streams, delivery, timeouts, proxies,
 //!   shutting down.
 //!
 //! # What it is not
 //!
-//! No server, no browser (wasm32) yet, no HTTP cache, and no `readyState` object of the DOM. The
+//! No server, no HTTP cache, and no `readyState` object of the DOM. The
 //! HTTP client, its TLS, its proxies and its redirects are reqwest's.
 //!
 //! # How an attempt goes
@@ -93,7 +94,8 @@
 //!   event that was cut comes again.
 //! - A block without data is no message, as in the standard; its ID and `retry` still count.
 //!   [`empty_events`](EventSource::empty_events) makes one with a type a message.
-//! - No automatic pause: there is no tab to hide. [`Handle::pause`] does it.
+//! - A hidden page keeps its connection, unless
+//!   [`open_when_hidden(false)`](EventSource::open_when_hidden) is set. (There, it is closed by default.)
 //!
 //! # Seeing inside
 //!
@@ -113,7 +115,7 @@
 //! | `open` | DEBUG | `attempt`, `status` | the response was accepted |
 //! | `ended` | DEBUG | `attempt`, `reason`, `status` if there is one | an attempt ended by itself: it failed, or its stream ended |
 //! | `retrying` | INFO | `attempt`: the one that ended, `reason`, `status`, `delay_ms`, `retries`: in a row without progress, from 1 | the wait begins |
-//! | `steered` | DEBUG | `attempt`, `by`: `pause`, `resume`, `reconnect` | a [`Handle`]'s word is followed, with the next poll |
+//! | `steered` | DEBUG | `attempt`, `by`: `pause`, `resume`, `reconnect` of a [`Handle`]; `hide`, `show` of a [page](EventSource::open_when_hidden) | it is followed, with the next poll |
 //! | `over` | DEBUG | `attempt`, `finished`: `ended`, `end_marker`, `no_content`, `stopped`, `aborted` ([`Finished`]) | once, where it is over without an error, unless the source is dropped before |
 //! | `over` | WARN | `attempt`, `reason`, `status` | the same, with an error |
 //! | `ignored lines of unknown fields` | WARN | `attempt`, `lines`: how many | once for a connection that had some, at its end: see [`Signal::Ignored`] |
@@ -169,7 +171,10 @@ mod eventsource_stream;
 #[cfg(all(any(doc, doctest), feature = "reqwest"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub mod guide;
-#[cfg(feature = "testing")]
+#[cfg(all(
+    feature = "testing",
+    not(all(target_arch = "wasm32", any(target_os = "unknown", target_os = "none")))
+))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 

@@ -7,11 +7,13 @@
 //! waker out. If not, the poller has it, and looks at `ordered` after it has let go. A fence on both sides
 //! keeps flag and lock in this order.
 
+mod state;
+
+use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use ecow::EcoString;
@@ -20,21 +22,8 @@ use crate::client::http::exchange::{Exchange, ExchangeEvent};
 use crate::client::stats::{Counters, ReadyState, Stats};
 use crate::client::timer::Clock;
 
-/// What a handle wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Command {
-    Pause,
-    Close,
-    Reconnect,
-}
-
-/// What came from handles since the last look.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Orders {
-    pub(crate) state: ReadyState,
-    /// The connection, or the wait for one, was given up.
-    pub(crate) revoked: bool,
-}
+use self::state::State;
+pub(crate) use self::state::{Command, Orders};
 
 #[derive(Default)]
 pub(crate) struct Control {
@@ -46,27 +35,6 @@ pub(crate) struct Control {
     last_event_id: Mutex<EcoString>,
     counters: Counters,
     clock: Clock,
-}
-
-struct State {
-    ready: ReadyState,
-    /// A handle gave up the connection, and the poller has not taken note.
-    revoked: bool,
-    /// How many connections handles are dropping at the moment. The next one waits for that.
-    dropping: usize,
-    /// Since when the ready state is what it is.
-    since: Duration,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            ready: ReadyState::Connecting,
-            revoked: false,
-            dropping: 0,
-            since: Duration::ZERO,
-        }
-    }
 }
 
 #[derive(Default)]
@@ -169,39 +137,45 @@ impl Drop for Dropping<'_> {
 impl Control {
     /// Gives up the connection, unless the source is over.
     pub(crate) fn command(&self, command: Command) {
-        let ready = match command {
-            Command::Pause => ReadyState::Paused,
-            Command::Close => ReadyState::Closed,
-            Command::Reconnect => ReadyState::Connecting,
-        };
-        let mut is_over = false;
+        self.revoke(|state| {
+            state.follow(command);
+            true
+        });
+    }
+
+    /// Ends a pause.
+    pub(crate) fn resume(&self) {
+        self.order(State::resume, |_| ());
+    }
+
+    /// The page is hidden, or shown again. It is a second reason for a pause, beside the handle's.
+    #[allow(dead_code)] // only a browser has pages
+    pub(crate) fn set_hidden(&self, is_hidden: bool) {
+        match is_hidden {
+            true => self.revoke(State::hide),
+            false => drop(self.order(State::show, |_| ())),
+        }
+    }
+
+    /// Gives up the connection if the change asks for it, unless the source is over.
+    fn revoke(&self, change: impl FnOnce(&mut State) -> bool) {
+        let is_revoked = Cell::new(false);
         let exchange = self.order(
             |state| {
-                is_over = state.ready == ReadyState::Closed;
-                if !is_over {
-                    state.ready = ready;
+                if state.ready != ReadyState::Closed && change(state) {
+                    is_revoked.set(true);
                     state.revoked = true;
                     // Before the connection is out of its slot, or the next request might overtake its drop.
                     state.dropping += 1;
                 }
             },
-            |slot| slot.exchange.take(),
+            |slot| slot.exchange.take_if(|_| is_revoked.get()),
         );
-        if is_over {
+        if !is_revoked.get() {
             return;
         }
         let _dropping = Dropping(self); // until it is gone, whatever its drop does
         drop(exchange);
-    }
-
-    /// Ends a pause.
-    pub(crate) fn resume(&self) {
-        let resume = |state: &mut State| {
-            if state.ready == ReadyState::Paused {
-                state.ready = ReadyState::Connecting;
-            }
-        };
-        self.order(resume, |_| ());
     }
 
     pub(crate) fn ready_state(&self) -> ReadyState {
@@ -259,17 +233,13 @@ impl Control {
         }
         let mut state = self.state();
         self.ordered.store(false, Ordering::Release);
-        let revoked = std::mem::take(&mut state.revoked);
-        let ready = state.ready;
+        let orders = state.take_orders();
         drop(state);
-        if revoked {
+        if orders.revoked {
             // The handle took it, unless it came while the slot was held.
             drop(self.take_exchange());
         }
-        Some(Orders {
-            state: ready,
-            revoked,
-        })
+        Some(orders)
     }
 
     /// Whether the connection was given up since the last look.
@@ -332,6 +302,18 @@ impl Control {
         });
     }
 
+    /// A request was sent, or its attempt has ended. Whether it is the only one: it would not be sent again,
+    /// so that a hidden page lets it end.
+    pub(crate) fn set_only_one(&self, is_only_one: bool) {
+        let mut state = self.state();
+        state.is_only_one = is_only_one;
+        let hides = state.is_hidden && !is_only_one;
+        drop(state);
+        if hides {
+            self.set_hidden(true);
+        }
+    }
+
     /// The source is over: nothing is left of the connection.
     pub(crate) fn finish(&self) {
         self.change(|state| state.ready = ReadyState::Closed);
@@ -384,4 +366,70 @@ impl Control {
 enum Left {
     Waker(#[expect(dead_code, reason = "kept to be dropped")] Waker),
     Exchange(#[expect(dead_code, reason = "kept to be dropped")] Exchange),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page natively: what a browser's `Visibility` tells.
+    fn orders(control: &Control) -> Option<(ReadyState, bool, bool)> {
+        let orders = control.take_orders()?;
+        Some((orders.state, orders.revoked, orders.by_page))
+    }
+
+    #[test]
+    fn a_page_that_hides_gives_the_connection_up_and_is_no_order_of_a_handle() {
+        let control = Control::default();
+        control.set_hidden(true);
+        assert_eq!(orders(&control), Some((ReadyState::Paused, true, true)));
+        control.set_hidden(false);
+        let shown = Some((ReadyState::Connecting, false, true));
+        assert_eq!(orders(&control), shown);
+    }
+
+    #[test]
+    fn a_handles_word_in_between_makes_it_an_order() {
+        let control = Control::default();
+        control.set_hidden(true);
+        control.set_hidden(false);
+        control.command(Command::Reconnect);
+        let ordered = Some((ReadyState::Connecting, true, false));
+        assert_eq!(orders(&control), ordered);
+    }
+
+    #[test]
+    fn the_handles_pause_outlives_the_pages() {
+        let control = Control::default();
+        control.command(Command::Pause);
+        control.set_hidden(true);
+        control.set_hidden(false);
+        assert_eq!(orders(&control), Some((ReadyState::Paused, true, false)));
+        control.set_hidden(true);
+        control.resume();
+        control.command(Command::Reconnect);
+        assert_eq!(control.ready_state(), ReadyState::Paused);
+        control.set_hidden(false);
+        assert_eq!(control.ready_state(), ReadyState::Connecting);
+    }
+
+    #[test]
+    fn the_only_request_is_let_alone_until_it_ends() {
+        let control = Control::default();
+        control.set_only_one(true);
+        control.set_hidden(true);
+        assert_eq!(control.ready_state(), ReadyState::Connecting);
+        assert!(!control.is_revoked());
+        control.set_only_one(false);
+        assert_eq!(orders(&control), Some((ReadyState::Paused, true, true)));
+    }
+
+    #[test]
+    fn what_is_over_stays_so() {
+        let control = Control::default();
+        control.finish();
+        control.set_hidden(true);
+        control.set_hidden(false);
+        assert_eq!(control.ready_state(), ReadyState::Closed);
+    }
 }

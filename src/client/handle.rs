@@ -44,7 +44,8 @@ impl Handle {
     }
 
     /// Drops the connection and stays away until [`resume`](Self::resume): for an application in the
-    /// background, or without a network.
+    /// background, or without a network. For a page that hides there is
+    /// [`open_when_hidden`](crate::EventSource::open_when_hidden).
     pub fn pause(&self) {
         self.control.command(Command::Pause);
     }
@@ -68,6 +69,12 @@ impl Handle {
     /// [`ErrorKind::NotReplayed`](crate::ErrorKind::NotReplayed).
     pub fn reconnect(&self) {
         self.control.command(Command::Reconnect);
+    }
+
+    /// The page of the source is hidden, or shown again.
+    #[allow(dead_code)] // only a browser has pages
+    pub(crate) fn set_hidden(&self, hidden: bool) {
+        self.control.set_hidden(hidden);
     }
 
     /// Where the source stands.

@@ -20,6 +20,7 @@ pub(crate) struct Options<'h> {
     pub(crate) clocks: Clocks,
     pub(crate) last_event_id: Option<String>,
     pub(crate) is_idempotent: bool,
+    pub(crate) opens_when_hidden: bool,
     pub(crate) name: Option<String>,
     pub(crate) allowed: Allowed,
     pub(crate) reading: Reading,
@@ -71,6 +72,7 @@ impl Default for Options<'_> {
             clocks: Clocks::default(),
             last_event_id: None,
             is_idempotent: false,
+            opens_when_hidden: true,
             name: None,
             allowed: Allowed::default(),
             reading: Reading {

@@ -240,6 +240,35 @@ impl<'h> EventSource<'h> {
         self
     }
 
+    /// Whether there is a connection while the page is hidden: another tab is in front, the window is
+    /// minimized, the phone is locked. Default: `true`, as the browser's own `EventSource` has it;
+    /// fetch-event-source's `openWhenHidden` is `false`. Outside of a page (natively, in a worker) it has no
+    /// effect.
+    ///
+    /// With `false` a page that hides drops the connection, or the wait for one, at once:
+    /// [`ReadyState::Paused`](crate::ReadyState::Paused). When it is shown the source connects at once, with
+    /// `Last-Event-ID`; only a `Retry-After` may make it wait. Nothing is lost, if the server keeps what it
+    /// has sent. A source made in a hidden page sends nothing before that is shown.
+    ///
+    /// [`Handle::pause`](crate::Handle::pause) is another reason for a pause, and stays when the page is
+    /// shown; `resume` and `reconnect` wait for the page. A request that would not be sent again, such as a
+    /// POST without [`replay_non_idempotent`](crate::RetryPolicy::replay_non_idempotent), is let alone until
+    /// it ends.
+    ///
+    /// ```
+    /// # use fetch_event_source::{RetryPolicy, fetch_event_source};
+    /// let prices = fetch_event_source("http://127.0.0.1:3000/prices")
+    ///     .retry(RetryPolicy::persistent())
+    ///     .open_when_hidden(false);
+    /// # drop(prices);
+    /// ```
+    #[doc(alias = "openWhenHidden")]
+    #[doc(alias = "visibility")]
+    pub fn open_when_hidden(mut self, opens: bool) -> Self {
+        self.options.opens_when_hidden = opens;
+        self
+    }
+
     /// A name for logs: the field `source` of each span and event of `tracing`. Default: none.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.options.name = Some(name.into());

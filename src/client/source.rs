@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, StatusCode};
 use sync_wrapper::SyncWrapper;
 
 use crate::bounds::{BoxError, MaybeSend};
@@ -22,6 +22,7 @@ use crate::client::http::request_source::{
 };
 use crate::client::http::response::ResponseHead;
 use crate::client::options::Options;
+use crate::client::platform::Transport;
 use crate::client::stream::{EventStream, Signals};
 
 /// A source of events that is not yet connected: nothing is sent before it is polled.
@@ -228,7 +229,7 @@ impl EventSource<'static> {
         E: Into<BoxError>,
     {
         let headers = HeaderMap::new();
-        let head = ResponseHead::new(StatusCode::OK, Version::default(), &headers, None, None);
+        let head = ResponseHead::new(StatusCode::OK, &headers, None, Transport::default());
         let response = Incoming {
             head,
             body: Box::new(Chunks(Box::pin(body))),
@@ -244,6 +245,7 @@ impl EventSource<'static> {
         });
         let response = Box::pin(ready(Ok(response)));
         source.control.put_exchange(Exchange::Sending(response));
+        source.control.set_only_one(true); // until more is known
         source
     }
 

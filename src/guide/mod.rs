@@ -21,6 +21,7 @@
 //! - [tokio, futures and axum](composing): `select!`, `StreamExt`, a task with a handle, many readers,
 //!   a relay
 //! - [Recipes](recipes): failover, MCP sessions, an iterator, another executor
+//! - [In the browser](in_the_browser): CORS, hidden and frozen pages, cookies, size
 //!
 //! # What to think of
 //!
@@ -129,6 +130,12 @@ pub mod plugging_in {}
 
 #[doc = include_str!("http_clients.md")]
 pub mod http_clients {}
+
+#[doc = include_str!("in_the_browser.md")]
+///
+#[cfg_attr(not(doctest), doc = code!("recipes/online.rs"))]
+#[doc = include_str!("in_the_browser_2.md")]
+pub mod in_the_browser {}
 
 #[doc = include_str!("hooks.md")]
 ///

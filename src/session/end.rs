@@ -154,4 +154,6 @@ pub(crate) enum Order {
     Pause,
     Resume,
     Reconnect,
+    /// The page that was hidden is shown again. Nobody has ordered anything, so no limit of orders applies.
+    Show,
 }

@@ -310,8 +310,7 @@ impl Session {
 
     /// A handle's order, after the connection was dropped. What the connection had brought counts.
     ///
-    /// To resume and to reconnect are the same, from wherever the session stands: a pause that is
-    /// over before anybody polled is a reconnect.
+    /// To resume and to reconnect are the same: a pause that nobody polled in is a reconnect.
     pub(crate) fn ordered(&mut self, order: Order, now: Duration, chance: f64) {
         let (paused_at, wait_until) = match self.state {
             State::Over => return,
@@ -330,7 +329,7 @@ impl Session {
         }
         let pause = now.saturating_sub(paused_at.unwrap_or(now));
         self.streak.was_paused(pause);
-        let until = match self.streak.ordered(now, self.reconnection_time) {
+        let until = match self.streak.ordered(order, now, self.reconnection_time) {
             None => now,
             Some(nth) => {
                 let delay = self.policy.delay(self.reconnection_time, nth, None, chance);
@@ -344,6 +343,11 @@ impl Session {
             true => State::Waiting { until },
             false => State::Due,
         };
+    }
+
+    /// Whether the user lets every request be sent again.
+    pub(crate) fn replays_all(&self) -> bool {
+        self.policy.replay_non_idempotent
     }
 
     pub(crate) fn over(&mut self) {

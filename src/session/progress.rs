@@ -5,6 +5,7 @@ use std::time::Duration;
 use ecow::EcoString;
 
 use super::clocks::HELD_UP;
+use super::end::Order;
 
 /// What the present connection has brought, beside what the one before began with.
 #[derive(Debug, Default)]
@@ -150,7 +151,16 @@ impl Streak {
     ///
     /// A program may give an order with each event. So only the first is obeyed at once, and a
     /// later one if there was progress since the last, and time.
-    pub(super) fn ordered(&mut self, now: Duration, reconnection_time: Duration) -> Option<u32> {
+    /// A page that is shown again is no order of a handle.
+    pub(super) fn ordered(
+        &mut self,
+        order: Order,
+        now: Duration,
+        reconnection_time: Duration,
+    ) -> Option<u32> {
+        if order == Order::Show {
+            return None;
+        }
         let progressed = self.orders == 0; // an order counts until there is progress
         self.orders = self.orders.saturating_add(1);
         let last = self.last_order.replace(now)?;

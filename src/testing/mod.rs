@@ -128,7 +128,7 @@ use crate::bounds::{BoxError, BoxFuture, BoxLook, MaybeSend};
 use crate::client::error::{Error, ErrorKind, Refused};
 use crate::client::http::request_source::Attempt;
 use crate::client::http::response::{self, ResponseHead};
-use crate::client::platform;
+use crate::client::platform::{self, Transport};
 use crate::client::timer::Clock;
 
 /// The answer that [`ScriptedServer::fetch`] gives to a request, to come.
@@ -283,7 +283,12 @@ pub fn response_head(status: u16, headers: &HeaderMap) -> ResponseHead {
     let Ok(status) = StatusCode::from_u16(status) else {
         panic!("{status} is no status: take one from 100 to 999");
     };
-    ResponseHead::new(status, Version::HTTP_11, headers, None, None)
+    ResponseHead::new(
+        status,
+        headers,
+        None,
+        Transport::of_version(Version::HTTP_11),
+    )
 }
 
 /// The error of a response that was refused for its status, for tests of code that judges errors.

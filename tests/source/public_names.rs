@@ -148,6 +148,7 @@ fn five(url: String, token: Token) -> EventStream {
         .fetch(move |request| send_through_my_middleware(request))
         .abort_on(token.cancelled_owned()) // any future
         .name("prices")
+        .open_when_hidden(false) // in a page: no connection while it is hidden
         .stream()
 }
 

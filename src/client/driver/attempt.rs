@@ -180,9 +180,17 @@ impl Driver<'_> {
         let number = self.session.next_attempt(now);
         self.attempt.begin(number);
         self.attempt.is_bare = is_bare;
+        self.note_only_one(self.attempt.is_idempotent);
         // It is the first: nothing forbids it.
         self.attempt.request.is_sent = self.session.begin(self.attempt.is_idempotent, now).is_ok();
         true
+    }
+
+    /// A request that would not be sent again is left open in a page that hides.
+    fn note_only_one(&mut self, is_idempotent: bool) {
+        let may_repeat = is_idempotent || self.session.replays_all();
+        let is_only_one = !may_repeat || !self.attempt.expected().available;
+        self.control.set_only_one(is_only_one);
     }
 
     /// A request is about to be sent. `None`: it may be.
@@ -191,6 +199,7 @@ impl Driver<'_> {
         match self.session.begin(is_idempotent, now) {
             Ok(true) => {
                 self.attempt.request.is_sent = true;
+                self.note_only_one(is_idempotent);
                 self.control.counters().sent();
                 None
             }

@@ -31,6 +31,7 @@ use crate::client::finished::Finished;
 use crate::client::handle::Handle;
 use crate::client::http::request_source::RequestSource;
 use crate::client::options::Options;
+use crate::client::platform::{self, Visibility};
 use crate::client::signal::Signal;
 use crate::client::stats::ReadyState;
 use crate::session::{Order, Phase, Session};
@@ -87,6 +88,8 @@ pub(crate) struct Driver<'h> {
     /// What happened, in order, and is not handed over yet: never an event.
     pending: VecDeque<Signal>,
     ending: Ending,
+    /// Hides and shows the source with its page, as long as it is kept.
+    visibility: Option<Visibility>,
 }
 
 /// How far the source is on the way to its end.
@@ -122,7 +125,12 @@ impl<'h> Driver<'h> {
                 }
                 SignalFilter::Everything => false,
             };
+        let visibility = match options.opens_when_hidden {
+            true => None,
+            false => Visibility::watch(Handle::of(control.share(deliveries.last_event_id()))),
+        };
         Self {
+            visibility,
             pacing: Pacing::new(control.clock(), options.policy.jitter_seed),
             session: Session::new(options.policy, options.clocks),
             attempt: AttemptState::new(
@@ -225,7 +233,10 @@ impl Driver<'_> {
         match self.session.phase() {
             // One at a time.
             Phase::Due if self.control.is_dropping() => self.park(cx),
-            Phase::Due => self.connect(),
+            Phase::Due => match self.pacing.poll_settled(cx) {
+                Poll::Pending => self.park(cx),
+                Poll::Ready(()) => self.connect(),
+            },
             Phase::Asking | Phase::Requesting | Phase::Refused => self.poll_exchange(cx),
             Phase::Open => self.poll_open(cx),
             Phase::Waiting => self.wait(cx),
@@ -263,7 +274,7 @@ impl Driver<'_> {
         if is_at_work {
             self.pacing.pause_clocks(&self.session);
         }
-        cx.waker().wake_by_ref();
+        platform::wake_after_others(cx);
         Poll::Pending
     }
 
@@ -277,22 +288,28 @@ impl Driver<'_> {
     /// The connection is gone already: the handle dropped it.
     fn obey(&mut self, orders: Orders) {
         let is_paused = orders.state == ReadyState::Paused;
+        let was_paused = self.session.phase() == Phase::Paused;
         let order = match (is_paused, orders.revoked) {
             (true, true) => Order::Pause,
+            (false, true) if orders.by_page => Order::Show,
             (false, true) => Order::Reconnect,
-            (false, false) if self.session.phase() == Phase::Paused => Order::Resume,
+            (false, false) if was_paused && orders.by_page => Order::Show,
+            (false, false) if was_paused => Order::Resume,
             _ => return,
         };
         // A response in hand is gone with the order: its request was sent all the same.
         self.begin_in_hand();
         self.attempt.trace.steered(match order {
+            Order::Pause if orders.by_page => "hide",
             Order::Pause => "pause",
             Order::Reconnect => "reconnect",
             Order::Resume => "resume",
+            Order::Show => "show",
         });
         let owes_disconnected = |signal: &Signal| matches!(signal, Signal::Disconnected);
         let was_open = self.was_told_open() || self.pending.iter().any(owes_disconnected);
         self.pending.clear();
+        self.pacing.begin_settling();
         self.drop_input();
         let now = self.pacing.now();
         self.session.ordered(order, now, self.pacing.chance());
@@ -312,6 +329,7 @@ impl Driver<'_> {
 
     fn close(&mut self) {
         self.session.over();
+        self.visibility = None;
         self.control.finish();
         self.drop_input();
         self.attempt.close();

@@ -94,7 +94,9 @@ impl Driver<'_> {
     /// which the error carries.
     pub(super) fn ended(&mut self, end: Result<(), Error>) -> Turn {
         drop(self.control.take_exchange());
+        self.pacing.begin_settling();
         self.drop_input();
+        self.control.set_only_one(false);
         self.control.set_open(false);
         if self.was_told_open() {
             self.pending.push_back(Signal::Disconnected);

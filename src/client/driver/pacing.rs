@@ -1,9 +1,9 @@
 //! Time and turns: when the clock is read, and when others get their turn.
 
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::client::platform;
+use crate::client::platform::{self, Settling};
 use crate::client::timer::{Clock, Timer};
 use crate::session::Session;
 
@@ -30,6 +30,7 @@ pub(super) struct Pacing {
     paused_at: Option<Duration>,
     /// The executor had its turn since the wait began.
     has_yielded: bool,
+    settling: Settling,
 }
 
 impl Pacing {
@@ -41,6 +42,7 @@ impl Pacing {
             now: None,
             paused_at: None,
             has_yielded: false,
+            settling: Settling::default(),
         }
     }
 
@@ -95,6 +97,16 @@ impl Pacing {
     #[inline]
     pub(super) fn rested(&mut self) {
         self.budget = BUDGET;
+    }
+
+    /// A connection is gone.
+    pub(super) fn begin_settling(&mut self) {
+        self.settling.begin();
+    }
+
+    /// Whether the next request may follow the connection that is gone.
+    pub(super) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.settling.poll(cx)
     }
 
     pub(super) fn begin_wait(&mut self) {

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::{Error, ErrorKind};
 use crate::bounds::BoxError;
+use crate::client::platform;
 use crate::client::reqwest::classify::{facts, without_url};
 
 /// Marks an error as worth a retry.
@@ -75,7 +76,7 @@ pub(crate) fn is_transient(
 ) -> bool {
     chain(as_given(error)).any(|cause| {
         cause.is::<Transient>()
-            || cause.is::<tokio::time::error::Elapsed>()
+            || platform::is_elapsed(cause)
             || io_kind(cause).is_some_and(is_transient_kind)
             || facts(cause).is_some_and(|facts| {
                 facts.is_connect || facts.is_timeout || facts.status.is_some_and(&retries)
@@ -121,16 +122,13 @@ fn no_response_kind(error: &(dyn StdError + 'static), asked: Option<&Url>) -> Er
         is_redirect |= facts.is_redirect || is_of_target;
         is_builder |= facts.is_builder;
     }
-    let innermost = chain(error).last().map(|cause| cause.to_string());
-    let innermost = innermost.unwrap_or_default();
     match () {
         () if is_marked => ErrorKind::NoResponse,
         () if is_redirect => ErrorKind::Redirect,
         () if is_builder => ErrorKind::InvalidRequest,
+        () if !platform::TELLS_CAUSES => ErrorKind::NoResponse,
         () if chain(error).any(is_proxy_refusal) => ErrorKind::Proxy,
-        () if is_tls_failure(&innermost) && chain(error).any(is_handshake) => {
-            ErrorKind::Certificate
-        }
+        () if is_tls_failure(error) && chain(error).any(is_handshake) => ErrorKind::Certificate,
         () if chain(error).any(is_malformed_head) => ErrorKind::MalformedHead,
         () => ErrorKind::NoResponse,
     }
@@ -151,7 +149,7 @@ fn is_alert(text: &str) -> bool {
 
 /// Whether TLS failed in a way that would repeat: over a certificate, or an alert of this kind. rustls says
 /// "invalid peer certificate", OpenSSL "certificate verify failed".
-fn is_tls_failure(text: &str) -> bool {
+fn is_tls_failure(error: &(dyn StdError + 'static)) -> bool {
     const ALERTS: [&str; 5] = [
         "handshakefailure",
         "protocolversion",
@@ -159,7 +157,9 @@ fn is_tls_failure(text: &str) -> bool {
         "noapplicationprotocol",
         "accessdenied",
     ];
-    let text: String = text
+    let innermost = chain(error).last().map(|cause| cause.to_string());
+    let text: String = innermost
+        .unwrap_or_default()
         .chars()
         .filter(|char| char.is_ascii_alphabetic())
         .map(|char| char.to_ascii_lowercase())
@@ -274,7 +274,7 @@ pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
         Some(error) if error.raw_os_error().is_some() && is_transient_kind(error.kind()) => {
             error.kind().to_string()
         }
-        _ => cause.to_string(),
+        _ => platform::cause_text(cause.to_string()),
     }
 }
 

@@ -171,7 +171,8 @@ impl Error {
     /// the rest.
     ///
     /// The first call on an error or a clone of it takes the unread rest; later ones have what was read.
-    /// Before a retry waits, the rest is dropped with its connection.
+    /// Before a retry waits, the rest is dropped with its connection. In a browser it is dropped before
+    /// `on_error` decides.
     ///
     /// With the feature `reqwest`, `reqwest::Response::from` takes it.
     #[must_use]
@@ -180,7 +181,7 @@ impl Error {
         let (head, refused) = (inner.head.as_ref()?, inner.refused.as_ref()?);
         let mut response = http::Response::new(refused.whole());
         *response.status_mut() = head.status();
-        *response.version_mut() = head.version();
+        head.transport().apply(&mut response);
         *response.headers_mut() = head.headers().clone();
         Some(response)
     }

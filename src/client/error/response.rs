@@ -11,6 +11,7 @@ use http_body::Frame;
 
 use crate::bounds::BoxError;
 use crate::client::http::body::BoxBody;
+use crate::client::platform::{self, Unread};
 
 /// What is known of a refused response besides its head.
 pub(crate) struct Refused {
@@ -27,7 +28,7 @@ pub(crate) struct Refused {
 /// What comes after the beginning: what was read along with it, and what was not read.
 struct Rest {
     beyond: Bytes,
-    unread: Option<BoxBody>,
+    unread: Option<Unread>,
 }
 
 impl Refused {
@@ -37,7 +38,10 @@ impl Refused {
             retry_after: None,
             has_retry_after: false,
             redirected: false,
-            rest: Mutex::new(Some(Rest { beyond, unread })),
+            rest: Mutex::new(Some(Rest {
+                beyond,
+                unread: unread.and_then(platform::keep_unread),
+            })),
         }
     }
 
@@ -69,7 +73,7 @@ impl Refused {
 pub struct RefusedBody {
     read: [Bytes; 2],
     /// In a lock for `Sync` alone.
-    unread: Option<Mutex<BoxBody>>,
+    unread: Option<Mutex<Unread>>,
 }
 
 impl http_body::Body for RefusedBody {

@@ -74,7 +74,7 @@ impl Error {
         }
         let later = self
             .retry_after()
-            .map(|delay| format!(", retry after {} s", delay.as_secs_f32()));
+            .map(|delay| format!(", retry after {delay:?}"));
         format!("status {status}{}", later.unwrap_or_default())
     }
 

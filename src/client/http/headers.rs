@@ -1,20 +1,11 @@
 //! The headers that we add to a request.
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, Entry, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
+use http::header::{Entry, HeaderName};
 
 use crate::client::platform;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-
-/// Our headers but the last event ID.
-///
-/// `identity`, because a compression layer on the way holds events back until its buffer is full.
-pub(crate) const HEADERS: [(HeaderName, HeaderValue); 3] = [
-    (ACCEPT, HeaderValue::from_static("text/event-stream")),
-    (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
-];
 
 /// The headers of an attempt that goes on after this ID.
 pub(crate) fn of_attempt(last_event_id: &str) -> HeaderMap {
@@ -72,6 +63,9 @@ pub(crate) fn is_sendable(id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+    use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL};
+
     use super::*;
 
     #[test]

@@ -12,6 +12,7 @@ use super::headers;
 use super::response::ResponseHead;
 use crate::bounds::{BoxError, BoxFn, BoxFuture, MaybeSend};
 use crate::client::error::Error;
+use crate::client::platform::Transport;
 use crate::session::NextRequest;
 
 /// What [`from_fn`](crate::EventSource::from_fn), [`connect_with`](crate::EventSource::connect_with) and
@@ -186,7 +187,12 @@ where
     fn into_incoming(self) -> Arrived {
         let (parts, body) = self.into_parts();
         Arrived(Incoming {
-            head: ResponseHead::new(parts.status, parts.version, &parts.headers, None, None),
+            head: ResponseHead::new(
+                parts.status,
+                &parts.headers,
+                None,
+                Transport::of_version(parts.version),
+            ),
             body: Box::new(Frames(Box::pin(body))),
         })
     }

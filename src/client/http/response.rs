@@ -4,16 +4,17 @@
 pub(crate) mod laws;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use data_url::mime::Mime;
+use http::StatusCode;
 use http::header::{
     CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
-use http::{StatusCode, Version};
 use url::{Position, Url};
+
+use crate::client::platform::{self, Transport};
 
 /// The head of a response. A clone is a reference to the same.
 #[derive(Clone)]
@@ -21,39 +22,34 @@ pub struct ResponseHead(Arc<Parts>);
 
 struct Parts {
     status: StatusCode,
-    version: Version,
     headers: HeaderMap,
     url: Option<Url>,
-    remote_addr: Option<SocketAddr>,
+    transport: Transport,
 }
 
 impl ResponseHead {
     pub(crate) fn new(
         status: StatusCode,
-        version: Version,
         headers: &HeaderMap,
         url: Option<Url>,
-        remote_addr: Option<SocketAddr>,
+        transport: Transport,
     ) -> Self {
         Self(Arc::new(Parts {
             status,
-            version,
             headers: unshared(headers),
             url,
-            remote_addr,
+            transport,
         }))
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.0.transport
     }
 
     /// The status: 200, unless another was [allowed](crate::EventSource::allow_status).
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status
-    }
-
-    /// The HTTP version the server answered in.
-    #[must_use]
-    pub fn version(&self) -> Version {
-        self.0.version
     }
 
     /// The headers.
@@ -68,20 +64,15 @@ impl ResponseHead {
     pub fn url(&self) -> Option<&Url> {
         self.0.url.as_ref()
     }
-
-    /// The address of the server, where the client knows it.
-    #[must_use]
-    pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.0.remote_addr
-    }
 }
 
 impl fmt::Debug for ResponseHead {
     /// Leaves out the URL but its host, and the values of the headers: they may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseHead")
-            .field("status", &self.status())
-            .field("version", &self.version())
+        let mut debug = f.debug_struct("ResponseHead");
+        debug.field("status", &self.status());
+        self.transport().show(&mut debug);
+        debug
             .field("host", &self.url().and_then(Url::host_str))
             .field("headers", &self.headers().keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
@@ -126,7 +117,7 @@ pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, allowed: &Allowed) 
         StatusCode::NO_CONTENT => Kind::NoContent,
         _ if !opens(status, allowed) => Kind::Refusal,
         _ if !is_allowed_type(headers, allowed) => Kind::WrongType,
-        _ if is_encoded(headers) => Kind::Encoded,
+        _ if !platform::IS_DECODED && is_encoded(headers) => Kind::Encoded,
         _ => Kind::Stream,
     }
 }
@@ -236,9 +227,13 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<RetryA
 
 fn retry_after_ms(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("retry-after-ms")?.to_str().ok()?.trim();
-    // Some write a fraction.
-    let milliseconds: f64 = value.parse().ok()?;
-    Duration::try_from_secs_f64(milliseconds / 1000.0).ok()
+    // Some write a fraction. It is dropped: to parse it as a float would add 10 kB of tables to a page.
+    let (millis, fraction) = value.split_once('.').unwrap_or((value, ""));
+    let is_number = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    // A sign is none of a number of milliseconds.
+    let starts_well = millis.starts_with(|first: char| first.is_ascii_digit());
+    let millis = millis.parse().ok()?;
+    (is_number && starts_well).then(|| Duration::from_millis(millis))
 }
 
 /// A date is taken against the response's own `Date` where it has one, so that two clocks that disagree do
@@ -248,10 +243,10 @@ fn standard_retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let date = httpdate::parse_http_date(value).ok()?;
+    let date = platform::http_date(value)?;
     let sent = headers
         .get(DATE)
-        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
+        .and_then(|date| platform::http_date(date.to_str().ok()?))
         .unwrap_or(now);
     Some(date.duration_since(sent).unwrap_or(Duration::ZERO))
 }
@@ -399,7 +394,10 @@ mod tests {
             (asked.delay, asked.is_standard),
             (Duration::from_millis(1500), true)
         );
-        for senseless in ["", "soon", "-1", "NaN", "inf", "1e999"] {
+        headers.insert("retry-after-ms", "1500.75".parse().unwrap());
+        let asked = retry_after(&headers, now).unwrap();
+        assert_eq!(asked.delay, Duration::from_millis(1500));
+        for senseless in ["", "soon", "-1", "+1", "NaN", "inf", "1e999", "1.5s", "."] {
             headers.insert("retry-after-ms", senseless.parse().unwrap());
             let asked = retry_after(&headers, now).unwrap();
             assert_eq!(asked.delay, Duration::from_secs(2), "{senseless:?}");

@@ -4,13 +4,14 @@ use std::error::Error as StdError;
 
 use crate::bounds::BoxError;
 use crate::client::http::facts::Facts;
+use crate::client::platform::stack;
 
 /// What this error says of itself, if it is one of reqwest's.
 pub(crate) fn facts(error: &(dyn StdError + 'static)) -> Option<Facts> {
     let error = error.downcast_ref::<reqwest::Error>()?;
     Some(Facts {
         is_timeout: error.is_timeout(),
-        is_connect: error.is_connect(),
+        is_connect: stack::is_connect(error),
         is_redirect: error.is_redirect(),
         is_builder: error.is_builder(),
         status: error.status().map(|status| status.as_u16()),

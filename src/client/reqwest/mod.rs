@@ -3,44 +3,29 @@
 pub(crate) mod classify;
 mod default_client;
 pub(crate) mod fetch;
-mod reset;
-#[cfg(feature = "testing")]
-mod scripted;
 
-use std::fmt::{self, Write};
 use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method};
 use reqwest::{Client, Request, RequestBuilder, Response};
 use sync_wrapper::SyncWrapper;
 use url::Url;
 
 use crate::bounds::{BoxError, MaybeSend};
-use crate::client::error::{Error, ErrorKind, RefusedBody};
-use crate::client::http::body::Body;
-use crate::client::http::exchange::{Incoming, Outgoing, Sending};
+use crate::client::error::{Error, ErrorKind};
+use crate::client::http::exchange::{Outgoing, Sending};
 use crate::client::http::headers;
 use crate::client::http::request_source::{
     Arrived, Connections, IntoConnection, IntoRequest, IntoResponse, Maker, Prepared,
     RequestSource, RequestTemplate, Template, sealed,
 };
-use crate::client::http::response::ResponseHead;
+use crate::client::platform::stack;
 use crate::client::source::EventSource;
 use crate::session::NextRequest;
 
 use fetch::Fetch;
 
 pub use default_client::{default_client, default_client_builder};
-
-/// The host that reqwest makes up for a response that was not made by it.
-const UNKNOWN_HOST: &str = "no.url.provided.local";
-
-/// Longer than any process: reqwest has no way to say "none" where its client has a timeout.
-const NO_TIMEOUT: Duration = Duration::MAX;
 
 /// Events from a URL, by GET: short for [`EventSource::get`].
 ///
@@ -273,96 +258,21 @@ impl Outgoing for ReadyRequest {
     }
 
     fn send(self: Box<Self>, fetch: Option<&mut Fetch>) -> Sending {
-        let Self {
-            client,
-            mut request,
-        } = *self;
-        // Which client `fetch` sends by is not known.
-        if fetch.is_some() || has_timeout(&client) {
-            lift_timeout(&mut request);
-        }
+        let Self { client, request } = *self;
+        let request = match stack::prepare(&client, request, fetch.is_some()) {
+            Ok(request) => request,
+            Err(error) => return Box::pin(async move { Err(error.into()) }),
+        };
         match fetch {
             Some(Fetch(fetch)) => {
                 let response = fetch(request);
-                Box::pin(async move { Ok(incoming(response.await?, false)) })
+                Box::pin(async move { Ok(stack::incoming(response.await?, false)) })
             }
-            None => Box::pin(async move { Ok(incoming(client.execute(request).await?, true)) }),
+            None => Box::pin(async move {
+                let response = client.execute(request).await?;
+                Ok(stack::incoming(response, true))
+            }),
         }
-    }
-}
-
-/// Lifts the total timeout of the client, which would cut a healthy stream. A timeout of the request is
-/// what the caller wants for this request, and stays.
-fn lift_timeout(request: &mut Request) {
-    request.timeout_mut().get_or_insert(NO_TIMEOUT);
-}
-
-/// Whether the client has a total timeout. A timer for each chunk costs 60 ns, so none is set that nobody
-/// asked for (`benches`, end to end, an event a chunk). The client has no getter, but its `Debug` names the
-/// timeout's type if there is one.
-fn has_timeout(client: &Client) -> bool {
-    let mut search = Search { is_found: false };
-    // Cannot fail: `Search` does not.
-    let _ = write!(search, "{client:?}");
-    search.is_found
-}
-
-/// Looks for the type's name, which comes as one piece.
-struct Search {
-    is_found: bool,
-}
-
-impl Write for Search {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.is_found |= text.contains("TotalTimeout");
-        Ok(())
-    }
-}
-
-/// `is_own`: sent by reqwest's client, not by a function of the caller's.
-fn incoming(response: Response, is_own: bool) -> Incoming {
-    let url = response.url();
-    let is_known = url.host_str() != Some(UNKNOWN_HOST);
-    let head = ResponseHead::new(
-        response.status(),
-        response.version(),
-        response.headers(),
-        is_known.then(|| url.clone()),
-        response.remote_addr(),
-    );
-    let mut body = OwnBody { response, is_own };
-    // Their values hold on to the buffer that the connection has read them to.
-    drop(std::mem::take(body.response.headers_mut()));
-    Incoming {
-        head,
-        body: Box::new(body),
-    }
-}
-
-struct OwnBody {
-    response: Response,
-    is_own: bool,
-}
-
-impl Body for OwnBody {
-    /// `Response::chunk` keeps nothing between polls, so a future of it for each poll costs no allocation
-    /// and loses nothing.
-    fn poll_chunk(
-        &mut self,
-        cx: &mut Context<'_>,
-        slot: &mut Option<Bytes>,
-    ) -> Poll<Result<bool, BoxError>> {
-        match ready!(pin!(self.response.chunk()).poll(cx)) {
-            Ok(chunk) => {
-                *slot = chunk;
-                Poll::Ready(Ok(slot.is_some()))
-            }
-            Err(error) => Poll::Ready(Err(error.into())),
-        }
-    }
-
-    fn broke_off(self: Box<Self>) -> bool {
-        self.is_own && reset::broke_off(self.response)
     }
 }
 
@@ -370,54 +280,12 @@ impl sealed::Sealed for Response {}
 
 impl IntoResponse for Response {
     fn into_incoming(self) -> Arrived {
-        Arrived(incoming(self, false))
+        Arrived(stack::incoming(self, false))
     }
 }
 
 impl IntoConnection for Response {
     fn connections(make: Maker<Self>) -> Connections {
         Connections::of_responses(make)
-    }
-}
-
-impl From<RefusedBody> for reqwest::Body {
-    fn from(body: RefusedBody) -> Self {
-        Self::wrap(body)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request() -> Request {
-        Request::new(Method::GET, "http://127.0.0.1/".parse().unwrap())
-    }
-
-    #[test]
-    fn a_timeout_of_the_request_stays() {
-        let mut request = request();
-        lift_timeout(&mut request);
-        assert_eq!(request.timeout(), Some(&NO_TIMEOUT));
-        *request.timeout_mut() = Some(Duration::from_secs(5));
-        lift_timeout(&mut request);
-        assert_eq!(request.timeout(), Some(&Duration::from_secs(5)));
-    }
-
-    #[test]
-    fn a_clients_total_timeout_is_seen() {
-        let client = |timeout: Option<u64>| {
-            let builder = Client::builder().connect_timeout(NO_TIMEOUT / 2);
-            let builder = builder.read_timeout(NO_TIMEOUT / 2);
-            match timeout {
-                Some(timeout) => builder.timeout(Duration::from_secs(timeout)),
-                None => builder,
-            }
-            .build()
-            .unwrap()
-        };
-        assert!(has_timeout(&client(Some(1))));
-        assert!(!has_timeout(&client(None)));
-        assert!(!has_timeout(&default_client().unwrap()));
     }
 }

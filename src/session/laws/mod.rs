@@ -571,6 +571,11 @@ impl Witness {
         }
         let pause = self.now.saturating_sub(since);
         self.failing_since = self.failing_since.map(|at| at.saturating_add(pause));
+        if order == Order::Show {
+            // Nobody ordered: no limit of orders, and none is used up.
+            self.comes_back(true, pending, chance);
+            return;
+        }
         self.orders += 1;
         let is_at_once = self.last_order.is_none_or(|(at, progressed)| {
             progressed && self.now.saturating_sub(at) >= self.reconnection_time

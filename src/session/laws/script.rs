@@ -115,6 +115,6 @@ impl Script<'_> {
     }
 
     pub(super) fn order(&mut self) -> Order {
-        self.pick(&[Order::Reconnect, Order::Pause, Order::Resume])
+        self.pick(&[Order::Reconnect, Order::Pause, Order::Resume, Order::Show])
     }
 }

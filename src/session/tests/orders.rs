@@ -52,6 +52,40 @@ fn in_each_phase() -> Vec<Session> {
     ]
 }
 
+/// A page that is hidden and shown again and again: each time at once, and it uses up no order.
+#[test]
+fn a_page_that_is_shown_connects_at_once_however_often() {
+    for mut session in in_each_phase() {
+        for _ in 0..5 {
+            session.ordered(Order::Pause, SECOND, 0.0);
+            assert_eq!(due_after(&mut session, Order::Show, SECOND), SECOND);
+        }
+        assert_eq!(
+            reconnect(&mut session, SECOND),
+            SECOND,
+            "the first of a handle"
+        );
+    }
+}
+
+#[test]
+fn a_page_that_is_shown_keeps_a_retry_after() {
+    let mut session = session(RetryPolicy::persistent());
+    connect(&mut session, SECOND);
+    let busy = End::Refused {
+        status: 503,
+        retry_after: Some(SECOND * 30),
+        settled_after: true,
+        redirected: false,
+    };
+    outcome(&mut session, busy, REPEATABLE, SECOND);
+    session.ordered(Order::Pause, SECOND * 2, 0.0);
+    assert_eq!(
+        due_after(&mut session, Order::Show, SECOND * 3),
+        SECOND * 31
+    );
+}
+
 #[test]
 fn the_first_order_connects_at_once_from_anywhere() {
     for order in [Order::Resume, Order::Reconnect] {

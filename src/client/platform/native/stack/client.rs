@@ -1,0 +1,71 @@
+//! The settings of our clients.
+
+use std::time::Duration;
+
+use reqwest::{Client, ClientBuilder};
+
+use crate::client::error::Error;
+#[cfg(feature = "rustls-no-provider")]
+use crate::client::error::ErrorKind;
+
+/// How long a connection may take to come about, name resolution and TLS included: no healthy one
+/// takes as long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After how much silence a connection is probed. Proxies and NATs forget one that is idle for a minute;
+/// servers count how often they are probed.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long the answer to a probe may take: several retransmissions of TCP.
+#[cfg(feature = "http2")]
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The settings that [`default_client_builder`](crate::default_client_builder) promises.
+pub(crate) fn client_builder() -> ClientBuilder {
+    let client = Client::builder()
+        .user_agent(concat!("fetch-event-source/", env!("CARGO_PKG_VERSION")))
+        .pool_max_idle_per_host(0)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .referer(false)
+        .no_brotli()
+        .no_zstd()
+        .tcp_keepalive(KEEP_ALIVE_INTERVAL);
+    #[cfg(feature = "http2")]
+    let client = client
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        // Without a pool hyper takes a connection with a single stream for idle.
+        .http2_keep_alive_while_idle(true);
+    client
+}
+
+/// For requests that the caller's function sends.
+pub(crate) fn builder_for_requests() -> ClientBuilder {
+    let client = Client::builder().no_proxy();
+    #[cfg(any(
+        feature = "default-tls",
+        feature = "rustls",
+        feature = "rustls-no-provider",
+        feature = "native-tls"
+    ))]
+    let client = client.tls_certs_only([]);
+    client
+}
+
+/// reqwest's builder panics without a TLS provider. So look for it first.
+#[cfg(feature = "rustls-no-provider")]
+pub(crate) fn has_provider() -> Result<(), Error> {
+    // With `rustls` or `default-tls` in the program reqwest brings a provider.
+    if cfg!(any(feature = "rustls", feature = "default-tls"))
+        || rustls::crypto::CryptoProvider::get_default().is_some()
+    {
+        return Ok(());
+    }
+    let cause = "no TLS provider: call `install_default` of one before the first request";
+    Err(Error::caused(ErrorKind::DefaultClient, cause))
+}
+
+#[cfg(not(feature = "rustls-no-provider"))]
+pub(crate) fn has_provider() -> Result<(), Error> {
+    Ok(())
+}
