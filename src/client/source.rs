@@ -40,7 +40,7 @@ use crate::client::stream::{EventStream, Signals};
 /// | to cancel with a token or a deadline | [`abort_on`](Self::abort_on): `abort_on(token.cancelled_owned())` |
 /// | to close, pause, resume or reconnect from elsewhere | [`handle`](Self::handle) |
 /// | to choose when to retry | [`retry`](Self::retry), [`on_error`](Self::on_error) |
-/// | to allow a POST to be sent again | [`idempotent`](Self::idempotent), [`RetryPolicy::replay_non_idempotent`] |
+/// | to allow a POST to be sent again | [`idempotent`](Self::idempotent), [`RetryPolicy::replay_non_idempotent`](crate::RetryPolicy::replay_non_idempotent) |
 /// | to detect a dead connection | [`idle_timeout`](Self::idle_timeout), and [other timeouts](crate::guide::timeouts) |
 /// | to tell a whole answer from a truncated one | [`until`](Self::until) |
 /// | to resume where an earlier process stopped | [`last_event_id`](Self::last_event_id) |
