@@ -1,11 +1,11 @@
-//! What the poller of a source and its handles share.
+//! The state that the poller of a source shares with its handles.
 //!
-//! Two locks. `state` is short and holds the ready state, which is also the order: `Paused` and `Closed`
-//! are what a handle wants, and what `state()` shows. `slot` holds the connection and the poller's waker.
-//! The poller holds the slot while it polls the connection, which runs code of the caller. So handles never
-//! wait for the slot: a handle raises `ordered`, then tries the slot. If it gets it, it takes connection and
-//! waker out. If not, the poller has it, and looks at `ordered` after it has let go. A fence on both sides
-//! keeps flag and lock in this order.
+//! There are two locks. `state` is held briefly and has the ready state, which is also the command: `Paused`
+//! and `Closed` are what a handle asked for, and what `state()` returns. `slot` has the connection and the
+//! poller's waker. The poller holds the slot while it polls the connection, which runs code of the caller. So a
+//! handle never waits for the slot: it sets `ordered`, then tries the slot. If it gets the lock, it takes out
+//! the connection and the waker. If not, the poller has the lock, and checks `ordered` after it unlocks. A
+//! fence on both sides keeps the flag and the lock in this order.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -20,7 +20,7 @@ use crate::client::http::exchange::{Exchange, ExchangeEvent};
 use crate::client::stats::{Counters, ReadyState, Stats};
 use crate::client::timer::Clock;
 
-/// What a handle wants.
+/// A command of a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     Pause,
@@ -28,11 +28,11 @@ pub(crate) enum Command {
     Reconnect,
 }
 
-/// What came from handles since the last look.
+/// The commands of handles since the poller last took them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Orders {
     pub(crate) state: ReadyState,
-    /// The connection, or the wait for one, was given up.
+    /// The connection, or the wait for one, was dropped.
     pub(crate) revoked: bool,
 }
 
@@ -40,9 +40,9 @@ pub(crate) struct Orders {
 pub(crate) struct Control {
     state: Mutex<State>,
     slot: Mutex<Slot>,
-    /// There are orders. Spares the lock of the state with every event.
+    /// Whether there are orders. It saves the lock of the state for every event.
     ordered: AtomicBool,
-    /// What handles see of the last event ID.
+    /// The last event ID, for handles.
     last_event_id: Mutex<EcoString>,
     counters: Counters,
     clock: Clock,
@@ -50,11 +50,11 @@ pub(crate) struct Control {
 
 struct State {
     ready: ReadyState,
-    /// A handle gave up the connection, and the poller has not taken note.
+    /// Whether a handle dropped the connection and the poller has not noticed yet.
     revoked: bool,
-    /// How many connections handles are dropping at the moment. The next one waits for that.
+    /// How many connections handles are dropping at the moment. The next request waits for them.
     dropping: usize,
-    /// Since when the ready state is what it is.
+    /// When the ready state last changed.
     since: Duration,
 }
 
@@ -80,21 +80,21 @@ struct Slot {
 pub(crate) struct ControlOwner(Arc<Control>);
 
 impl ControlOwner {
-    /// For a handle, which from now on sees this ID.
+    /// Shares the control with a handle, which sees this ID from now on.
     pub(crate) fn share(&self, last_event_id: &EcoString) -> Arc<Control> {
         self.publish_id(last_event_id);
         Arc::clone(&self.0)
     }
 
-    /// Whether there is a handle, for which time and ID must be kept up to date.
+    /// Whether there is a handle, so that time and ID must be kept up to date.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// Polls the connection in its slot. While it has nothing to give the waker is kept, for handles.
+    /// Polls the connection in its slot. While it is pending, the waker is kept for handles.
     ///
-    /// `Pending` with orders: the connection may be gone.
+    /// If there are orders, `Pending` may mean that the connection is gone.
     #[inline]
     pub(crate) fn poll_exchange(
         &self,
@@ -110,14 +110,14 @@ impl ControlOwner {
         };
         drop(slot);
         self.fence();
-        drop(left); // code of the caller: not under the lock
+        drop(left); // runs code of the caller, so not under the lock
         if self.has_orders() {
             return self.after_orders(event, cx);
         }
         event
     }
 
-    /// Keeps the waker for handles. `false`: there are orders already.
+    /// Keeps the waker for handles. Returns `false` if there are orders already.
     pub(crate) fn register(&self, cx: &Context<'_>) -> bool {
         let mut slot = self.slot();
         let old = Control::keep_waker(&mut slot, cx);
@@ -127,10 +127,11 @@ impl ControlOwner {
         !self.has_orders()
     }
 
-    /// After the slot: what a handle ordered before it found the slot taken is seen from here on.
+    /// Called after the slot is unlocked: from here on, an order of a handle that found the slot locked is
+    /// visible.
     ///
-    /// Without handles nobody orders. That a last one is gone is told by its `Drop`, which releases its
-    /// orders; so an acquire is enough, and spares 10 ns a chunk (`benches`, `stream()`, one event a chunk).
+    /// Without handles there are no orders. The `Drop` of the last handle releases its orders, so without
+    /// handles an acquire is enough; it saves 10 ns for each chunk (`benches`, `stream()`, one event a chunk).
     #[inline]
     fn fence(&self) {
         if self.is_watched() {
@@ -156,7 +157,7 @@ impl Drop for ControlOwner {
     }
 }
 
-/// A handle is dropping a connection.
+/// Exists while a handle drops a connection.
 struct Dropping<'a>(&'a Control);
 
 impl Drop for Dropping<'_> {
@@ -165,9 +166,9 @@ impl Drop for Dropping<'_> {
     }
 }
 
-/// For handles.
+/// The side of the handles.
 impl Control {
-    /// Gives up the connection, unless the source is over.
+    /// Drops the connection, unless the source is over.
     pub(crate) fn command(&self, command: Command) {
         let ready = match command {
             Command::Pause => ReadyState::Paused,
@@ -181,7 +182,7 @@ impl Control {
                 if !is_over {
                     state.ready = ready;
                     state.revoked = true;
-                    // Before the connection is out of its slot, or the next request might overtake its drop.
+                    // Count before the connection leaves its slot, or the next request may overtake its drop.
                     state.dropping += 1;
                 }
             },
@@ -190,7 +191,7 @@ impl Control {
         if is_over {
             return;
         }
-        let _dropping = Dropping(self); // until it is gone, whatever its drop does
+        let _dropping = Dropping(self); // until the drop is over, even if it panics
         drop(exchange);
     }
 
@@ -219,7 +220,7 @@ impl Control {
         self.counters.stats(ready, since, self.clock.peek())
     }
 
-    /// Changes the state, takes something out of the slot if nobody polls, and wakes the poller.
+    /// Changes the state, takes the connection out of the slot unless it is being polled, and wakes the poller.
     fn order<T>(
         &self,
         change: impl FnOnce(&mut State),
@@ -231,7 +232,7 @@ impl Control {
         let mut slot = match self.slot.try_lock() {
             Ok(slot) => slot,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // The poller has it and will look at `ordered`; or another handle, which wakes the poller.
+            // The poller has the slot and will check `ordered`, or another handle has it and wakes the poller.
             Err(TryLockError::WouldBlock) => return None,
         };
         let taken = take(&mut slot);
@@ -244,15 +245,15 @@ impl Control {
     }
 }
 
-/// For the poller.
+/// The side of the poller.
 impl Control {
-    /// Whether there are orders since the last look.
+    /// Whether there are orders that the poller has not taken.
     #[inline]
     pub(crate) fn has_orders(&self) -> bool {
         self.ordered.load(Ordering::Acquire)
     }
 
-    /// The orders since the last look, if any.
+    /// Takes the orders, if there are any.
     pub(crate) fn take_orders(&self) -> Option<Orders> {
         if !self.has_orders() {
             return None;
@@ -263,7 +264,7 @@ impl Control {
         let ready = state.ready;
         drop(state);
         if revoked {
-            // The handle took it, unless it came while the slot was held.
+            // The handle took the connection out, unless it found the slot locked.
             drop(self.take_exchange());
         }
         Some(Orders {
@@ -272,7 +273,7 @@ impl Control {
         })
     }
 
-    /// Whether the connection was given up since the last look.
+    /// Whether a handle dropped the connection and the poller has not noticed yet.
     pub(crate) fn is_revoked(&self) -> bool {
         self.has_orders() && self.state().revoked
     }
@@ -282,7 +283,7 @@ impl Control {
         self.state().dropping > 0
     }
 
-    /// A handle spoke during the poll. What came of a connection that was given up is too late.
+    /// Called if a handle gave an order during the poll: a result of a dropped connection is discarded.
     #[cold]
     fn after_orders(
         &self,
@@ -307,7 +308,7 @@ impl Control {
         slot.poller.replace(cx.waker().clone())
     }
 
-    /// Puts the connection into its slot, unless it was given up meanwhile.
+    /// Puts the connection into its slot, unless a handle dropped it meanwhile.
     pub(crate) fn put_exchange(&self, exchange: Exchange) {
         let mut slot = self.slot();
         let old = slot.exchange.replace(exchange);
@@ -323,7 +324,7 @@ impl Control {
         self.slot().exchange.take()
     }
 
-    /// The stream is open, unless a handle wants otherwise.
+    /// Sets whether the stream is open, unless a handle paused or closed it.
     pub(crate) fn set_open(&self, open: bool) {
         self.change(|state| match state.ready {
             ReadyState::Connecting if open && !state.revoked => state.ready = ReadyState::Open,
@@ -332,7 +333,7 @@ impl Control {
         });
     }
 
-    /// The source is over: nothing is left of the connection.
+    /// Marks the source as over, and drops the connection.
     pub(crate) fn finish(&self) {
         self.change(|state| state.ready = ReadyState::Closed);
         let left = std::mem::take(&mut *self.slot());
@@ -353,7 +354,7 @@ impl Control {
         self.clock.clone()
     }
 
-    /// Each change of the ready state goes through here.
+    /// Every change of the ready state goes through here.
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state();
         let before = state.ready;
@@ -363,7 +364,7 @@ impl Control {
         }
     }
 
-    // No code of ours panics while it holds a lock, but a poll of the connection may.
+    // Code of this crate does not panic while it holds a lock, but a poll of the connection may.
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -380,7 +381,7 @@ impl Control {
     }
 }
 
-/// What is dropped after the lock: each runs code of the caller.
+/// Values to drop after the lock is released: their drops run code of the caller.
 enum Left {
     Waker(#[expect(dead_code, reason = "kept to be dropped")] Waker),
     Exchange(#[expect(dead_code, reason = "kept to be dropped")] Exchange),

@@ -1,4 +1,4 @@
-//! What differs between a native program and a browser.
+//! The differences between a native program and a browser.
 
 mod native;
 

@@ -1,4 +1,4 @@
-//! A native program: tokio's time, the system's clock, any header.
+//! A native program: tokio's time, the system's clock, all headers.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ pub(crate) use tokio::time::{Instant, Sleep, sleep_until};
 /// The headers that are set on each request.
 pub(crate) use crate::client::http::headers::HEADERS;
 
-/// What `Retry-After` dates are taken against, where the response has no `Date`.
+/// The time that `Retry-After` dates are relative to, if the response has no `Date`.
 pub(crate) fn wall_time() -> SystemTime {
     SystemTime::now()
 }
@@ -19,7 +19,7 @@ pub(crate) fn jitter_rng() -> fastrand::Rng {
     fastrand::Rng::new()
 }
 
-/// The header's value for this ID; `None` where no header can carry it.
+/// The header value for this ID, `None` if no header can hold it.
 pub(crate) fn id_header(id: &str) -> Option<HeaderValue> {
     HeaderValue::from_bytes(id.as_bytes()).ok()
 }

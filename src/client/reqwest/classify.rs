@@ -1,11 +1,11 @@
-//! What reqwest's errors say.
+//! Reads reqwest's errors.
 
 use std::error::Error as StdError;
 
 use crate::bounds::BoxError;
 use crate::client::http::facts::Facts;
 
-/// What this error says of itself, if it is one of reqwest's.
+/// The facts about an error, if it is one of reqwest's.
 pub(crate) fn facts(error: &(dyn StdError + 'static)) -> Option<Facts> {
     let error = error.downcast_ref::<reqwest::Error>()?;
     Some(Facts {

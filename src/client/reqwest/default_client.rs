@@ -7,21 +7,20 @@ use reqwest::{Client, ClientBuilder};
 
 use crate::client::error::{Error, ErrorKind};
 
-/// How long a connection may take to come about, name resolution and TLS included: no healthy one
-/// takes as long.
+/// How long connecting may take, including name resolution and TLS. Healthy servers need less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// After how much silence a connection is probed. Proxies and NATs forget one that is idle for a minute;
-/// servers count how often they are probed.
+/// After how much silence a connection is probed. Proxies and NATs forget a connection that is idle for a
+/// minute; servers close one that is probed too often.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long the answer to a probe may take: several retransmissions of TCP.
+/// How long the answer to a probe may take: enough for several TCP retransmissions.
 #[cfg(feature = "http2")]
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The client that requests of bare URLs share: one for the process.
+/// Returns the client that all bare URLs share: one for the process.
 ///
-/// Take it for a request with headers of its own:
+/// Use it to add headers to a request:
 ///
 /// ```no_run
 /// # fn example() -> Result<(), fetch_event_source::Error> {
@@ -34,7 +33,7 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 /// # }
 /// ```
 ///
-/// Its settings are those of [`default_client_builder`].
+/// [`default_client_builder`] lists its settings.
 ///
 /// # Errors
 ///
@@ -45,15 +44,15 @@ pub fn default_client() -> Result<Client, Error> {
     once(&CLIENT, default_client_builder)
 }
 
-/// The settings of [`default_client`], to add to.
+/// Returns a builder with the settings of [`default_client`], to which you can add.
 ///
-/// - No idle connections are kept: each attempt resolves the name and dials anew. A pooled connection that
-///   is dead would be taken again and again, and one that belongs to another runtime hangs.
+/// - It keeps no idle connections: each attempt resolves the name and connects anew. A dead connection in a
+///   pool would be used again and again, and a connection of another runtime would hang.
 /// - Connecting may take 30 s.
-/// - A silent connection is probed every 30 s, by TCP and by HTTP/2, whose answer may take 15 s.
-/// - The target of a redirect is not told the URL it comes from.
-/// - Brotli and zstd are off: a server may use them unasked, with a window of up to a gigabyte.
-/// - `User-Agent: fetch-event-source/VERSION`: some servers answer 403 without one.
+/// - A silent connection is probed every 30 s, by TCP keep-alive and HTTP/2 ping, whose answer may take 15 s.
+/// - Redirects send no `Referer`.
+/// - Brotli and zstd are off: a server may use them without being asked, with a window of up to a gigabyte.
+/// - `User-Agent: fetch-event-source/VERSION` is set: some servers answer 403 without one.
 pub fn default_client_builder() -> ClientBuilder {
     let client = Client::builder()
         .user_agent(concat!("fetch-event-source/", env!("CARGO_PKG_VERSION")))
@@ -67,13 +66,13 @@ pub fn default_client_builder() -> ClientBuilder {
     let client = client
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        // Without a pool hyper takes a connection with a single stream for idle.
+        // Without a pool, hyper treats a connection with a single stream as idle.
         .http2_keep_alive_while_idle(true);
     client
 }
 
-/// The client that makes requests of bare URLs for `fetch` to send. It loads no root certificates: the
-/// machine may have none, and the caller's function brings or needs none.
+/// Builds requests for bare URLs that `fetch` sends. It loads no root certificates: the machine may have
+/// none, and the caller's function does not need them.
 pub(super) fn client_for_requests() -> Result<Client, Error> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     once(&CLIENT, || {
@@ -100,10 +99,10 @@ fn once(cell: &OnceLock<Client>, client: impl FnOnce() -> ClientBuilder) -> Resu
     Ok(cell.get_or_init(|| client).clone())
 }
 
-/// reqwest's builder panics without a TLS provider. So look for it first.
+/// reqwest's builder panics without a TLS provider, so this checks for one first.
 #[cfg(feature = "rustls-no-provider")]
 fn has_provider() -> Result<(), Error> {
-    // With `rustls` or `default-tls` in the program reqwest brings a provider.
+    // With `rustls` or `default-tls` in the program, reqwest has a provider.
     if cfg!(any(feature = "rustls", feature = "default-tls"))
         || rustls::crypto::CryptoProvider::get_default().is_some()
     {

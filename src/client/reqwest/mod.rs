@@ -1,4 +1,4 @@
-//! reqwest: with `platform`, the only folder that names it.
+//! reqwest. Only this folder and `platform` name it.
 
 pub(crate) mod classify;
 mod default_client;
@@ -36,13 +36,13 @@ use fetch::Fetch;
 
 pub use default_client::{default_client, default_client_builder};
 
-/// The host that reqwest makes up for a response that was not made by it.
+/// The host that reqwest makes up for a response of another client.
 const UNKNOWN_HOST: &str = "no.url.provided.local";
 
-/// Longer than any process: reqwest has no way to say "none" where its client has a timeout.
+/// Longer than any process runs: reqwest cannot unset the timeout of a client for one request.
 const NO_TIMEOUT: Duration = Duration::MAX;
 
-/// Events from a URL, by GET: short for [`EventSource::get`].
+/// The events of a URL, by GET: short for [`EventSource::get`].
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), fetch_event_source::Error> {
@@ -63,7 +63,7 @@ pub fn fetch_event_source(url: impl AsRef<str>) -> EventSource<'static> {
     EventSource::get(url)
 }
 
-/// `client.get(url).event_source()`, at the end of a request that was built:
+/// Adds `event_source()` to a request builder:
 ///
 /// ```
 /// use fetch_event_source::RequestBuilderExt;
@@ -77,7 +77,7 @@ pub fn fetch_event_source(url: impl AsRef<str>) -> EventSource<'static> {
 /// # let _ = events;
 /// ```
 pub trait RequestBuilderExt: sealed::Sealed {
-    /// The source of this request's events: short for [`EventSource::new`].
+    /// Returns a source of the events of this request: short for [`EventSource::new`].
     fn event_source(self) -> EventSource<'static>;
 }
 
@@ -88,9 +88,9 @@ impl RequestBuilderExt for RequestBuilder {
 }
 
 impl EventSource<'static> {
-    /// A GET of this URL, by the [default client](default_client).
+    /// The events of this URL, by GET with the [default client](default_client).
     ///
-    /// A URL that cannot be parsed is the first error that comes out:
+    /// A URL that cannot be parsed is the first error:
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest).
     #[doc(alias = "url")]
     pub fn get(url: impl AsRef<str>) -> Self {
@@ -100,16 +100,16 @@ impl EventSource<'static> {
 }
 
 impl<'h> EventSource<'h> {
-    /// Sends requests by this function in place of their own client: a middleware, or a recording.
-    /// Default: the client of the request, or the [default client](default_client).
+    /// Sends requests with this function instead of their client: middleware, or a recording. Default: the
+    /// client of the request, or the [default client](default_client).
     ///
-    /// Another HTTP stack needs no detour over reqwest: see [`connect_with`](Self::connect_with). An error
-    /// of the function counts as no response. It is shown as it is, except that reqwest's errors lose their
-    /// URL. An error caused by an [`io::Error`](std::io::Error) of the kind `ConnectionRefused` says that
-    /// the server saw nothing of the request, so that a POST may be sent again. A function that does not
-    /// follow redirects gives [`ErrorKind::Status`](crate::ErrorKind::Status) for one.
+    /// For another HTTP stack, [`connect_with`](Self::connect_with) avoids reqwest. An error of the function
+    /// is [`ErrorKind::NoResponse`](crate::ErrorKind::NoResponse). It is shown unchanged, except that errors of
+    /// reqwest lose their URL. An [`io::Error`](std::io::Error) of kind `ConnectionRefused` in its chain proves
+    /// that the server saw nothing of the request, so that a POST may be sent again. If the function does not
+    /// follow redirects, a redirect is [`ErrorKind::Status`](crate::ErrorKind::Status).
     ///
-    /// The clocks run and [`Handle`](crate::Handle) works as ever: they drop the function's future.
+    /// Timeouts and [`Handle`](crate::Handle) work as usual: they drop the function's future.
     ///
     /// ```
     /// # use fetch_event_source::EventSource;
@@ -163,7 +163,7 @@ impl RequestTemplate for UrlTemplate {
     }
 }
 
-/// One request of the caller.
+/// The caller's request.
 struct RequestOnce {
     client: Client,
     request: Stored,
@@ -277,7 +277,7 @@ impl Outgoing for ReadyRequest {
             client,
             mut request,
         } = *self;
-        // Which client `fetch` sends by is not known.
+        // The client that `fetch` uses is not known.
         if fetch.is_some() || has_timeout(&client) {
             lift_timeout(&mut request);
         }
@@ -291,23 +291,23 @@ impl Outgoing for ReadyRequest {
     }
 }
 
-/// Lifts the total timeout of the client, which would cut a healthy stream. A timeout of the request is
-/// what the caller wants for this request, and stays.
+/// Lifts the total timeout of the client, which would cut a healthy stream. A timeout of the request stays,
+/// because the caller set it for this request.
 fn lift_timeout(request: &mut Request) {
     request.timeout_mut().get_or_insert(NO_TIMEOUT);
 }
 
-/// Whether the client has a total timeout. A timer for each chunk costs 60 ns, so none is set that nobody
-/// asked for (`benches`, end to end, an event a chunk). The client has no getter, but its `Debug` names the
-/// timeout's type if there is one.
+/// Whether the client has a total timeout. To lift it costs 60 ns for each chunk (`benches`, end to end, an
+/// event a chunk), so it is only lifted if it is set. The client has no getter, but its `Debug` names the
+/// type of the timeout if there is one.
 fn has_timeout(client: &Client) -> bool {
     let mut search = Search { is_found: false };
-    // Cannot fail: `Search` does not.
+    // `Search` never fails, so this does not either.
     let _ = write!(search, "{client:?}");
     search.is_found
 }
 
-/// Looks for the type's name, which comes as one piece.
+/// Looks for the type's name, which is written in one piece.
 struct Search {
     is_found: bool,
 }
@@ -319,7 +319,7 @@ impl Write for Search {
     }
 }
 
-/// `is_own`: sent by reqwest's client, not by a function of the caller's.
+/// `is_own`: sent by reqwest's client, not by a function of the caller.
 fn incoming(response: Response, is_own: bool) -> Incoming {
     let url = response.url();
     let is_known = url.host_str() != Some(UNKNOWN_HOST);
@@ -331,7 +331,7 @@ fn incoming(response: Response, is_own: bool) -> Incoming {
         response.remote_addr(),
     );
     let mut body = OwnBody { response, is_own };
-    // Their values hold on to the buffer that the connection has read them to.
+    // Header values keep the connection's read buffer alive.
     drop(std::mem::take(body.response.headers_mut()));
     Incoming {
         head,
@@ -345,7 +345,7 @@ struct OwnBody {
 }
 
 impl Body for OwnBody {
-    /// `Response::chunk` keeps nothing between polls, so a future of it for each poll costs no allocation
+    /// `Response::chunk` keeps no state between polls, so each poll can make a new future: it allocates nothing
     /// and loses nothing.
     fn poll_chunk(
         &mut self,
