@@ -92,7 +92,6 @@ use crate::client::stream::{EventStream, Signals};
 #[doc(alias = "sse")]
 #[doc(alias = "server-sent events")]
 #[doc(alias = "proxy")]
-#[doc(alias = "builder")]
 #[must_use = "a source does nothing until it is polled: see `stream`, `signals`, `open` and `run`"]
 pub struct EventSource<'h> {
     requests: SyncWrapper<RequestSource>,
@@ -275,25 +274,7 @@ impl EventSource<'static> {
         EventStream::new(self.into_driver(SignalFilter::Events))
     }
 
-    /// Returns events, comments, retries and every other change as a stream: see
-    /// [`Signal`](crate::Signal).
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), fetch_event_source::Error> {
-    /// use fetch_event_source::{Signal, fetch_event_source};
-    ///
-    /// let mut signals = fetch_event_source("http://127.0.0.1:3000/sse").signals();
-    /// while let Some(signal) = signals.next().await {
-    ///     match signal? {
-    ///         Signal::Open(response) => println!("open: {}", response.status()),
-    ///         Signal::Event(event) => println!("{}", event.data()),
-    ///         Signal::Retrying { delay, retries, .. } => println!("retry {retries} in {delay:?}"),
-    ///         _ => {}
-    ///     }
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Returns events, comments, retries and every other change as a stream: see [`Signals`].
     pub fn signals(self) -> Signals {
         Signals::new(self.into_driver(SignalFilter::Everything))
     }

@@ -14,8 +14,25 @@ use crate::client::signal::Signal;
 use crate::event::Event;
 use crate::next::Next;
 
-/// A stream of everything that happens to a source: made by
+/// A stream of everything that happens to a source, as [`Signal`]s: made by
 /// [`EventSource::signals`](crate::EventSource::signals).
+///
+/// ```no_run
+/// # async fn example() -> Result<(), fetch_event_source::Error> {
+/// use fetch_event_source::{Signal, fetch_event_source};
+///
+/// let mut signals = fetch_event_source("http://127.0.0.1:3000/sse").signals();
+/// while let Some(signal) = signals.next().await {
+///     match signal? {
+///         Signal::Open(response) => println!("open: {}", response.status()),
+///         Signal::Event(event) => println!("{}", event.data()),
+///         Signal::Retrying { delay, retries, .. } => println!("retry {retries} in {delay:?}"),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// An `Err` is final: the stream ends after it. The stream reconnects by itself while it is polled. Dropping
 /// it closes the connection. It sends nothing before the first poll.
