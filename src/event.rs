@@ -1,4 +1,4 @@
-//! The event, owned.
+//! The owned event.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -7,10 +7,10 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
 use ecow::EcoString;
 
-/// The type of an event that was given none.
+/// The type of an event without one.
 pub(crate) const MESSAGE: &str = "message";
 
-/// The standard alphabet; the padding may be there or not.
+/// The standard alphabet, with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -18,26 +18,25 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// An event, as the [standard] dispatches it.
 ///
-/// It owns its data, and does not hold on to the network buffer it came in. A type or ID of more
-/// than 15 bytes is shared with other events of the stream: only the data is allocated anew by a
-/// clone.
+/// It owns its data and does not keep the network buffer alive. A type or ID of more than 15 bytes is
+/// shared with other events of the stream, so a clone only copies the data.
 ///
 /// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage
 ///
-/// Two are equal if type, data and last event ID are: [`has_own_id`](Self::has_own_id) does not
+/// Two events are equal if type, data and last event ID are equal; [`has_own_id`](Self::has_own_id) does not
 /// count.
 #[derive(Clone, Default)]
 pub struct Event {
-    /// Boxed, for a `String` and the flag would make the event larger, and moves of it are dear.
+    /// Boxed, because a `String` and the flag would make the event larger, and moves of it are expensive.
     data: Box<str>,
-    /// Empty: "message".
+    /// Empty for `message`.
     event_type: EcoString,
     last_event_id: EcoString,
     has_own_id: bool,
 }
 
 impl Event {
-    /// An event of type `message`, without an ID. For tests, and for what stands behind the stream.
+    /// Makes an event of type `message` without an ID: for tests, or to send it on.
     #[must_use]
     pub fn new(data: impl Into<String>) -> Self {
         Self {
@@ -46,7 +45,7 @@ impl Event {
         }
     }
 
-    /// Sets the type. Default: `message`, which an empty type means too.
+    /// Sets the type. Default: `message`; an empty type means the same.
     #[must_use]
     pub fn with_type(self, event_type: impl AsRef<str>) -> Self {
         let event_type = match event_type.as_ref() {
@@ -56,7 +55,7 @@ impl Event {
         Self { event_type, ..self }
     }
 
-    /// Sets the last event ID, as the event's own. Default: empty, which means none.
+    /// Sets the event's own ID. Default: empty, no ID.
     #[must_use]
     #[doc(alias = "id")]
     pub fn with_last_event_id(self, id: impl AsRef<str>) -> Self {
@@ -71,7 +70,7 @@ impl Event {
         Self { has_own_id, ..self }
     }
 
-    /// An event of type `message`, without an ID.
+    /// Makes an event of type `message` without an ID.
     #[inline(always)]
     pub(crate) fn plain(data: Box<str>) -> Self {
         Self::from_parts(data, EcoString::new(), EcoString::new(), false)
@@ -92,7 +91,7 @@ impl Event {
         }
     }
 
-    /// The type: the value of the `event` field, or `message`.
+    /// Returns the type: the value of the `event` field, or `message`.
     #[must_use]
     #[doc(alias = "event")]
     #[inline]
@@ -103,15 +102,15 @@ impl Event {
         }
     }
 
-    /// The data: the values of the `data` lines, with an LF between them.
+    /// Returns the data: the values of the `data` lines, with an LF between them.
     #[must_use]
     #[inline]
     pub fn data(&self) -> &str {
         &self.data
     }
 
-    /// The last event ID: that of this event, or of the last one before it that had one. Empty if
-    /// there was none.
+    /// Returns the last event ID: of this event, or of the last event before it that had one. Empty if there
+    /// is none.
     #[must_use]
     #[doc(alias = "id")]
     #[inline]
@@ -119,8 +118,8 @@ impl Event {
         &self.last_event_id
     }
 
-    /// Whether the event's own block had an `id` line, an empty one included. If not, its
-    /// [`last_event_id`](Self::last_event_id) is that of an event before it.
+    /// Whether the event's own block had an `id` line, even an empty one. If not, its
+    /// [`last_event_id`](Self::last_event_id) is that of an earlier event.
     #[must_use]
     #[doc(alias = "id")]
     #[inline]
@@ -128,7 +127,7 @@ impl Event {
         self.has_own_id
     }
 
-    /// The data alone.
+    /// Returns the data.
     #[must_use]
     #[doc(alias = "data")]
     #[inline]
@@ -136,10 +135,10 @@ impl Event {
         self.data.into_string()
     }
 
-    /// The data, read as base64: event streams are text, and this is how bytes travel in them.
+    /// Decodes the data from base64. Event streams are text, so servers send bytes as base64.
     ///
-    /// The standard alphabet (with `+` and `/`), with or without padding. ASCII white space is
-    /// passed over, so that the data may stand on several lines.
+    /// It accepts the standard alphabet (with `+` and `/`), with or without padding. It ignores ASCII white
+    /// space, so the data may have several lines.
     ///
     /// ```
     /// use fetch_event_source::Event;
@@ -162,8 +161,8 @@ impl Event {
     }
 }
 
-/// The data of an event is not base64: see [`Event::decode_base64`]. What is wrong says the
-/// [`source`](std::error::Error::source).
+/// The data of an event is not base64: see [`Event::decode_base64`]. The
+/// [`source`](std::error::Error::source) says what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the event's data is not base64")]
 pub struct Base64Error(#[source] base64::DecodeError);
@@ -194,16 +193,15 @@ impl fmt::Debug for Event {
     }
 }
 
-/// Writes the event as it goes over the wire, its blank line included: what the parser makes of it
-/// is this event.
+/// Writes the event in wire form, including its blank line. A parser reads the same event back, with
+/// three exceptions:
 ///
-/// Three things the wire cannot carry. A CR in the data ends a line, as an LF does (and CR LF
-/// once), and comes back as an LF. CR and LF in the type and the ID, and NUL in the ID, are left
-/// out: no value can smuggle in a field. An empty ID is not written, so that in a stream the event
-/// takes the ID of the one before it.
+/// - A CR or CR LF in the data ends a line, and comes back as an LF.
+/// - CR and LF in the type and the ID, and NUL in the ID, are left out, so that no value can add a field.
+/// - An empty ID is not written, so in a stream the event gets the ID of the event before it.
 ///
-/// It is for the wire, not for logs or terminals: control characters go out as they are. `Debug`
-/// escapes them.
+/// It is for sending, not for logs or terminals: control characters are not escaped. `Debug` escapes
+/// them.
 ///
 /// ```
 /// use fetch_event_source::Event;
@@ -225,7 +223,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// The text before its first line end, and what follows that.
+/// Splits the text at its first line end.
 fn split_line(text: &str) -> (&str, Option<&str>) {
     match text.split_once(['\r', '\n']) {
         Some((line, rest)) if text[line.len()..].starts_with("\r\n") => (line, rest.get(1..)),
@@ -234,8 +232,8 @@ fn split_line(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Writes a line, unless nothing is left of the value. There is always a space after the colon:
-/// the reader takes one off, which may not be the value's own.
+/// Writes a line, unless nothing is left of the value. The space after the colon is needed: the reader
+/// removes one, which must not be part of the value.
 fn write_field(
     f: &mut fmt::Formatter<'_>,
     name: &str,

@@ -13,15 +13,15 @@ use crate::next::Next;
 use crate::parser::{EventTooLarge, Parser, Step};
 use crate::reader::EventReader;
 
-/// After this many chunks without an event the executor gets a turn.
+/// After this many chunks without an event the task yields.
 ///
-/// A source that is always ready, with nothing but comments in it, would hold its thread for ever.
+/// Otherwise a source that is always ready and sends only comments would block its thread for ever.
 pub(crate) const CHUNKS_PER_POLL: u32 = 64;
 
-/// Reads the events from the bytes of one response body, wherever they come from.
+/// Reads events from the bytes of one response body.
 ///
-/// The source is any stream of `Result<impl AsRef<[u8]>, E>`: `reqwest::Response::bytes_stream()`,
-/// a file, an in-memory list. There is no HTTP in it, and no reconnection.
+/// The source is any stream of `Result<impl AsRef<[u8]>, E>`: `reqwest::Response::bytes_stream()`, a file,
+/// a list in memory. This involves no HTTP and no reconnection.
 ///
 /// ```
 /// use fetch_event_source::events;
@@ -50,24 +50,24 @@ where
 
 /// The events of a stream of bytes: see [`events`].
 ///
-/// After an error, or the end of the source, it gives `None` for ever and has dropped the source.
-/// An event that is not complete when the source ends or fails is not given, as the [standard]
-/// wants it; all that were complete are, before the error.
+/// After an error or the end of the source it drops the source and returns `None` for ever. All complete
+/// events come before the error. An event that is incomplete when the source ends or fails is dropped, as in
+/// the [standard].
 ///
 /// # Cancel safety
 ///
-/// Nothing is lost when a future waiting for the next event is dropped.
+/// Dropping the future of `next()` loses nothing.
 ///
 /// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 #[must_use = "streams do nothing unless polled"]
 pub struct Events<S: TryStream> {
-    /// `None`: ended.
+    /// `None` after the end.
     pub(crate) source: Option<Pin<Box<S>>>,
     pub(crate) reader: EventReader<S::Ok>,
     until: Option<Until>,
 }
 
-/// In a mutex, which is never locked: so what holds it is `Sync`.
+/// The mutex is never locked; it only makes the type `Sync`.
 type Until = Mutex<BoxLook<'static, Event, bool>>;
 
 /// Why [`Events`] ended before its source did.
@@ -77,17 +77,16 @@ pub enum EventsError<E> {
     /// An event is larger than [`Events::max_event_size`] allows.
     #[error(transparent)]
     TooLarge(#[from] EventTooLarge),
-    /// The source failed: its error.
+    /// The source failed with this error.
     #[error("the stream of bytes failed")]
     Source(#[source] E),
-    /// The source ended, cleanly, before the event that [`Events::until`] waits for: what came is
-    /// not the whole.
+    /// The source ended cleanly before the end marker of [`Events::until`]: the events are not complete.
     #[error("the stream ended before its end marker")]
     Incomplete,
 }
 
 impl<E> EventsError<E> {
-    /// Whether it is [`Incomplete`](Self::Incomplete).
+    /// Whether this is [`Incomplete`](Self::Incomplete).
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         matches!(self, Self::Incomplete)
@@ -98,29 +97,27 @@ impl<S: TryStream> Events<S>
 where
     S::Ok: AsRef<[u8]>,
 {
-    /// Starts with this last event ID, as on a reconnection: events without an ID of their own
-    /// carry it. Default: empty.
+    /// Starts with this last event ID, as after a reconnection: events without their own ID have it. Default:
+    /// empty.
     ///
-    /// To be set before the first poll.
+    /// Set it before the first poll.
     pub fn last_event_id(mut self, id: impl Into<String>) -> Self {
         self.reader
             .configure(|parser| parser.with_last_event_id(id));
         self
     }
 
-    /// The largest event accepted, in bytes. Default: 16 MiB. What counts is told at
-    /// [`Parser::max_event_size`].
+    /// The maximum size of an event, in bytes. Default: 16 MiB. [`Parser::max_event_size`] says what counts.
     pub fn max_event_size(mut self, bytes: usize) -> Self {
         self.reader.configure(|parser| parser.max_event_size(bytes));
         self
     }
 
-    /// The end marker: the event for which this is true is not given, and ends the stream. A source
-    /// that ends before it, and without an error, gives [`EventsError::Incomplete`] at last.
+    /// The end marker: the first event for which this returns `true` ends the stream, and is not returned. If
+    /// the source ends without an error before it, the last item is [`EventsError::Incomplete`].
     ///
-    /// It also sees what is never given: a block with a type and no data, such as `event: done`
-    /// alone, as an event with empty data; and where the source ends, the unfinished last event.
-    /// Set twice, the last one counts.
+    /// The marker may have a type and no data, such as `event: done`. At the end of the source it may lack
+    /// its blank line. If it is set twice, the last one counts.
     ///
     /// ```
     /// use fetch_event_source::events;
@@ -144,7 +141,7 @@ where
         self
     }
 
-    /// The next event. Nothing is lost when the future is dropped.
+    /// Returns the next event. Dropping the future loses nothing.
     pub fn next(&mut self) -> Next<'_, Self> {
         Next::new(self)
     }
@@ -157,7 +154,7 @@ where
         })
     }
 
-    /// The source has ended, cleanly.
+    /// Called when the source ended cleanly.
     pub(crate) fn end_of_source(&mut self) -> Option<EventsError<S::Error>> {
         self.source = None;
         if self.until.is_none() {
@@ -172,13 +169,13 @@ where
         (!is_whole).then_some(EventsError::Incomplete)
     }
 
-    /// Drops the source and what was read of it.
+    /// Drops the source and everything read from it.
     pub(crate) fn end(&mut self) {
         self.source = None;
         self.reader.end();
     }
 
-    /// Looks at the event found for the end marker.
+    /// Checks whether the event found is the end marker.
     fn marked(&mut self) -> Option<Result<Event, EventsError<S::Error>>> {
         let event = self.reader.take_event();
         if self.is_end_marker(&event) {
@@ -188,7 +185,7 @@ where
         Some(Ok(event))
     }
 
-    /// Goes past what is no event. Says whether the chunk is used up; `Err` if the stream is over.
+    /// Skips everything that is not an event. Returns whether the chunk is used up, `Err` if the stream is over.
     fn pass_other_steps(&mut self) -> Result<bool, Option<EventsError<S::Error>>> {
         match self.reader.step() {
             Ok(None) => Ok(true),

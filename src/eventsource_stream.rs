@@ -1,4 +1,4 @@
-//! To and from the types of eventsource-stream.
+//! Conversions to and from the types of eventsource-stream.
 
 use ::eventsource_stream as theirs;
 use nom::error::{Error as NomError, ErrorKind};
@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::events::EventsError;
 use crate::parser::EventTooLarge;
 
-/// Its `retry`, which is not the event's but the stream's, is dropped.
+/// `retry` is dropped: it belongs to the stream and not to the event.
 #[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
 impl From<theirs::Event> for Event {
     fn from(event: theirs::Event) -> Self {
@@ -17,7 +17,7 @@ impl From<theirs::Event> for Event {
     }
 }
 
-/// Its `retry` is `None`.
+/// `retry` is `None`.
 #[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
 impl From<Event> for theirs::Event {
     fn from(event: Event) -> Self {
@@ -30,9 +30,9 @@ impl From<Event> for theirs::Event {
     }
 }
 
-/// So that [`events`](crate::events()) can stand where their stream is expected: the source's error
-/// is `Transport`. One that is too large is `Parser`, with the code `TooLarge`; one that is incomplete
-/// is `Parser`, with the code `Eof`.
+/// For code that expects their stream, with [`events`](crate::events()): an error of the source becomes
+/// `Transport`, an event that is too large `Parser` with the code `TooLarge`, and an incomplete stream `Parser`
+/// with the code `Eof`.
 #[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
 impl<E> From<EventsError<E>> for theirs::EventStreamError<E> {
     fn from(error: EventsError<E>) -> Self {
@@ -47,8 +47,8 @@ impl<E> From<EventsError<E>> for theirs::EventStreamError<E> {
     }
 }
 
-/// So that an [`EventStream`](crate::EventStream) can stand where their stream is expected: it is
-/// `Transport`, unless it is [`ErrorKind::EventTooLarge`](crate::ErrorKind::EventTooLarge): that is `Parser`,
+/// For code that expects their stream, with an [`EventStream`](crate::EventStream): the error becomes
+/// `Transport`, except [`ErrorKind::EventTooLarge`](crate::ErrorKind::EventTooLarge), which becomes `Parser`
 /// with the code `TooLarge`.
 #[cfg(feature = "client")]
 #[cfg_attr(

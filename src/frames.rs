@@ -10,9 +10,9 @@ use crate::events::{CHUNKS_PER_POLL, Events, EventsError};
 use crate::next::Next;
 use crate::parser::{OwnedFrame, Step};
 
-/// All that the body of a response says: made by [`Events::frames`].
+/// A stream of all frames of a body, not only events: made by [`Events::frames`].
 ///
-/// It ends as [`Events`] does, and has the same end marker.
+/// It ends as [`Events`] does, with the same end marker.
 ///
 /// ```
 /// use fetch_event_source::{OwnedFrame, events};
@@ -41,8 +41,8 @@ impl<S: TryStream> Events<S>
 where
     S::Ok: AsRef<[u8]>,
 {
-    /// All that the body says, not events alone: comments, reconnection times, IDs without an
-    /// event, and lines of fields that the standard does not know. What was set before holds.
+    /// Returns all frames of the body: events, comments, reconnection times, IDs without an event, and lines
+    /// with unknown fields. The options set before stay.
     pub fn frames(mut self) -> Frames<S> {
         self.reader.tell_asides(true);
         Frames::new(self)
@@ -57,12 +57,12 @@ where
         Self { events }
     }
 
-    /// The next frame. Nothing is lost when the future is dropped.
+    /// Returns the next frame. Dropping the future loses nothing.
     pub fn next(&mut self) -> Next<'_, Self> {
         Next::new(self)
     }
 
-    /// What becomes of a step: a frame, nothing, or the end (`None` within).
+    /// Turns a step into a frame, nothing, or the end (an inner `None`).
     fn frame(&mut self, step: Step) -> Option<Option<OwnedFrame>> {
         let reader = &mut self.events.reader;
         Some(Some(match step {

@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use futures_core::future::FusedFuture;
 use futures_core::stream::{FusedStream, Stream};
 
-/// The next item of one of our streams: what their method `next()` returns.
+/// The future of the next item of a stream of this crate: returned by the method `next()`.
 ///
-/// It borrows the stream and keeps nothing: nothing is lost where it is dropped before it is ready.
-/// For `futures::select!` it is [`Unpin`] and a [`FusedFuture`].
+/// It borrows the stream and keeps nothing, so dropping it loses nothing. It is [`Unpin`] and a
+/// [`FusedFuture`], for `futures::select!`.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Next<'a, S: ?Sized> {
     stream: &'a mut S,

@@ -1,4 +1,4 @@
-//! Chunks to owned events: what every stream of this crate reads from.
+//! Chunks to owned events: the reader under every stream of this crate.
 
 mod plain;
 #[cfg(test)]
@@ -11,38 +11,38 @@ use ecow::EcoString;
 use crate::event::Event;
 use crate::parser::{EventTooLarge, MIN_RETAINED, Parser, Step};
 
-/// A type longer than this is not kept where no chunk follows.
+/// A longer type is not kept while no chunk follows.
 const LONG_TYPE: usize = MIN_RETAINED;
 
 /// A parser, and the chunk that it reads.
 ///
-/// Look for an event by [`has_event`](Self::has_event), then [`take_event`](Self::take_event). What
-/// is no event waits for [`step`](Self::step). `push` the next chunk when `step` gives `None`.
+/// Look for an event with [`has_event`](Self::has_event), then call [`take_event`](Self::take_event). Anything
+/// else waits for [`step`](Self::step). `push` the next chunk when `step` returns `None`.
 pub(crate) struct EventReader<B> {
     parser: Parser,
-    /// The chunk, until all of it was used and more is asked for: it may lie in a large buffer.
+    /// The chunk, until it is used up and more is needed: it may refer to a large buffer.
     chunk: Option<B>,
-    /// How many bytes of the chunk were used.
+    /// How many bytes of the chunk are used.
     used: usize,
-    /// The parser gets the chunk up to here, for now.
+    /// The parser gets the chunk only up to here.
     stop: usize,
-    /// Nothing is left, neither in the chunk nor in the parser.
+    /// Whether nothing is left, neither in the chunk nor in the parser.
     used_up: bool,
-    /// The type and the ID seen last. They mostly repeat, and are then shared, not copied.
+    /// The last type and ID. They usually repeat, and are then shared instead of copied.
     event_type: EcoString,
     last_event_id: EcoString,
-    /// At which count of the parser's commits the ID was copied.
+    /// The parser's count of commits when the ID was copied.
     id_commits: u64,
-    /// What the parser has found and [`step`](Self::step) has not given yet.
+    /// What the parser found and [`step`](Self::step) has not returned yet.
     found: Option<Step>,
-    /// The event found is a plain one that the parser has not seen: where in the chunk its value
-    /// lies, or what of it was not carried.
+    /// A plain event was found that the parser has not seen: the range of its value in the chunk, or of the part
+    /// that is not carried.
     plain: Option<Range<usize>>,
-    /// A value shorter than this may go past the parser, for that is between events and its limit
-    /// is far. 0: to be asked anew, for the parser was given something.
+    /// A shorter value may bypass the parser, which is between events and far from its limit. 0 if the parser
+    /// got input and must be asked again.
     plain_room: usize,
-    /// The beginning of the value of a plain data line, from chunks that are gone. The parser has
-    /// not seen it, and would count it as within the limit.
+    /// The beginning of the value of a plain data line, from earlier chunks. The parser has not seen it; it is
+    /// within the limit.
     carried: Vec<u8>,
 }
 
@@ -64,7 +64,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         }
     }
 
-    /// Lends the parser to a function that sets it up.
+    /// Configures the parser.
     pub(crate) fn configure(&mut self, set_up: impl FnOnce(Parser) -> Parser) {
         self.give_back_carried();
         self.parser = set_up(std::mem::take(&mut self.parser));
@@ -72,34 +72,35 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.copy_id();
     }
 
-    /// Whether a block with a type and no data is told, as [`Step::EmptyEvent`]. Default: no.
+    /// Whether a block with a type and no data is reported, as [`Step::EmptyEvent`]. Default: no.
     pub(crate) fn tell_empty_events(&mut self, tells: bool) {
         self.parser.tell_empty_events(tells);
     }
 
-    /// Whether [`step`](Self::step) gives comments and lines of unknown fields. Default: yes. Those
-    /// lines are counted all the same.
+    /// Whether [`step`](Self::step) returns comments and lines with unknown fields. Default: yes. Those lines are
+    /// counted anyway.
     pub(crate) fn tell_asides(&mut self, tells: bool) {
         self.parser.skip_asides(!tells);
     }
 
-    /// Takes the next chunk. The one before must be used up: [`step`](Self::step) gave `None`.
+    /// Takes the next chunk. The one before must be used up: [`step`](Self::step) returned `None`.
     #[inline]
     pub(crate) fn push(&mut self, chunk: B) {
         self.chunk = Some(chunk);
         self.pushed();
     }
 
-    /// Where the next chunk is put, before [`pushed`](Self::pushed). It is empty.
+    /// The slot for the next chunk, before [`pushed`](Self::pushed). It is empty.
     ///
-    /// A chunk that is moved waits for the memory each time. Row "stream(), one event a chunk".
+    /// The chunk is written in place, because a move stalls on memory each time. Row "stream(), one event a
+    /// chunk".
     #[inline]
     pub(crate) fn slot(&mut self) -> &mut Option<B> {
         debug_assert!(self.used_up, "the last chunk was not used up");
         &mut self.chunk
     }
 
-    /// A chunk was put into the [`slot`](Self::slot).
+    /// Called when a chunk was put into the [`slot`](Self::slot).
     pub(crate) fn pushed(&mut self) {
         debug_assert!(self.used_up, "the last chunk was not used up");
         let Some(chunk) = &self.chunk else { return };
@@ -118,8 +119,8 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.used_up = false;
     }
 
-    /// Whether the next thing is an event: then [`take_event`](Self::take_event) gives it. Anything
-    /// else, an error too, waits for [`step`](Self::step).
+    /// Whether an event comes next: then [`take_event`](Self::take_event) returns it. Anything else, even an
+    /// error, waits for [`step`](Self::step).
     #[inline(always)]
     pub(crate) fn has_event(&mut self) -> bool {
         if self.used_up || self.found.is_some() {
@@ -135,8 +136,8 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         !self.used_up && self.has_parsed_event()
     }
 
-    /// Drops a chunk whose last event was taken: here, and not when that was taken. To drop it may run code
-    /// of the caller, and after `take_event` nobody looks at what that has ordered.
+    /// Drops a chunk whose last event was taken. This may run code of the caller, so it does not happen in
+    /// `take_event`, after which orders are not checked.
     #[inline(always)]
     fn drop_used_chunk(&mut self) {
         if self.used_up && self.chunk.is_some() {
@@ -161,15 +162,15 @@ impl<B: AsRef<[u8]>> EventReader<B> {
                     self.found = found;
                     return false;
                 }
-                Err(_) => return false, // it comes again
+                Err(_) => return false, // `step` returns it again
             }
         }
     }
 
-    /// The event that [`has_event`](Self::has_event), [`step`](Self::step) or
-    /// [`finish_event`](Self::finish_event) has found.
+    /// Returns the event that [`has_event`](Self::has_event), [`step`](Self::step) or
+    /// [`finish_event`](Self::finish_event) found.
     ///
-    /// Call once, in return position: moving a fresh event costs as much as parsing it.
+    /// Call it once, in return position: moving a fresh event costs as much as parsing it.
     #[inline(always)]
     pub(crate) fn take_event(&mut self) -> Event {
         if let Some(value) = self.plain.take() {
@@ -191,19 +192,18 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         Event::from_parts(self.parser.take_data(), event_type, id, has_own_id)
     }
 
-    /// Leaves the event that [`has_event`](Self::has_event) has found to [`step`](Self::step).
+    /// Leaves the event that [`has_event`](Self::has_event) found to [`step`](Self::step).
     #[cold]
     pub(crate) fn leave_event(&mut self) {
         self.found = Some(Step::Event);
     }
 
-    /// The next thing in the chunk; `None` if another chunk is needed. An event, an empty one too,
-    /// is taken by [`take_event`](Self::take_event) before anything else is asked.
+    /// Returns what comes next in the chunk, `None` if another chunk is needed. Take an event, even an empty one,
+    /// with [`take_event`](Self::take_event) before any other call.
     ///
     /// # Errors
     ///
-    /// The size limit: the same one again and again, until [`reset`](Self::reset) or
-    /// [`end`](Self::end).
+    /// The size limit: the same error each time, until [`reset`](Self::reset) or [`end`](Self::end).
     #[inline]
     pub(crate) fn step(&mut self) -> Result<Option<Step>, EventTooLarge> {
         if self.found.is_none() && self.has_event() {
@@ -211,32 +211,32 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         }
         match self.found.take() {
             None if self.used_up => Ok(None),
-            None => self.parse(), // the error, again
+            None => self.parse(), // returns the error again
             found => Ok(found),
         }
     }
 
-    /// The text of a comment or an unknown line that [`step`](Self::step) has given just now.
+    /// Returns the text of a comment or an unknown line that [`step`](Self::step) just returned.
     pub(crate) fn text(&self, text: crate::parser::Span) -> &str {
         self.parser.span(text)
     }
 
-    /// Grows whenever a block sets the ID.
+    /// A counter that grows whenever a block sets the ID.
     #[inline(always)]
     pub(crate) fn id_commits(&self) -> u64 {
         self.parser.id_commits()
     }
 
-    /// Whether a block has set the ID since the last [`take_event`](Self::take_event) or
+    /// Whether a block set the ID since the last [`take_event`](Self::take_event) or
     /// [`last_event_id`](Self::last_event_id).
     #[inline(always)]
     pub(crate) fn has_new_id(&self) -> bool {
         self.id_commits != self.parser.id_commits()
     }
 
-    /// The ID of the last complete block that had one, shared with the events where it is long.
+    /// Returns the ID of the last complete block that had one. A long ID is shared with the events.
     ///
-    /// Compared only after a block has set it: a server may send one long ID once.
+    /// IDs are only compared after a block set one: a server may send one long ID once.
     #[inline(always)]
     pub(crate) fn last_event_id(&mut self) -> &EcoString {
         if self.has_new_id() {
@@ -248,8 +248,8 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         &self.last_event_id
     }
 
-    /// The ID of the event found. A short one that is new is made twice: a clone of what was
-    /// written just now would wait for the memory.
+    /// Returns the ID of the event found. A new short ID is built twice, because a clone of a value just written
+    /// stalls on memory.
     #[inline(always)]
     fn event_id(&mut self) -> EcoString {
         let id = self.parser.last_event_id();
@@ -261,7 +261,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.last_event_id().clone()
     }
 
-    /// The ID that [`last_event_id`](Self::last_event_id) or an event has given last.
+    /// Returns the ID that [`last_event_id`](Self::last_event_id) or an event returned last.
     pub(crate) fn seen_id(&self) -> &EcoString {
         &self.last_event_id
     }
@@ -275,7 +275,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     fn parse(&mut self) -> Result<Option<Step>, EventTooLarge> {
         let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
         if self.stop < self.used {
-            self.stop = chunk.len(); // a plain event went past it
+            self.stop = chunk.len(); // a plain event bypassed the parser
         }
         let mut rest = chunk.get(self.used..self.stop).unwrap_or_default();
         self.plain_room = 0;
@@ -291,38 +291,38 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         }
         self.used_up = match &step {
             Ok(None) => is_read,
-            // Mostly a small chunk holds one event: it is not asked for another.
+            // A small chunk usually holds one event, so do not look for another.
             Ok(Some(_)) => is_read && self.parser.is_drained(),
             Err(_) => false,
         };
         step
     }
 
-    /// Whether there may be something to find without another chunk.
+    /// Whether there may be something left without another chunk.
     pub(crate) fn is_at_work(&self) -> bool {
         !self.used_up || self.found.is_some()
     }
 
-    /// Whether the connection had a line that is a comment or has a known field.
+    /// Whether the connection had a comment or a line with a known field.
     pub(crate) fn saw_known_line(&self) -> bool {
         self.parser.saw_known_line()
     }
 
-    /// How many lines of unknown fields the connection had.
+    /// Returns the number of lines with unknown fields on this connection.
     pub(crate) fn ignored_lines(&self) -> u64 {
         self.parser.ignored_lines()
     }
 
-    /// Whether a body that ends here is no event stream: it held unknown lines, at least one, and
-    /// perhaps blank ones. The unfinished last line counts, unless it may be the beginning of a
-    /// known field's name. Ask before [`finish_event`](Self::finish_event).
+    /// Whether a body that ends here is not an event stream: it had at least one unknown line, and otherwise only
+    /// blank ones. The unfinished last line counts, unless it may be the beginning of a known field's name. Call
+    /// this before [`finish_event`](Self::finish_event).
     pub(crate) fn ended_as_other(&self) -> bool {
         self.parser.ended_as_other()
     }
 
-    /// At a clean end, when all else was taken: whether there is an unfinished event, or an
-    /// unfinished empty one where those are told. [`take_event`](Self::take_event) gives it, once;
-    /// whether it is an empty one says [`is_empty_event`](Self::is_empty_event).
+    /// At a clean end, when everything else was taken: whether there is an unfinished event, or an unfinished
+    /// empty one if those are reported. [`take_event`](Self::take_event) returns it once;
+    /// [`is_empty_event`](Self::is_empty_event) says whether it is empty.
     pub(crate) fn finish_event(&mut self) -> bool {
         self.give_back_carried();
         let step = self.parser.finish_step();
@@ -338,7 +338,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.parser.is_empty_event()
     }
 
-    /// No chunk comes for now: gives back the memory that pays for itself only over many events.
+    /// Called when no chunk is available: frees memory that only pays off for many events.
     pub(crate) fn idle(&mut self) {
         if self.is_at_work() {
             return;
@@ -348,7 +348,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.drop_long_type();
     }
 
-    /// Nothing more comes.
+    /// Called at the end of the body.
     pub(crate) fn end(&mut self) {
         self.chunk = None;
         self.used = 0;
@@ -362,7 +362,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.drop_long_type();
     }
 
-    /// Starts a new connection from this ID: the chunk and what is unfinished are dropped.
+    /// Starts a new connection from this ID, and drops the chunk and everything unfinished.
     pub(crate) fn reset(&mut self, last_event_id: &str) {
         self.end();
         self.parser.set_last_event_id(last_event_id.to_owned());

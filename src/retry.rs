@@ -1,17 +1,17 @@
-//! Whether an attempt that ended is followed by another, and how long the wait is.
+//! The retry policy: whether to retry, and after which delay.
 //!
-//! Plain data and arithmetic: it never sleeps, reads no clock and rolls no dice.
+//! It is plain data and arithmetic, without sleeping, clocks or random numbers.
 
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
-/// When to try again, and how long to wait before.
+/// When to retry, and how long to wait before.
 ///
-/// Five starting points, each of which every setter can change:
+/// There are five policies to start from. Every setter can change each of them:
 ///
 /// | | [`default()`](Self::default) | [`interactive()`](Self::interactive) | [`persistent()`](Self::persistent) | [`standard()`](Self::standard) | [`never()`](Self::never) |
 /// |---|---|---|---|---|---|
-/// | for | a request that should succeed | somebody waits in front of it | a subscription | the HTML standard's `EventSource` | one attempt |
+/// | for | a request that should succeed | a person waits for it | a subscription | the HTML standard's `EventSource` | one attempt |
 /// | clean end | finish | finish | reconnect | reconnect | finish |
 /// | base delay, factor, max, jitter | 1 s, 2, 30 s, 1.0 | 0.5 s, 2, 5 s, 1.0 | as `default()` | 3 s, 1, none, 0 | as `default()` |
 /// | retries in a row | 10 | 2 | unlimited | unlimited | 0 |
@@ -20,29 +20,29 @@ use std::time::Duration;
 /// | healthy after | 10 s | 10 s | 10 s | 10 s | 10 s |
 /// | fails fast | yes | yes | no | no | – |
 ///
-/// # How long
+/// # Delays
 ///
 /// The *reconnection time* is [`base_delay`](Self::base_delay) until the server's `retry:` field
-/// replaces it, for good. The n-th failure in a row waits
+/// replaces it permanently. The n-th failure in a row waits
 /// `reconnection time × factor^(n−1)`, at most [`max_delay`](Self::max_delay) (but never less than
-/// the reconnection time), plus [jitter](Self::jitter). A `Retry-After` header is a floor under it.
+/// the reconnection time), plus [jitter](Self::jitter). A `Retry-After` header sets a minimum.
 ///
 /// # Progress
 ///
-/// Only progress sets n, the count of retries and the time of
-/// [`max_elapsed`](Self::max_elapsed) back. It is one of these:
+/// Only progress resets n, the count of retries and the time of [`max_elapsed`](Self::max_elapsed). There
+/// are three kinds:
 ///
-/// - The position moved: an event, or a block without data, brought an ID that is not the one the
-///   attempt began from. It does not count on a connection that began with the same ID as the one
-///   before: that server starts over.
-/// - The connection is [healthy](Self::healthy_after): a quiet channel behind a proxy that cuts it
-///   every 30 s is no failure.
-/// - The stream ended cleanly, after at least one event that is no keep-alive.
+/// - The position moved: an event, or a block without data, had an ID that is not the ID which the attempt
+///   started from. This does not count on a connection that began with the same ID as the connection before,
+///   because such a server starts from the beginning each time.
+/// - The connection is [healthy](Self::healthy_after): a quiet channel behind a proxy that cuts it every
+///   30 s is not a failure.
+/// - The stream ended cleanly, after at least one event that is not a keep-alive.
 ///
-/// A bare `200 OK` is not progress, nor is a greeting: a server that accepts, greets and hangs up
-/// is asked ever more rarely. A request that is not idempotent makes no progress, unless
-/// [`reconnect_on_close`](Self::reconnect_on_close) says that it is a subscription: what may cost
-/// money is bounded in all.
+/// A bare `200 OK` is not progress, and neither is a greeting: for a server that accepts, greets and breaks
+/// off, the delays keep growing. A request that is not idempotent makes no progress, unless
+/// [`reconnect_on_close`](Self::reconnect_on_close) says that it is a subscription, so its retries are
+/// limited in total.
 ///
 /// ```
 /// use fetch_event_source::RetryPolicy;
@@ -70,7 +70,7 @@ pub struct RetryPolicy {
     retries_statuses: bool,
     pub(crate) replay_non_idempotent: bool,
     pub(crate) fail_fast: bool,
-    /// A body of nothing but unknown lines is an error: not in the HTML standard.
+    /// Whether a body of only unknown lines is an error. It is none in the HTML standard.
     pub(crate) rejects_other_bodies: bool,
 }
 
@@ -99,7 +99,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// For an answer that somebody waits for: two retries in a row, the first within a second. A
+    /// For an answer that a person waits for: two retries in a row, the first within a second. A
     /// connect error is final if no response has come yet, and so is a `Retry-After` of more than
     /// 10 s. A clean end is the end.
     #[must_use]
@@ -113,8 +113,8 @@ impl RetryPolicy {
         }
     }
 
-    /// For a subscription that must stay up: reconnects after a clean end, and never gives up on
-    /// a transient failure.
+    /// For a subscription that must stay up: reconnects after a clean end, and never gives up on a transient
+    /// failure.
     #[must_use]
     pub fn persistent() -> Self {
         Self {
@@ -127,8 +127,8 @@ impl RetryPolicy {
     }
 
     /// What a browser's `EventSource` does, by the HTML standard (section 9.2): reconnects after a
-    /// clean end or a network error, every time after the reconnection time (3 s until the server
-    /// says otherwise), and takes every status but 200 as final.
+    /// clean end or a network error, every time after the reconnection time (3 s until the server's
+    /// `retry:`), and treats every status except 200 as final.
     #[must_use]
     pub fn standard() -> Self {
         Self {
@@ -142,7 +142,7 @@ impl RetryPolicy {
         }
     }
 
-    /// One attempt: its end is the end.
+    /// One attempt, without any retry.
     #[must_use]
     pub fn never() -> Self {
         Self {
@@ -161,29 +161,27 @@ impl RetryPolicy {
         self
     }
 
-    /// By how much the delay grows with every failure in a row. Default: 2. A factor below 1, or
-    /// one that is not a number, counts as 1: the delay is never shorter than the reconnection
-    /// time.
+    /// The factor by which the delay grows with every failure in a row. Default: 2. A factor below 1, or NaN,
+    /// counts as 1: the delay is never shorter than the reconnection time.
     #[must_use]
     pub fn factor(mut self, factor: impl Into<f64>) -> Self {
         self.factor = at_least(factor.into(), 1.0);
         self
     }
 
-    /// The longest delay that growth leads to, jitter not counted; `None`: no limit. Default:
-    /// 30 s; 5 s for [`interactive()`](Self::interactive), none for
-    /// [`standard()`](Self::standard). A longer reconnection time that the server asked for is
-    /// still kept.
+    /// The maximum delay, without jitter; `None`: no limit. Default: 30 s; 5 s for
+    /// [`interactive()`](Self::interactive), none for [`standard()`](Self::standard). A longer reconnection
+    /// time from the server still counts.
     #[must_use]
     pub fn max_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
         self.max_delay = delay.into();
         self
     }
 
-    /// How much chance may add to a delay, as a share of it: with 1.0 a delay of 2 s becomes 2 s
-    /// to 4 s. Default: 1.0, so that clients which lost their server together do not come back
-    /// together. It only adds, for a delay shorter than the server's is not allowed. Below 0, or
-    /// not a number, counts as 0.
+    /// How much random jitter may add to a delay, as a fraction of it: with 1.0 a delay of 2 s becomes 2 s to
+    /// 4 s. Default: 1.0, so that clients that lost their server together do not come back together. Jitter
+    /// only adds, because a client must not come back earlier than the server asked. A value below 0, or NaN,
+    /// counts as 0.
     #[must_use]
     pub fn jitter(mut self, share: impl Into<f64>) -> Self {
         self.jitter = at_least(share.into(), 0.0);
@@ -197,32 +195,32 @@ impl RetryPolicy {
         self
     }
 
-    /// How many retries in a row, without [progress](#progress) in between, before the last end is
-    /// the result; `None`: no limit. Default: 10; 2 for [`interactive()`](Self::interactive), none
-    /// for [`persistent()`](Self::persistent) and [`standard()`](Self::standard). Reconnections
-    /// after a clean end count too, those that a handle orders do not.
+    /// The maximum number of retries in a row, without [progress](#progress) in between; after them, the last
+    /// end is the result. `None`: no limit. Default: 10; 2 for [`interactive()`](Self::interactive), none
+    /// for [`persistent()`](Self::persistent) and [`standard()`](Self::standard). Reconnections after a clean
+    /// end count too; those of a [`Handle`](crate::Handle) do not.
     #[must_use]
     pub fn max_retries(mut self, retries: impl Into<Option<u32>>) -> Self {
         self.max_retries = retries.into();
         self
     }
 
-    /// How long a row of failures may last, from the first one's end to the start of the next
-    /// attempt; `None`: no limit, the default.
+    /// How long a row of failures may last, from the end of the first one to the start of the next attempt.
+    /// Default: `None`, no limit.
     #[must_use]
     pub fn max_elapsed(mut self, elapsed: impl Into<Option<Duration>>) -> Self {
         self.max_elapsed = elapsed.into();
         self
     }
 
-    /// The delays that are taken from a server. Default: 100 ms to 5 minutes; to 10 s for
-    /// [`interactive()`](Self::interactive), to an hour for [`persistent()`](Self::persistent) and
+    /// Which delays are accepted from a server. Default: 100 ms to 5 minutes; up to 10 s for
+    /// [`interactive()`](Self::interactive), up to an hour for [`persistent()`](Self::persistent) and
     /// [`standard()`](Self::standard).
     ///
-    /// A `retry:` outside is moved to the nearer bound, so a server can neither turn its clients
-    /// into a flood nor put them to sleep for ever. A `Retry-After` beyond the upper bound makes
-    /// the response final: to come back earlier would be wrong, and the caller did not agree to
-    /// wait that long. An excluded bound counts as included, an open one is no bound.
+    /// A `retry:` outside of the bounds is moved to the nearer bound, so a server can neither make its clients
+    /// flood it nor stop them for ever. A `Retry-After` beyond the upper bound makes the response final: an
+    /// earlier retry would be wrong, and a longer wait is more than you allowed. An excluded bound counts as
+    /// included; an open bound sets no limit.
     #[must_use]
     pub fn server_delay_bounds(mut self, bounds: impl RangeBounds<Duration>) -> Self {
         self.shortest_server_delay = bound(bounds.start_bound()).unwrap_or(Duration::ZERO);
@@ -230,55 +228,52 @@ impl RetryPolicy {
         self
     }
 
-    /// How long after the response a connection counts as [progress](#progress) because it is
-    /// still there: a quiet channel behind a proxy that cuts it every 30 s is healthy. It is seen
-    /// by a poll that finds the body open with nothing to read, so a consumer who takes his time
-    /// does not make a dead connection healthy. `None`: only IDs and clean ends count. Default:
-    /// 10 s.
+    /// How long after the response an open connection counts as [progress](#progress): a quiet channel behind a
+    /// proxy that cuts it every 30 s is healthy. It counts when a poll finds the body open with nothing to
+    /// read, so a slow consumer does not make a dead connection healthy. `None`: only IDs and clean ends
+    /// count. Default: 10 s.
     #[must_use]
     pub fn healthy_after(mut self, open: impl Into<Option<Duration>>) -> Self {
         self.healthy_after = open.into();
         self
     }
 
-    /// Whether a clean end of the stream is followed by a reconnection. Default: no; yes for
-    /// [`persistent()`](Self::persistent) and [`standard()`](Self::standard). It is no consent to
-    /// send a POST again: see [`replay_non_idempotent`](Self::replay_non_idempotent).
+    /// Whether to reconnect after a clean end of the stream. Default: no; yes for
+    /// [`persistent()`](Self::persistent) and [`standard()`](Self::standard). This does not allow a POST to be
+    /// sent again: see [`replay_non_idempotent`](Self::replay_non_idempotent).
     #[must_use]
     pub fn reconnect_on_close(mut self, reconnect: bool) -> Self {
         self.reconnect_on_close = reconnect;
         self
     }
 
-    /// Whether a request whose method is not idempotent (POST, PATCH: RFC 9110, section 9.2.2) may
-    /// be sent again although the server may have acted on the last one. Default: no, because it
-    /// may be a paid answer, or an order.
+    /// Whether a request whose method is not idempotent (POST, PATCH: RFC 9110, section 9.2.2) may be sent
+    /// again although the server may have acted on the last one. Default: no, because it may be a paid answer,
+    /// or an order.
     ///
-    /// Without it such a request is repeated only after an error in connecting, 425, 429, or 503
-    /// with `Retry-After`, from the URL that was asked; or if a hook asks for it. With it,
-    /// [`max_retries`](Self::max_retries) still bounds how often: such requests make no
-    /// [progress](#progress).
+    /// Without it such a request is repeated only after a connect error, 425, 429, or 503 with `Retry-After`,
+    /// from the original URL, or if a hook asks for it. With it, [`max_retries`](Self::max_retries) still
+    /// limits the repeats, because such requests make no [progress](#progress).
     ///
-    /// There is one gap. If the server answers a POST with a redirect back to the same URL, or to a
-    /// port that refuses, reqwest does not tell that there was a redirect. For such a server, give
-    /// the client `reqwest::redirect::Policy::none()`.
+    /// There is one gap. If the server answers a POST with a redirect back to the same URL, or to a port that
+    /// refuses the connection, reqwest does not report the redirect. For such a server, build the client with
+    /// `reqwest::redirect::Policy::none()`.
     #[must_use]
     pub fn replay_non_idempotent(mut self, replay: bool) -> Self {
         self.replay_non_idempotent = replay;
         self
     }
 
-    /// Whether a connect error is final as long as no response has come, whatever that response
-    /// said: a wrong port is an error at once, a server that restarts later is waited for.
-    /// Default: yes; no for [`persistent()`](Self::persistent) and [`standard()`](Self::standard).
+    /// Whether a connect error is final before the first response, whatever its status: a wrong port is an
+    /// error at once, while the source waits for a server that restarts later. Default: yes; no for
+    /// [`persistent()`](Self::persistent) and [`standard()`](Self::standard).
     #[must_use]
     pub fn fail_fast(mut self, fail_fast: bool) -> Self {
         self.fail_fast = fail_fast;
         self
     }
 
-    /// 408, 425, 429 and the 5xx that may pass. 501, 505 and 511 say that the request itself is
-    /// wrong.
+    /// 408, 425, 429, and 5xx except 501, 505 and 511, which mean that the request itself is wrong.
     pub(crate) fn retries_status(&self, status: u16) -> bool {
         self.retries_statuses
             && matches!(status, 408 | 425 | 429 | 500..=599)
@@ -286,7 +281,7 @@ impl RetryPolicy {
     }
 
     pub(crate) fn clamp_server_delay(&self, delay: Duration) -> Duration {
-        // Not `Ord::clamp`, which panics where the bounds are crossed.
+        // `Ord::clamp` would panic if the bounds are crossed.
         delay
             .max(self.shortest_server_delay)
             .min(self.longest_server_delay)
@@ -296,19 +291,18 @@ impl RetryPolicy {
         delay <= self.longest_server_delay
     }
 
-    /// When a connection that opened at this time counts as healthy.
+    /// Returns when a connection that opened at this time counts as healthy.
     pub(crate) fn healthy_at(&self, opened: Duration) -> Option<Duration> {
         opened.checked_add(self.healthy_after?)
     }
 
-    /// Whether the n-th retry in a row may follow, where it would begin `elapsed` after the first
-    /// failure of the row.
+    /// Whether the n-th retry in a row is allowed if it begins `elapsed` after the first failure of the row.
     pub(crate) fn allows(&self, nth: u32, elapsed: Duration) -> bool {
         self.max_retries.is_none_or(|max| nth <= max)
             && self.max_elapsed.is_none_or(|max| elapsed <= max)
     }
 
-    /// The delay before the n-th retry in a row (from 1). `chance` is in `0.0..1.0`.
+    /// Returns the delay before the n-th retry in a row (from 1). `chance` is in `0.0..1.0`.
     pub(crate) fn delay(
         &self,
         reconnection_time: Duration,
@@ -330,15 +324,15 @@ impl RetryPolicy {
     fn grown(&self, reconnection_time: Duration, nth: u32) -> Duration {
         let exponent = i32::try_from(nth.saturating_sub(1)).unwrap_or(i32::MAX);
         if exponent == 0 || self.factor == 1.0 {
-            return reconnection_time; // exactly: no way through floating point
+            return reconnection_time; // exact, without floating point
         }
         times(reconnection_time, self.factor.powi(exponent)).max(reconnection_time)
     }
 }
 
-/// Saturates where the product is beyond what a `Duration` holds.
+/// Saturates if the product overflows a `Duration`.
 fn times(duration: Duration, factor: f64) -> Duration {
-    // Zero times infinity is not a number; here it is zero.
+    // Zero times infinity would be NaN; here it is zero.
     if duration.is_zero() || factor <= 0.0 || factor.is_nan() {
         return Duration::ZERO;
     }

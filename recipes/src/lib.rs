@@ -1,6 +1,8 @@
-//! The guide's recipes that need other crates than the library itself. Their code is where the
-//! guide shows it from, `src/guide/recipes`; the tests are here.
+//! The guide's recipes that need other crates. Their code is in `src/guide/recipes`, where the guide
+//! includes it; their tests are here.
 
+#[path = "../../src/guide/recipes/axum_service.rs"]
+pub mod axum_service;
 #[path = "../../src/guide/recipes/blocking.rs"]
 pub mod blocking;
 #[path = "../../src/guide/recipes/failover.rs"]
@@ -19,3 +21,5 @@ pub mod reqwest_0_12;
 pub mod shared_client;
 #[path = "../../src/guide/recipes/smol.rs"]
 pub mod smol;
+#[path = "../../src/guide/recipes/subscription.rs"]
+pub mod subscription;

@@ -1,4 +1,4 @@
-//! How hooks are set.
+//! The setters of hooks.
 
 use crate::bounds::MaybeSend;
 use crate::client::decision::{Failure, StreamEnd};
@@ -7,7 +7,7 @@ use crate::client::http::response::ResponseHead;
 use crate::client::source::EventSource;
 use crate::event::Event;
 
-/// Hooks: plain closures or async ones, called one at a time and in order, in every style.
+/// Hooks: plain or async closures, called one at a time and in order, in every style.
 ///
 /// A plain closure may borrow what it changes:
 ///
@@ -25,8 +25,8 @@ use crate::event::Event;
 /// # }
 /// ```
 ///
-/// The future of an async one may borrow what the closure borrows by `&`, but not what the closure
-/// owns or borrows by `&mut`. Clone into the future what it needs to own:
+/// The future of an async closure may borrow what the closure borrows by `&`, but not what the closure
+/// owns or borrows by `&mut`. Clone what the future needs to own:
 ///
 /// ```
 /// # #[derive(Clone)] struct Store;
@@ -41,15 +41,16 @@ use crate::event::Event;
 /// # drop(source);
 /// ```
 ///
-/// The page [hooks that do not compile](crate::guide::hooks) lists rustc's errors and the way out of each.
-/// A hook set twice: the last one counts. A hook that returns a `JoinHandle` is awaited; `;` detaches it.
+/// The page [hooks that do not compile](crate::guide::hooks) lists rustc's errors and how to fix each.
+/// If a hook is set twice, the last one counts. A `JoinHandle` that a hook returns is awaited; end the hook
+/// with `;` to detach the task.
 impl<'h> EventSource<'h> {
-    /// Called each time a stream opens, before its first event. Status and content type were checked
-    /// before. Default: nothing is called.
+    /// Called each time a stream opens, before its first event and after the check of status and content
+    /// type. Default: none.
     ///
     /// Returns `()`, a [`ControlFlow`](std::ops::ControlFlow), a `Result`, or a future of these: see [`HookOutput`].
     ///
-    /// An answer that begins anew with each attempt is cleared here:
+    /// Clear an answer here that starts from the beginning with each attempt:
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), fetch_event_source::Error> {
@@ -73,13 +74,13 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// Called with each event. Default: nothing is called.
+    /// Called with each event. Default: none.
     ///
-    /// The next event is read when the hook has come back, so a slow hook slows the server down. Under
-    /// [`run`](Self::run) the event counts as delivered when the hook came back without an error: a hook
-    /// that failed, or was cancelled, gets its event again after a reconnect. In another style the hook
-    /// gets a clone before the event is handed out; after `Break` that event is handed out and the stream
-    /// ends, after an `Err` it is not handed out.
+    /// The next event is read after the hook has finished, so a slow hook slows the server down. With
+    /// [`run`](Self::run) the event counts as delivered when the hook finished without an error. A hook that
+    /// failed or was cancelled gets its event again after a reconnection. In the other styles the hook gets a
+    /// clone before the stream returns the event. After `Break` the stream returns that event and ends; after
+    /// an `Err` it does not return it.
     ///
     /// Returns `()`, a [`ControlFlow`](std::ops::ControlFlow), a `Result`, or a future of these: see [`HookOutput`]. An error is a
     /// failure of the attempt, which [`on_error`](Self::on_error) may retry:
@@ -106,11 +107,11 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// Called once with each failure, also with one that the policy does not retry. Says what to do.
-    /// Default: what the policy says.
+    /// Called once with each failure, also if the policy would not retry it. Decides what follows. Default:
+    /// the policy decides.
     ///
-    /// Returns an [`Action`](crate::Action) made from the failure, `()` for what the policy would do, a `Result`, or a
-    /// future of these: see [`ActionOutput`]. Its own error is final:
+    /// Returns an [`Action`](crate::Action) made from the failure, `()` to follow the policy, a `Result`, or a
+    /// future of these: see [`ActionOutput`]. An error of the hook is final:
     /// [`ErrorKind::Hook`](crate::ErrorKind::Hook).
     ///
     /// ```no_run
@@ -141,13 +142,13 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// Called when the server ended the stream cleanly; not for a 204, the end marker, or an abort. Says
-    /// what to do. Default: what the policy says.
+    /// Called when the server ends the stream cleanly; not for a 204, the end marker, or an abort. Decides
+    /// what follows. Default: the policy decides.
     ///
-    /// With [`until`](Self::until) an end before the marker is a failure, for
+    /// With [`until`](Self::until), an end before the marker is a failure and goes to
     /// [`on_error`](Self::on_error): [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete).
     ///
-    /// Returns an [`Action`](crate::Action) made from the end, `()` for what the policy would do, a `Result`, or a future
+    /// Returns an [`Action`](crate::Action) made from the end, `()` to follow the policy, a `Result`, or a future
     /// of these: see [`ActionOutput`].
     ///
     /// ```no_run
@@ -155,7 +156,7 @@ impl<'h> EventSource<'h> {
     /// use fetch_event_source::fetch_event_source;
     /// use std::time::Duration;
     ///
-    /// fetch_event_source("http://127.0.0.1:3000/results") // in batches: one stream each
+    /// fetch_event_source("http://127.0.0.1:3000/results") // one stream for each batch
     ///     .on_message(|event| println!("{}", event.data()))
     ///     .on_close(|end| end.reconnect_after(Duration::from_secs(60)))
     ///     .run()

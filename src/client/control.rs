@@ -1,11 +1,11 @@
-//! What the poller of a source and its handles share.
+//! The state that the poller of a source shares with its handles.
 //!
-//! Two locks. `state` is short and holds the ready state, which is also the order: `Paused` and `Closed`
-//! are what a handle wants, and what `state()` shows. `slot` holds the connection and the poller's waker.
-//! The poller holds the slot while it polls the connection, which runs code of the caller. So handles never
-//! wait for the slot: a handle raises `ordered`, then tries the slot. If it gets it, it takes connection and
-//! waker out. If not, the poller has it, and looks at `ordered` after it has let go. A fence on both sides
-//! keeps flag and lock in this order.
+//! There are two locks. `state` is held briefly and has the ready state, which is also the command: `Paused`
+//! and `Closed` are what a handle asked for, and what `state()` returns. `slot` has the connection and the
+//! poller's waker. The poller holds the slot while it polls the connection, which runs code of the caller. So a
+//! handle never waits for the slot: it sets `ordered`, then tries the slot. If it gets the lock, it takes out
+//! the connection and the waker. If not, the poller has the lock, and checks `ordered` after it unlocks. A
+//! fence on both sides keeps the flag and the lock in this order.
 
 mod state;
 
@@ -29,9 +29,9 @@ pub(crate) use self::state::{Command, Orders};
 pub(crate) struct Control {
     state: Mutex<State>,
     slot: Mutex<Slot>,
-    /// There are orders. Spares the lock of the state with every event.
+    /// Whether there are orders. It saves the lock of the state for every event.
     ordered: AtomicBool,
-    /// What handles see of the last event ID.
+    /// The last event ID, for handles.
     last_event_id: Mutex<EcoString>,
     counters: Counters,
     clock: Clock,
@@ -48,21 +48,21 @@ struct Slot {
 pub(crate) struct ControlOwner(Arc<Control>);
 
 impl ControlOwner {
-    /// For a handle, which from now on sees this ID.
+    /// Shares the control with a handle, which sees this ID from now on.
     pub(crate) fn share(&self, last_event_id: &EcoString) -> Arc<Control> {
         self.publish_id(last_event_id);
         Arc::clone(&self.0)
     }
 
-    /// Whether there is a handle, for which time and ID must be kept up to date.
+    /// Whether there is a handle, so that time and ID must be kept up to date.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// Polls the connection in its slot. While it has nothing to give the waker is kept, for handles.
+    /// Polls the connection in its slot. While it is pending, the waker is kept for handles.
     ///
-    /// `Pending` with orders: the connection may be gone.
+    /// If there are orders, `Pending` may mean that the connection is gone.
     #[inline]
     pub(crate) fn poll_exchange(
         &self,
@@ -78,14 +78,14 @@ impl ControlOwner {
         };
         drop(slot);
         self.fence();
-        drop(left); // code of the caller: not under the lock
+        drop(left); // runs code of the caller, so not under the lock
         if self.has_orders() {
             return self.after_orders(event, cx);
         }
         event
     }
 
-    /// Keeps the waker for handles. `false`: there are orders already.
+    /// Keeps the waker for handles. Returns `false` if there are orders already.
     pub(crate) fn register(&self, cx: &Context<'_>) -> bool {
         let mut slot = self.slot();
         let old = Control::keep_waker(&mut slot, cx);
@@ -95,10 +95,11 @@ impl ControlOwner {
         !self.has_orders()
     }
 
-    /// After the slot: what a handle ordered before it found the slot taken is seen from here on.
+    /// Called after the slot is unlocked: from here on, an order of a handle that found the slot locked is
+    /// visible.
     ///
-    /// Without handles nobody orders. That a last one is gone is told by its `Drop`, which releases its
-    /// orders; so an acquire is enough, and spares 10 ns a chunk (`benches`, `stream()`, one event a chunk).
+    /// Without handles there are no orders. The `Drop` of the last handle releases its orders, so without
+    /// handles an acquire is enough; it saves 10 ns for each chunk (`benches`, `stream()`, one event a chunk).
     #[inline]
     fn fence(&self) {
         if self.is_watched() {
@@ -124,7 +125,7 @@ impl Drop for ControlOwner {
     }
 }
 
-/// A handle is dropping a connection.
+/// Exists while a handle drops a connection.
 struct Dropping<'a>(&'a Control);
 
 impl Drop for Dropping<'_> {
@@ -133,9 +134,9 @@ impl Drop for Dropping<'_> {
     }
 }
 
-/// For handles.
+/// The side of the handles.
 impl Control {
-    /// Gives up the connection, unless the source is over.
+    /// Drops the connection, unless the source is over.
     pub(crate) fn command(&self, command: Command) {
         self.revoke(|state| {
             state.follow(command);
@@ -165,7 +166,7 @@ impl Control {
                 if state.ready != ReadyState::Closed && change(state) {
                     is_revoked.set(true);
                     state.revoked = true;
-                    // Before the connection is out of its slot, or the next request might overtake its drop.
+                    // Count before the connection leaves its slot, or the next request may overtake its drop.
                     state.dropping += 1;
                 }
             },
@@ -174,7 +175,7 @@ impl Control {
         if !is_revoked.get() {
             return;
         }
-        let _dropping = Dropping(self); // until it is gone, whatever its drop does
+        let _dropping = Dropping(self); // until the drop is over, even if it panics
         drop(exchange);
     }
 
@@ -193,7 +194,7 @@ impl Control {
         self.counters.stats(ready, since, self.clock.peek())
     }
 
-    /// Changes the state, takes something out of the slot if nobody polls, and wakes the poller.
+    /// Changes the state, takes the connection out of the slot unless it is being polled, and wakes the poller.
     fn order<T>(
         &self,
         change: impl FnOnce(&mut State),
@@ -205,7 +206,7 @@ impl Control {
         let mut slot = match self.slot.try_lock() {
             Ok(slot) => slot,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // The poller has it and will look at `ordered`; or another handle, which wakes the poller.
+            // The poller has the slot and will check `ordered`, or another handle has it and wakes the poller.
             Err(TryLockError::WouldBlock) => return None,
         };
         let taken = take(&mut slot);
@@ -218,15 +219,15 @@ impl Control {
     }
 }
 
-/// For the poller.
+/// The side of the poller.
 impl Control {
-    /// Whether there are orders since the last look.
+    /// Whether there are orders that the poller has not taken.
     #[inline]
     pub(crate) fn has_orders(&self) -> bool {
         self.ordered.load(Ordering::Acquire)
     }
 
-    /// The orders since the last look, if any.
+    /// Takes the orders, if there are any.
     pub(crate) fn take_orders(&self) -> Option<Orders> {
         if !self.has_orders() {
             return None;
@@ -236,13 +237,13 @@ impl Control {
         let orders = state.take_orders();
         drop(state);
         if orders.revoked {
-            // The handle took it, unless it came while the slot was held.
+            // The handle took the connection out, unless it found the slot locked.
             drop(self.take_exchange());
         }
         Some(orders)
     }
 
-    /// Whether the connection was given up since the last look.
+    /// Whether a handle dropped the connection and the poller has not noticed yet.
     pub(crate) fn is_revoked(&self) -> bool {
         self.has_orders() && self.state().revoked
     }
@@ -252,7 +253,7 @@ impl Control {
         self.state().dropping > 0
     }
 
-    /// A handle spoke during the poll. What came of a connection that was given up is too late.
+    /// Called if a handle gave an order during the poll: a result of a dropped connection is discarded.
     #[cold]
     fn after_orders(
         &self,
@@ -277,7 +278,7 @@ impl Control {
         slot.poller.replace(cx.waker().clone())
     }
 
-    /// Puts the connection into its slot, unless it was given up meanwhile.
+    /// Puts the connection into its slot, unless a handle dropped it meanwhile.
     pub(crate) fn put_exchange(&self, exchange: Exchange) {
         let mut slot = self.slot();
         let old = slot.exchange.replace(exchange);
@@ -293,7 +294,7 @@ impl Control {
         self.slot().exchange.take()
     }
 
-    /// The stream is open, unless a handle wants otherwise.
+    /// Sets whether the stream is open, unless a handle paused or closed it.
     pub(crate) fn set_open(&self, open: bool) {
         self.change(|state| match state.ready {
             ReadyState::Connecting if open && !state.revoked => state.ready = ReadyState::Open,
@@ -302,8 +303,8 @@ impl Control {
         });
     }
 
-    /// A request was sent, or its attempt has ended. Whether it is the only one: it would not be sent again,
-    /// so that a hidden page lets it end.
+    /// Called when a request was sent, and when its attempt ends. A request that would not be sent again is the
+    /// only one: a hidden page lets it end.
     pub(crate) fn set_only_one(&self, is_only_one: bool) {
         let mut state = self.state();
         state.is_only_one = is_only_one;
@@ -314,7 +315,7 @@ impl Control {
         }
     }
 
-    /// The source is over: nothing is left of the connection.
+    /// Marks the source as over, and drops the connection.
     pub(crate) fn finish(&self) {
         self.change(|state| state.ready = ReadyState::Closed);
         let left = std::mem::take(&mut *self.slot());
@@ -335,7 +336,7 @@ impl Control {
         self.clock.clone()
     }
 
-    /// Each change of the ready state goes through here.
+    /// Every change of the ready state goes through here.
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state();
         let before = state.ready;
@@ -345,7 +346,7 @@ impl Control {
         }
     }
 
-    // No code of ours panics while it holds a lock, but a poll of the connection may.
+    // Code of this crate does not panic while it holds a lock, but a poll of the connection may.
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -362,7 +363,7 @@ impl Control {
     }
 }
 
-/// What is dropped after the lock: each runs code of the caller.
+/// Values to drop after the lock is released: their drops run code of the caller.
 enum Left {
     Waker(#[expect(dead_code, reason = "kept to be dropped")] Waker),
     Exchange(#[expect(dead_code, reason = "kept to be dropped")] Exchange),

@@ -4,20 +4,20 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Finished {
-    /// The server ended the stream, and the policy, or `on_close`, did not reconnect.
+    /// The server ended the stream, and neither the policy nor `on_close` reconnected.
     Ended,
-    /// The event that [`until`](crate::EventSource::until) waits for came.
+    /// The end marker of [`until`](crate::EventSource::until) arrived.
     EndMarker,
-    /// The server answered 204: there is nothing (more) to come.
+    /// The server answered 204: no more events will come.
     NoContent,
-    /// A hook said so: `Break`, or [`Failure::stop`](crate::Failure::stop).
+    /// A hook returned `Break`, or [`Failure::stop`](crate::Failure::stop).
     Stopped,
-    /// [`abort_on`](crate::EventSource::abort_on) or [`Handle::close`](crate::Handle::close).
+    /// [`abort_on`](crate::EventSource::abort_on) or [`Handle::close`](crate::Handle::close) ended it.
     Aborted,
 }
 
 impl Finished {
-    /// The name in logs: a promise, see the crate's documentation.
+    /// The name in logs, which is stable: see the crate's documentation.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ended => "ended",

@@ -1,4 +1,4 @@
-//! Steering a source from elsewhere.
+//! Control of a source from elsewhere.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,12 +6,13 @@ use std::sync::Arc;
 use crate::client::control::{Command, Control};
 use crate::client::stats::{ReadyState, Stats};
 
-/// Steers a source from another task: a clone is a reference to the same source.
+/// Controls a source from another task. A clone refers to the same source.
 ///
-/// What it does is done when the call returns, whether or not somebody polls: nothing is delivered after
-/// [`close`](Self::close) or [`pause`](Self::pause), and the connection, or the request in flight, is
-/// dropped. (Where another thread is polling it just then, it is before that poll returns; a response that
-/// `on_error` looks at goes when the hook is through.) An early or repeated call does no harm.
+/// A command has taken effect when the call returns, whether or not the source is polled: after
+/// [`close`](Self::close) or [`pause`](Self::pause) nothing is delivered, and the connection or the request
+/// in flight is dropped. (If another thread is polling the source at that moment, the connection is dropped
+/// before that poll returns. A response that `on_error` inspects is dropped when the hook has finished.)
+/// Early and repeated calls are harmless.
 ///
 /// ```no_run
 /// # async fn example() {
@@ -22,7 +23,7 @@ use crate::client::stats::{ReadyState, Stats};
 /// let task = tokio::spawn(source.on_message(|event| println!("{}", event.data())).run());
 /// handle.pause(); // the connection is gone
 /// handle.resume(); // and is back, with `Last-Event-ID`
-/// handle.close(); // `run()` gives `Finished::Aborted`
+/// handle.close(); // `run()` returns `Finished::Aborted`
 /// # }
 /// ```
 #[derive(Clone)]
@@ -35,15 +36,17 @@ impl Handle {
         Self { control }
     }
 
-    /// Ends the source: the connection is dropped, nothing is delivered any more, no request
-    /// leaves. The result is [`Finished::Aborted`](crate::Finished::Aborted). Final.
+    /// Ends the source: drops the connection, delivers nothing more and sends no more requests. The result
+    /// is [`Finished::Aborted`](crate::Finished::Aborted).
     #[doc(alias = "abort")]
     #[doc(alias = "cancel")]
+    #[doc(alias = "shutdown")]
+    #[doc(alias = "stop")]
     pub fn close(&self) {
         self.control.command(Command::Close);
     }
 
-    /// Drops the connection and stays away until [`resume`](Self::resume): for an application in the
+    /// Drops the connection and does not connect until [`resume`](Self::resume): for an application in the
     /// background, or without a network. For a page that hides there is
     /// [`open_when_hidden`](crate::EventSource::open_when_hidden).
     pub fn pause(&self) {
@@ -52,18 +55,18 @@ impl Handle {
 
     /// Connects again after [`pause`](Self::pause), with `Last-Event-ID`. Without a pause it does nothing.
     ///
-    /// It connects at once, as [`reconnect`](Self::reconnect) does, and under the same limits.
+    /// It connects at once, within the limits of [`reconnect`](Self::reconnect).
     pub fn resume(&self) {
         self.control.resume();
     }
 
-    /// Drops the connection, or cuts the wait short, and connects again with `Last-Event-ID`; also out of a
-    /// pause. For news that the network has changed.
+    /// Drops the connection, or ends the wait, and connects again with `Last-Event-ID`; also after a pause.
+    /// Use it when the network has changed.
     ///
-    /// The first such order connects at once, and each later one if there was progress since the last and
-    /// that one is at least the reconnection time ago. Otherwise it waits the policy's delay, so that orders
-    /// in a loop are no flood. No order shortens a `Retry-After`. An order uses up no retry, and no hook is
-    /// asked.
+    /// The first call connects at once. A later call does so if there was progress since the previous one,
+    /// and that was at least the reconnection time ago. Otherwise it waits the policy's delay, so that calls in
+    /// a loop cause no flood of requests. It never shortens a `Retry-After`, uses up no retry, and calls no
+    /// hook.
     ///
     /// A request that is not idempotent is not sent again: the source fails with
     /// [`ErrorKind::NotReplayed`](crate::ErrorKind::NotReplayed).
@@ -71,32 +74,31 @@ impl Handle {
         self.control.command(Command::Reconnect);
     }
 
-    /// The page of the source is hidden, or shown again.
+    /// Called when the page of the source is hidden, and when it is shown again.
     #[allow(dead_code)] // only a browser has pages
     pub(crate) fn set_hidden(&self, hidden: bool) {
         self.control.set_hidden(hidden);
     }
 
-    /// Where the source stands.
+    /// Returns the state of the source.
     #[must_use]
     pub fn state(&self) -> ReadyState {
         self.control.ready_state()
     }
 
-    /// The ID that a reconnection sends now: the one of the last event that the consumer was
-    /// handed, that is, returned by `poll_next`, or whose `on_message` came back without an error.
-    /// Keep it to pick up in another process by
+    /// Returns the ID that a reconnection would send: of the last event that `poll_next` returned, or whose
+    /// `on_message` finished without an error. Save it to resume in another process with
     /// [`last_event_id`](crate::EventSource::last_event_id).
     #[must_use]
     pub fn last_event_id(&self) -> String {
         self.control.last_event_id()
     }
 
-    /// What has become of the source so far: requests, connections, retries, events, bytes, and since
-    /// when it stands where it does. At hand at any time, from any thread, also after its end.
+    /// Returns the counts of the source so far: requests, connections, retries, events, bytes, and the age of
+    /// its state. It works at any time and from any thread, also after the end.
     ///
-    /// Counting costs a source a store or two for each event, and at most a look at the clock each time
-    /// it reads. The times are tokio's: where a test pauses them, call it from within its runtime.
+    /// Counting costs one or two stores for each event, and at most one reading of the clock for each chunk.
+    /// Times are tokio's: if a test pauses time, call this inside its runtime.
     ///
     /// ```no_run
     /// # async fn example() {

@@ -1,8 +1,8 @@
-//! Hooks: what a source calls, and what a hook may return.
+//! Hooks: the closures that a source calls, and what they may return.
 //!
-//! A hook is a closure that returns its answer, or a future of it. It is boxed: the trait [`Hook`] owns
-//! closure and running future and names no lifetime, so that a source is covariant in what its hooks
-//! borrow. A future is boxed only where there is one.
+//! A hook is a closure that returns its answer, or a future of it. The boxed trait [`Hook`] owns the closure
+//! and the running future and names no lifetime, so that a source is covariant in what its hooks borrow. A
+//! future is boxed only if there is one.
 
 use std::future::Future;
 use std::ops::ControlFlow;
@@ -16,9 +16,9 @@ use crate::client::http::response::ResponseHead;
 use crate::event::Event;
 use crate::session::Verdict;
 
-/// What a hook that uses `?` returns: `|event| -> HookResult { … }`.
+/// The return type of a hook that uses `?`: `|event| -> HookResult { … }`.
 ///
-/// Without it rustc cannot infer the error (E0282).
+/// Without it rustc cannot infer the error type (E0282).
 ///
 /// ```
 /// use fetch_event_source::{HookResult, fetch_event_source};
@@ -35,9 +35,9 @@ pub type HookResult<T = ()> = Result<T, BoxError>;
 /// What `on_open` and `on_message` may return: `()`, [`ControlFlow<()>`](ControlFlow), a `Result` of
 /// these, or a future of any of these.
 ///
-/// `Break` ends the source with [`Finished::Stopped`](crate::Finished::Stopped). An error is a failure of
-/// the attempt: [`ErrorKind::Hook`](crate::ErrorKind::Hook), for `on_error` to judge. A future may borrow
-/// for `'h`. `M` is inferred. The trait is sealed; name it to write a typed hook over
+/// `Break` ends the source with [`Finished::Stopped`](crate::Finished::Stopped). An error fails the attempt
+/// with [`ErrorKind::Hook`](crate::ErrorKind::Hook), and goes to `on_error`. A future may borrow for `'h`.
+/// `M` is inferred. The trait is sealed; name it to write a typed hook on top of
 /// [`on_message`](crate::EventSource::on_message).
 #[diagnostic::on_unimplemented(
     message = "this hook cannot return `{Self}`",
@@ -51,7 +51,7 @@ pub trait HookOutput<'h, M> {
     fn answer(self) -> Answer<'h, ControlFlow<()>>;
 }
 
-/// What the future of an `on_open` or `on_message` hook may give: see [`HookOutput`].
+/// The output of the future of an `on_open` or `on_message` hook: see [`HookOutput`].
 #[diagnostic::on_unimplemented(
     message = "the future of this hook cannot give `{Self}`",
     label = "the hook given here",
@@ -64,8 +64,8 @@ pub trait HookValue {
     fn value(self) -> HookResult<ControlFlow<()>>;
 }
 
-/// What `on_error` and `on_close` may return: an [`Action`], `()` for what the policy would do, a
-/// `Result` of these, or a future of any of these.
+/// What `on_error` and `on_close` may return: an [`Action`], `()` to follow the policy, a `Result` of these,
+/// or a future of any of these.
 ///
 /// A future may borrow for `'h`. `M` is inferred. The trait is sealed.
 #[diagnostic::on_unimplemented(
@@ -80,7 +80,7 @@ pub trait ActionOutput<'h, M> {
     fn answer(self) -> Answer<'h, Action>;
 }
 
-/// What the future of an `on_error` or `on_close` hook may give: see [`ActionOutput`].
+/// The output of the future of an `on_error` or `on_close` hook: see [`ActionOutput`].
 #[diagnostic::on_unimplemented(
     message = "the future of this hook cannot give `{Self}`",
     label = "the hook given here",
@@ -93,14 +93,14 @@ pub trait ActionValue {
     fn value(self) -> HookResult<Action>;
 }
 
-/// A hook's answer, or the future of it. Nobody outside can name it: this seals the traits.
+/// A hook's answer, or the future of it. It cannot be named outside this crate, which seals the traits.
 #[allow(missing_debug_implementations)]
 pub enum Answer<'h, V> {
     Now(HookResult<V>),
     Later(BoxFuture<'h, HookResult<V>>),
 }
 
-/// Marks what is returned at once.
+/// Marks a plain value.
 #[derive(Debug)]
 pub enum Now {}
 
@@ -194,16 +194,16 @@ outputs! { ActionOutput, ActionValue, Action:
     Action, action => Ok(action);
 }
 
-/// A hook, and its future while that runs. No lifetime is in the trait: see the head of this file.
+/// A hook and its running future. The trait has no lifetime: see the head of this file.
 pub(crate) trait Hook<A, V>: MaybeSend {
-    /// Calls the hook. `Pending`: it gave a future, which [`poll`](Self::poll) drives.
+    /// Calls the hook. `Pending` if it returned a future, which [`poll`](Self::poll) drives.
     fn call(&mut self, argument: A) -> Poll<HookResult<V>>;
 
     /// Polls the future of the last call.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<HookResult<V>>;
 }
 
-/// A boxed hook that takes an `A` and decides on a `V`.
+/// A boxed hook that takes an `A` and answers with a `V`.
 pub(crate) type BoxHook<'h, A, V> = SyncWrapper<Box<dyn Hook<A, V> + 'h>>;
 
 struct Boxed<'h, F, V> {

@@ -1,4 +1,4 @@
-//! The client: connects, reads, reconnects, and hands events over. All rules are the session's.
+//! The client: connects, reads, reconnects and delivers events. The session makes all decisions.
 
 mod callbacks;
 pub(crate) mod control;
@@ -31,7 +31,10 @@ pub(crate) mod names {
     pub use super::error::{Error, ErrorKind, RefusedBody, transient};
     pub use super::finished::Finished;
     pub use super::handle::Handle;
-    pub use super::hooks::{ActionOutput, ActionValue, HookOutput, HookResult, HookValue};
+    pub use super::hooks::{ActionOutput, HookOutput, HookResult};
+    /// Bounds inside the impls of the two above: not needed by users, so hidden.
+    #[doc(hidden)]
+    pub use super::hooks::{ActionValue, HookValue};
     pub use super::http::request_source::{Attempt, IntoConnection, IntoRequest, IntoResponse};
     pub use super::http::response::ResponseHead;
     #[cfg(feature = "reqwest")]

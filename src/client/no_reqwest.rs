@@ -1,4 +1,4 @@
-//! In place of `reqwest/` where the feature is off.
+//! Stands in for `reqwest/` without the feature.
 
 pub(crate) mod classify {
     use std::error::Error as StdError;
@@ -6,7 +6,7 @@ pub(crate) mod classify {
     use crate::bounds::BoxError;
     use crate::client::http::facts::Facts;
 
-    /// There are no errors of reqwest.
+    /// Never made: there are no errors of reqwest.
     pub(crate) fn facts(_: &(dyn StdError + 'static)) -> Option<Facts> {
         None
     }
@@ -17,6 +17,6 @@ pub(crate) mod classify {
 }
 
 pub(crate) mod fetch {
-    /// There are no requests of reqwest to send.
+    /// Never made: there are no requests of reqwest.
     pub(crate) type Fetch = std::convert::Infallible;
 }

@@ -1,4 +1,4 @@
-//! What was set on a source.
+//! The options of a source.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub(crate) struct Options<'h> {
     pub(crate) predicates: Predicates<'h>,
     pub(crate) hooks: Hooks<'h>,
     pub(crate) fetch: Option<SyncWrapper<Fetch>>,
-    /// The first option that makes no sense: the first error that comes out.
+    /// The error of the first invalid option.
     pub(crate) invalid: Option<Error>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Reading {
     pub(crate) deliver_unfinished_event: bool,
 }
 
-/// What the caller is asked on the way.
+/// The caller's predicates.
 #[derive(Default)]
 pub(crate) struct Predicates<'h> {
     pub(crate) validate: Option<SyncWrapper<BoxLook<'h, ResponseHead, Result<(), BoxError>>>>,
@@ -98,7 +98,7 @@ impl fmt::Debug for Options<'_> {
 }
 
 impl Options<'_> {
-    /// The first thing that is wrong with what was set.
+    /// Returns the error of the first invalid option.
     pub(crate) fn first_error(&mut self) -> Option<Error> {
         let id = self.last_event_id.as_deref().unwrap_or_default();
         if !headers::is_sendable(id) {

@@ -1,4 +1,4 @@
-//! How options are set.
+//! The setters of options.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,22 +13,24 @@ use crate::client::source::EventSource;
 use crate::event::Event;
 use crate::retry::RetryPolicy;
 
-/// Options: the same for every style, in any order. Of an option set twice the last value counts, except
-/// that the `allow_` options add up.
+/// Options, for every style and in any order. If an option is set twice, the last value counts; the
+/// `allow_` options add up.
 impl<'h> EventSource<'h> {
-    /// Where an earlier process stopped: sent as `Last-Event-ID` with the first request. Default: none.
+    /// The ID where an earlier process stopped: sent as `Last-Event-ID` with the first request. Default: none.
     ///
-    /// An ID that no header can carry is the first error:
+    /// An ID that no header can hold is the first error:
     /// [`ErrorKind::InvalidLastEventId`](crate::ErrorKind::InvalidLastEventId).
     #[doc(alias = "resume")]
+    #[doc(alias = "last event id")]
+    #[doc(alias = "Last-Event-ID")]
     pub fn last_event_id(mut self, id: impl Into<String>) -> Self {
         self.options.last_event_id = Some(id.into());
         self
     }
 
-    /// When to try again. Default: [`RetryPolicy::default()`], ten retries in a row, and a clean end is the
-    /// end. Take [`RetryPolicy::persistent()`] for a subscription, and [`RetryPolicy::interactive()`] if
-    /// somebody waits for the answer.
+    /// When to retry. Default: [`RetryPolicy::default()`], ten retries in a row, and a clean end is the end.
+    /// Use [`RetryPolicy::persistent()`] for a subscription, and [`RetryPolicy::interactive()`] if a person
+    /// waits for the answer.
     #[doc(alias = "backoff")]
     #[doc(alias = "reconnect")]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
@@ -36,33 +38,37 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// How long to wait for the response headers: [`from_fn`](Self::from_fn), connecting and waiting for
-    /// the server together. `None`: for ever, the default. Then the attempt is retried:
-    /// [`ErrorKind::ResponseTimeout`](crate::ErrorKind::ResponseTimeout).
+    /// How long an attempt may take until the response head: [`from_fn`](Self::from_fn), connecting and
+    /// waiting for the server together. Default: `None`, no limit. When it expires, the attempt fails and is
+    /// retried: [`ErrorKind::ResponseTimeout`](crate::ErrorKind::ResponseTimeout).
     #[doc(alias = "connect_timeout")]
+    #[doc(alias = "timeout")]
     pub fn response_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.clocks.response = timeout.into();
         self
     }
 
-    /// How long an open stream may take to bring its first event; comments, bare IDs and
-    /// [keep-alive events](Self::keep_alive_if) are none. `None`: for ever, the default. Then the attempt is
-    /// retried: [`ErrorKind::FirstEventTimeout`](crate::ErrorKind::FirstEventTimeout).
+    /// How long an open stream may take to send its first event. Comments, IDs without data and
+    /// [keep-alive events](Self::keep_alive_if) do not count. Default: `None`, no limit. When it expires, the
+    /// attempt fails and is retried: [`ErrorKind::FirstEventTimeout`](crate::ErrorKind::FirstEventTimeout).
     ///
-    /// For an answer that takes time to begin. While it is set, [`idle_timeout`](Self::idle_timeout) and
-    /// [`event_timeout`](Self::event_timeout) start at the first event.
+    /// Use it for an answer that takes time to begin. While it is set, [`idle_timeout`](Self::idle_timeout)
+    /// and [`event_timeout`](Self::event_timeout) start at the first event.
+    #[doc(alias = "timeout")]
     pub fn first_event_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.clocks.first_event = timeout.into();
         self
     }
 
-    /// How long a stream may bring no byte at all; comments are bytes. `None`: for ever, the default, as in
-    /// the standard. Then the connection counts as dead, and the attempt is retried:
+    /// How long an open stream may send no byte; comments are bytes. Default: `None`, no limit, as in the
+    /// standard. When it expires, the connection counts as dead, and the attempt is retried:
     /// [`ErrorKind::IdleTimeout`](crate::ErrorKind::IdleTimeout).
     ///
     /// Set it to about three times the server's keep-alive interval. Without it a connection whose peer is
-    /// gone may stay open for ever. The clock stops while nobody polls: a slow consumer is not an idle
-    /// server.
+    /// gone may stay open for ever. The clock stops while the source is not polled: a slow consumer is not an
+    /// idle server.
+    #[doc(alias = "timeout")]
+    #[doc(alias = "keep-alive")]
     #[doc(alias = "read_timeout")]
     #[doc(alias = "heartbeat")]
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
@@ -70,18 +76,21 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// How long a stream may bring no event; comments and [keep-alive events](Self::keep_alive_if) do not
-    /// count. `None`: for ever, the default, for only you know how quiet the channel may be. Then the attempt
-    /// is retried: [`ErrorKind::EventTimeout`](crate::ErrorKind::EventTimeout).
+    /// How long an open stream may send no event; comments and [keep-alive events](Self::keep_alive_if) do
+    /// not count. Default: `None`, no limit, because only you know how quiet the channel may be. When it
+    /// expires, the attempt fails and is retried:
+    /// [`ErrorKind::EventTimeout`](crate::ErrorKind::EventTimeout).
     ///
-    /// The clock stops while nobody polls.
+    /// The clock stops while the source is not polled.
+    #[doc(alias = "timeout")]
     pub fn event_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.clocks.event = timeout.into();
         self
     }
 
-    /// The events that only say that the server lives, such as `event: ping`. They are delivered, but the
-    /// event clocks ignore them, and a clean end after nothing else is no progress. Default: none.
+    /// Which events only show that the server is alive, such as `event: ping`. They are delivered, but
+    /// [`event_timeout`](Self::event_timeout) and [`first_event_timeout`](Self::first_event_timeout) ignore
+    /// them, and a clean end after nothing else is not progress. Default: none.
     ///
     /// ```
     /// # use fetch_event_source::fetch_event_source;
@@ -91,6 +100,7 @@ impl<'h> EventSource<'h> {
     /// # drop(source);
     /// ```
     #[doc(alias = "ping")]
+    #[doc(alias = "heartbeat")]
     pub fn keep_alive_if<F>(mut self, is_keep_alive: F) -> Self
     where
         F: FnMut(&Event) -> bool + MaybeSend + 'h,
@@ -99,13 +109,12 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// The end marker: the event for which this is true is not delivered, and ends the source with
-    /// [`Finished::EndMarker`](crate::Finished::EndMarker). A stream that ends before it is
-    /// [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete), so that a truncated answer is not taken for a
-    /// whole one. Default: none; a clean end is a good end.
+    /// The end marker. The first event for which this returns `true` ends the source with
+    /// [`Finished::EndMarker`](crate::Finished::EndMarker), and is not delivered. If the stream ends before
+    /// it, that is [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete), so a truncated answer does not
+    /// look whole. Default: none, and a clean end is not an error.
     ///
-    /// It also sees a block that has a type and no data, and at a clean end the event whose blank line is
-    /// missing.
+    /// The marker may have a type and no data. At a clean end it may lack its blank line.
     ///
     /// ```
     /// # use fetch_event_source::EventSource;
@@ -124,15 +133,16 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// The most that one event may take, in bytes: data, type, ID and unfinished line together. Default:
-    /// 16 MiB, far above what servers send and far below what hurts. More is
+    /// The maximum size of one event, in bytes: data, type, ID and unfinished line together. Default: 16 MiB,
+    /// far more than servers send, and little enough for memory. A larger event is
     /// [`ErrorKind::EventTooLarge`](crate::ErrorKind::EventTooLarge), after all events before it.
+    #[doc(alias = "limit")]
     pub fn max_event_size(mut self, bytes: usize) -> Self {
         self.options.reading.max_event_size = bytes;
         self
     }
 
-    /// Whether the request may be repeated as a GET may: a POST that only asks, or a GET behind
+    /// Whether the request may be repeated as a GET may: for a POST that only reads, or a GET sent by
     /// [`connect_with`](Self::connect_with). Default: `false`, the method decides.
     #[doc(alias = "post")]
     pub fn idempotent(mut self, is_idempotent: bool) -> Self {
@@ -140,17 +150,17 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// One more content type that opens a stream, besides `text/event-stream`; parameters are ignored. Some
-    /// LLM servers stream as `text/plain`. Default: no other.
+    /// Another content type that opens a stream, besides `text/event-stream`; parameters are ignored. Some
+    /// LLM servers stream as `text/plain`. Default: none.
     ///
-    /// It takes whole types: `text/*` never matches. What is no content type is the first error:
+    /// Wildcards such as `text/*` never match. A string that is not a content type is the first error:
     /// [`ErrorKind::InvalidOption`](crate::ErrorKind::InvalidOption).
     pub fn allow_content_type(mut self, essence: impl AsRef<str>) -> Self {
         let essence = essence.as_ref();
         match parse_essence(essence) {
             Some(parsed) => self.options.allowed.types.push(parsed),
             None => {
-                let cause = format!("`allow_content_type`: {essence:?} is no content type");
+                let cause = format!("`allow_content_type`: {essence:?} is not a content type");
                 let error = Error::caused(ErrorKind::InvalidOption, cause);
                 self.options.invalid.get_or_insert(error);
             }
@@ -158,13 +168,13 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// Opens a stream whatever the content type, also without one. Default: off.
+    /// Opens a stream with any content type, or without one. Default: off.
     pub fn allow_any_content_type(mut self) -> Self {
         self.options.allowed.any_type = true;
         self
     }
 
-    /// One more status that opens a stream, besides 200. Default: no other. A 204 never does.
+    /// Another status that opens a stream, besides 200. Default: none. A 204 never opens one.
     pub fn allow_status(mut self, status: StatusCode) -> Self {
         self.options.allowed.statuses.push(status);
         self
@@ -177,16 +187,15 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// Whether a clean end counts as the blank line of an unfinished event. Default: `false`, as in the
-    /// standard. After a cut an unfinished event is never delivered.
+    /// Whether to deliver an unfinished event at a clean end, as if its blank line had come. Default: `false`,
+    /// as in the standard. After a cut an unfinished event is never delivered.
     pub fn deliver_unfinished_event(mut self, deliver: bool) -> Self {
         self.options.reading.deliver_unfinished_event = deliver;
         self
     }
 
-    /// One more look at a good response, before it is open. An error is
-    /// [`ErrorKind::Validate`](crate::ErrorKind::Validate). It comes after the check of status and content
-    /// type, not instead. Default: none.
+    /// An additional check of a response, after its status and content type were accepted. An error is
+    /// [`ErrorKind::Validate`](crate::ErrorKind::Validate). Default: none.
     ///
     /// ```
     /// # use fetch_event_source::EventSource;
@@ -206,14 +215,14 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// Ends the source when this future ends: with [`Finished::Aborted`](crate::Finished::Aborted), and
-    /// nothing is delivered after. Default: nothing ends it.
+    /// Ends the source when this future completes, with [`Finished::Aborted`](crate::Finished::Aborted).
+    /// Nothing is delivered afterwards. Default: none.
     ///
-    /// It is polled whenever the source is, also while a hook runs: the connection is closed at once, and
-    /// the source ends when the hook has come back. Nobody polls a stream whose reader is busy; for that
-    /// there is [`Handle::close`](crate::Handle::close).
+    /// With a `CancellationToken` of tokio-util: `abort_on(token.cancelled_owned())`.
     ///
-    /// For a `CancellationToken` of tokio-util: `abort_on(token.cancelled_owned())`.
+    /// The future is polled whenever the source is, also while a hook runs. Then the connection is closed at
+    /// once, and the source ends when the hook has finished. A stream whose reader is busy is not polled; use
+    /// [`Handle::close`](crate::Handle::close) for that.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), fetch_event_source::Error> {
@@ -230,6 +239,9 @@ impl<'h> EventSource<'h> {
     #[doc(alias = "cancel")]
     #[doc(alias = "shutdown")]
     #[doc(alias = "signal")]
+    #[doc(alias = "cancellation token")]
+    #[doc(alias = "token")]
+    #[doc(alias = "stop")]
     pub fn abort_on<F>(mut self, abort: F) -> Self
     where
         F: Future + MaybeSend + 'h,

@@ -1,4 +1,4 @@
-//! A source that is not connected yet: how it is made, and how it is taken.
+//! A source that is not connected yet: its constructors, and the styles of reading it.
 
 use std::fmt;
 use std::future::{Future, poll_fn, ready};
@@ -25,24 +25,29 @@ use crate::client::options::Options;
 use crate::client::platform::Transport;
 use crate::client::stream::{EventStream, Signals};
 
-/// A source of events that is not yet connected: nothing is sent before it is polled.
+/// A source of events that is not connected yet: it sends nothing before it is polled.
 ///
 /// | I want | method |
 /// |---|---|
 /// | the events of a URL | [`get`](Self::get), or [`fetch_event_source`](crate::fetch_event_source()) |
-/// | … of a POST, with headers and a body | [`new`](Self::new) |
+/// | … of a POST, or of a request with headers or a token | [`new`](Self::new) |
 /// | a fresh token for each attempt | [`from_fn`](Self::from_fn) |
 /// | another HTTP stack: hyper, reqwest 0.12, a tower service | [`connect_with`](Self::connect_with) |
 /// | the events of a response, or of bytes, that I have | [`from_response`](Self::from_response), [`from_body`](Self::from_body) |
-/// | a `Stream` of events | [`stream`](Self::stream) |
-/// | callbacks | [`on_message`](Self::on_message) and the others, then [`run`](Self::run) |
-/// | to know that it opened before I read | [`open`](Self::open) |
-/// | all that happens, retries included | [`signals`](Self::signals) |
-/// | to stop, pause or reconnect from elsewhere | [`handle`](Self::handle), [`abort_on`](Self::abort_on) |
-/// | to say when to retry | [`retry`](Self::retry), [`on_error`](Self::on_error) |
-/// | to find a dead connection | [`idle_timeout`](Self::idle_timeout) and the other clocks |
+/// | a `Stream` of events | [`stream`](Self::stream); as JSON, [`JsonStreamExt`](crate::JsonStreamExt) |
+/// | callbacks | [`on_message`](Self::on_message), [`on_open`](Self::on_open), [`on_error`](Self::on_error), [`on_close`](Self::on_close), then [`run`](Self::run) |
+/// | to know that the stream opened before I read | [`open`](Self::open) |
+/// | events, comments, retries and every other change | [`signals`](Self::signals) |
+/// | to cancel with a token or a deadline | [`abort_on`](Self::abort_on): `abort_on(token.cancelled_owned())` |
+/// | to close, pause, resume or reconnect from elsewhere | [`handle`](Self::handle) |
+/// | to choose when to retry | [`retry`](Self::retry), [`on_error`](Self::on_error) |
+/// | to allow a POST to be sent again | [`idempotent`](Self::idempotent), [`RetryPolicy::replay_non_idempotent`](crate::RetryPolicy::replay_non_idempotent) |
+/// | to detect a dead connection | [`idle_timeout`](Self::idle_timeout), and [other timeouts](crate::guide::timeouts) |
 /// | to tell a whole answer from a truncated one | [`until`](Self::until) |
-/// | to go on where an earlier process stopped | [`last_event_id`](Self::last_event_id) |
+/// | to resume where an earlier process stopped | [`last_event_id`](Self::last_event_id) |
+/// | to accept another content type or status | [`allow_content_type`](Self::allow_content_type), [`allow_status`](Self::allow_status) |
+/// | to test without a network | [`ScriptedServer`](crate::testing::ScriptedServer) |
+/// | the HTTP client's proxy, TLS, redirects, compression | [HTTP clients](crate::guide::http_clients) |
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), fetch_event_source::BoxError> {
@@ -61,29 +66,33 @@ use crate::client::stream::{EventStream, Signals};
 /// # }
 /// ```
 ///
-/// `'h` is what hooks and predicates borrow: `EventSource<'static>` in a struct. Hooks do not change the
-/// type. It is covariant in `'h`, so a function that takes an `EventSource<'_>` may be given any, and set a
-/// hook that borrows a local.
+/// # The lifetime
+///
+/// `'h` is what hooks and predicates borrow. In a struct it is `EventSource<'static>`. Hooks do not change
+/// the type. It is covariant in `'h`: a function that takes an `EventSource<'_>` accepts any source, and may
+/// set a hook that borrows a local variable.
 ///
 /// # The request
 ///
-/// `Accept: text/event-stream`, `Cache-Control: no-cache` and `Accept-Encoding: identity` are set unless the
-/// request has them. (The default headers of a client cannot be seen, and are overridden: set them on the
-/// request.) `Last-Event-ID` is set by what was delivered.
+/// The source sets `Accept: text/event-stream`, `Cache-Control: no-cache` and `Accept-Encoding: identity`,
+/// unless the request has them. (It cannot see the default headers of a client, and overrides them: set them
+/// on the request.) It sets `Last-Event-ID` to the ID of the last event that was delivered.
 ///
-/// A total timeout of the client is lifted, for it would cut healthy streams; a timeout of the request
-/// stays. The client's `read_timeout` cannot be lifted, and it runs while the consumer is busy: leave it
-/// unset, and use [`idle_timeout`](Self::idle_timeout).
+/// It lifts a total timeout of the client, which would cut healthy streams; a timeout of the request stays.
+/// It cannot lift the client's `read_timeout`, which also runs while the consumer is busy: leave it unset,
+/// and use [`idle_timeout`](Self::idle_timeout).
 ///
-/// Redirects are followed by the HTTP stack. Each attempt starts from the URL given here. What a client of
-/// your own should set, what a redirect gives away, compression and HTTP/2 are in the guide:
-/// [HTTP clients](crate::guide::http_clients).
+/// The HTTP stack follows redirects. Each attempt starts from the original URL.
 ///
 /// # Panics
 ///
-/// Nothing here panics by itself. Polled outside of a tokio runtime with I/O and time enabled, reqwest and
-/// tokio do. A panic of your function, hook or future goes through to the poller, and the source is over:
-/// its connection is closed, and a stream that is kept nevertheless has ended.
+/// reqwest and tokio panic if the source is polled outside of a tokio runtime with I/O and time enabled. A
+/// panic of your function, hook or future reaches the poller. It ends the source and closes its connection;
+/// a stream that you keep afterwards has ended.
+#[doc(alias = "axum")]
+#[doc(alias = "sse")]
+#[doc(alias = "server-sent events")]
+#[doc(alias = "proxy")]
 #[must_use = "a source does nothing until it is polled: see `stream`, `signals`, `open` and `run`"]
 pub struct EventSource<'h> {
     requests: SyncWrapper<RequestSource>,
@@ -91,14 +100,15 @@ pub struct EventSource<'h> {
     control: ControlOwner,
 }
 
-/// How a source is made. What makes connections is `'static`, because a [`Handle`] can drop it.
+/// Constructors. Functions that make connections are `'static`, because a [`Handle`] can drop them.
 impl EventSource<'static> {
-    /// Any request: method, headers, body and client are yours.
+    /// The events of any request: you choose method, headers, body and client.
     ///
-    /// It is cloned for each attempt. One whose body is a stream cannot be cloned, so it is sent once; a retry
-    /// that is due then fails with [`ErrorKind::NotCloneable`](crate::ErrorKind::NotCloneable). A request that
-    /// cannot be built is the first error that comes out. A `Last-Event-ID` header on it is where the source
-    /// starts, as with [`last_event_id`](Self::last_event_id).
+    /// Each attempt sends a clone of the request. A request whose body is a stream cannot be cloned and is
+    /// sent once; if a retry is due, the source fails with
+    /// [`ErrorKind::NotCloneable`](crate::ErrorKind::NotCloneable). A request that cannot be built is the
+    /// first error. The source starts from a `Last-Event-ID` header on the request, as with
+    /// [`last_event_id`](Self::last_event_id).
     #[cfg_attr(feature = "reqwest", doc = "```")]
     #[cfg_attr(not(feature = "reqwest"), doc = "```ignore")]
     /// use fetch_event_source::EventSource;
@@ -116,16 +126,17 @@ impl EventSource<'static> {
         Self::of(RequestSource::Template(request.into_template().0))
     }
 
-    /// Asks for the request before each attempt: for a fresh token, another URL, or a body that cannot be
-    /// cloned.
+    /// Calls this function for the request of each attempt: for a fresh token, another URL, or a body that
+    /// cannot be cloned.
     ///
-    /// It is asked while the source is polled, one attempt at a time; [`Attempt`] says what came before. An
-    /// order of a [`Handle`] drops its future. [`response_timeout`](Self::response_timeout) runs meanwhile. An
-    /// error is [`ErrorKind::MakeRequest`](crate::ErrorKind::MakeRequest): retried if it is transient (see
-    /// [`transient`](crate::transient)), else final.
+    /// The function runs while the source is polled, one attempt at a time. [`Attempt`] has the number, the
+    /// last event ID and the failure before. A command of a [`Handle`] drops the future, and
+    /// [`response_timeout`](Self::response_timeout) includes it. An error of the function is
+    /// [`ErrorKind::MakeRequest`](crate::ErrorKind::MakeRequest). It is retried if it is transient (see
+    /// [`transient`](crate::transient)), otherwise final.
     ///
-    /// A `Last-Event-ID` header on the request, an empty one included, replaces ours, and the source goes on
-    /// from there. So a constant one rewinds on every attempt. Without the header ours is set.
+    /// A `Last-Event-ID` header on the request, even an empty one, replaces ours, and the source continues
+    /// from it. So a constant header goes back on every attempt. Without the header the source sets its own.
     ///
     /// ```no_run
     /// # #[derive(Clone)] struct Tokens;
@@ -146,6 +157,8 @@ impl EventSource<'static> {
     #[doc(alias = "token")]
     #[doc(alias = "bearer")]
     #[doc(alias = "auth")]
+    #[doc(alias = "authorization")]
+    #[doc(alias = "refresh")]
     pub fn from_fn<F, Fut, R>(request: F) -> Self
     where
         F: FnMut(Attempt) -> Fut + MaybeSend + 'static,
@@ -155,11 +168,11 @@ impl EventSource<'static> {
         Self::of(Connections::of_requests(Maker::new(request)).0)
     }
 
-    /// Sends each request by this function: hyper, reqwest 0.12, a tower service, a middleware. It gives a
-    /// response whose body is unread.
+    /// Sends each request with this function: hyper, reqwest 0.12, a tower service, middleware. It returns a
+    /// response with an unread body.
     ///
-    /// The method is not known here and counts as not idempotent: a GET says so by
-    /// [`idempotent(true)`](Self::idempotent), or it is not repeated once the server may have acted.
+    /// The source does not know the method and assumes that it is not idempotent. For a GET set
+    /// [`idempotent(true)`](Self::idempotent), or it is not repeated once the server may have acted on it.
     ///
     /// ```
     /// # type Body = http_body_util::Full<bytes::Bytes>;
@@ -175,11 +188,11 @@ impl EventSource<'static> {
     /// # drop(source);
     /// ```
     ///
-    /// Who does what: your stack resolves, connects, follows redirects, and sets its own headers; the source
-    /// judges status and content type, reads the body, runs the clocks and reconnects. An error is
-    /// [`ErrorKind::NoResponse`](crate::ErrorKind::NoResponse), and retried, unless its chain says that a retry
-    /// is futile. Only an [`io::Error`](std::io::Error) of the kind `ConnectionRefused` in the chain, or a
-    /// connect error of reqwest, says that nothing was sent. A redirect that your stack does not follow is
+    /// Your stack resolves names, connects, follows redirects and sets its own headers. The source checks
+    /// status and content type, reads the body, runs the timeouts and reconnects. An error of the function is
+    /// [`ErrorKind::NoResponse`](crate::ErrorKind::NoResponse), and retried unless its chain shows that a retry
+    /// is futile. Only an [`io::Error`](std::io::Error) of kind `ConnectionRefused` in the chain, or a connect
+    /// error of reqwest, proves that nothing was sent. A redirect that your stack does not follow is
     /// [`ErrorKind::Status`](crate::ErrorKind::Status).
     #[doc(alias = "hyper")]
     #[doc(alias = "tower")]
@@ -193,10 +206,10 @@ impl EventSource<'static> {
         Self::of(Connections::of_responses(Maker::new(connect)).0)
     }
 
-    /// The events of a response that is there already.
+    /// The events of a response that you have.
     ///
-    /// It is the first attempt: its status and content type are judged as ever, and the clocks run. The
-    /// request behind it counts as sent and not idempotent. There is no second attempt, unless
+    /// The response is the first attempt: its status and content type are checked, and the timeouts run. Its
+    /// request counts as sent and not idempotent. There is no second attempt, unless
     /// [`reconnect_with`](Self::reconnect_with) makes one: a clean end finishes, and a failure is final.
     ///
     /// A [`Handle`] that closes or pauses the source drops the response at once, polled or not.
@@ -217,11 +230,11 @@ impl EventSource<'static> {
         Self::in_hand(response.into_incoming().0, false)
     }
 
-    /// The events of a body: any stream of `Result<impl Into<Bytes>, E>`. As
-    /// [`from_response`](Self::from_response), with the head of an empty 200: `on_open` is called with it, and
-    /// `validate` and the content type are not asked.
+    /// The events of a body: any stream of `Result<impl Into<Bytes>, E>`.
     ///
-    /// For bytes alone, without clocks, hooks and handles, there is [`events`](crate::events()).
+    /// It works as [`from_response`](Self::from_response) with a status 200 and no headers. `on_open` gets
+    /// this head; `validate` and the content type are not checked. For bytes without timeouts, hooks and
+    /// handles, use [`events`](crate::events()).
     pub fn from_body<S, B, E>(body: S) -> Self
     where
         S: Stream<Item = Result<B, E>> + MaybeSend + 'static,
@@ -249,40 +262,24 @@ impl EventSource<'static> {
         source
     }
 
-    /// The events, as a stream.
+    /// Returns the events as a stream.
     ///
-    /// As JSON: `JsonStreamExt`, of the feature `json`.
+    /// [`JsonStreamExt`](crate::JsonStreamExt) (feature `json`) turns it into a stream of values.
     #[doc(alias = "subscribe")]
+    #[doc(alias = "connect")]
     pub fn stream(self) -> EventStream {
         EventStream::new(self.into_driver(SignalFilter::Events))
     }
 
-    /// The events and every change of state, as a stream: see [`Signal`](crate::Signal).
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), fetch_event_source::Error> {
-    /// use fetch_event_source::{Signal, fetch_event_source};
-    ///
-    /// let mut signals = fetch_event_source("http://127.0.0.1:3000/sse").signals();
-    /// while let Some(signal) = signals.next().await {
-    ///     match signal? {
-    ///         Signal::Open(response) => println!("open: {}", response.status()),
-    ///         Signal::Event(event) => println!("{}", event.data()),
-    ///         Signal::Retrying { delay, retries, .. } => println!("retry {retries} in {delay:?}"),
-    ///         _ => {}
-    ///     }
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Returns events, comments, retries and every other change as a stream: see [`Signals`].
     pub fn signals(self) -> Signals {
         Signals::new(self.into_driver(SignalFilter::Everything))
     }
 
-    /// Connects, following the policy, until a response opens; then gives its head and the events. So an API
-    /// of yours can fail before it hands out a stream.
+    /// Connects, with retries by the policy, until a response opens. Returns its head and the events, so your
+    /// own API can fail before it returns a stream.
     ///
-    /// After a 204, or a `Break` of `on_open`, the stream has ended.
+    /// After a 204, or a `Break` of `on_open`, the stream has already ended.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), fetch_event_source::Error> {
@@ -300,20 +297,20 @@ impl EventSource<'static> {
     ///
     /// # Errors
     ///
-    /// The last failure, where the policy or a hook did not retry it.
+    /// The last failure, if neither the policy nor a hook retried it.
     /// [`ErrorKind::NeverOpened`](crate::ErrorKind::NeverOpened) if the source ended without an error before
-    /// anything opened.
+    /// a response opened.
     ///
     /// # Cancel safety
     ///
-    /// Dropped is closed.
+    /// Dropping the future closes the source.
     pub fn open(
         self,
     ) -> impl Future<Output = Result<(ResponseHead, EventStream), Error>> + use<> + Unpin {
         let mut driver = Some(self.into_driver(SignalFilter::Opening));
         poll_fn(move |cx| {
             let Some(opening) = &mut driver else {
-                return Poll::Pending; // polled after its end
+                return Poll::Pending; // polled after completion
             };
             let opened = std::task::ready!(opening.poll_opened(cx));
             let driver = driver.take().expect("it was polled");
@@ -335,9 +332,9 @@ impl EventSource<'static> {
 }
 
 impl<'h> EventSource<'h> {
-    /// Makes the attempts after the response, or body, that is [in hand](Self::from_response): gives a request
-    /// as [`from_fn`](Self::from_fn) does, or a response as [`connect_with`](Self::connect_with) does. Another
-    /// source ignores it.
+    /// Makes the attempts after the first response or body of [`from_response`](Self::from_response) and
+    /// [`from_body`](Self::from_body). The function returns a request, as for [`from_fn`](Self::from_fn), or a
+    /// response, as for [`connect_with`](Self::connect_with). Other sources ignore it.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), fetch_event_source::BoxError> {
@@ -368,18 +365,20 @@ impl<'h> EventSource<'h> {
         self
     }
 
-    /// Steers the source from elsewhere: close, pause, resume, reconnect. Take it before the source becomes
-    /// a stream or a future; streams have it, too.
+    /// Returns a handle that closes, pauses, resumes and reconnects the source from elsewhere. Take it before
+    /// [`run`](Self::run); a stream has the same method.
+    #[doc(alias = "cancel")]
+    #[doc(alias = "stop")]
     #[must_use]
     pub fn handle(&self) -> Handle {
         let id = self.options.last_event_id.as_deref();
         Handle::of(self.control.share(&id.unwrap_or_default().into()))
     }
 
-    /// Connects, calls the hooks, reconnects, until it is over: then says why.
+    /// Connects, calls the hooks and reconnects until the source ends. Returns why it ended.
     ///
-    /// An event counts as delivered when its `on_message` came back without an error. To keep a running source
-    /// in a struct, box what `run` gives, or spawn it.
+    /// An event counts as delivered when its `on_message` finished without an error. To keep a running source
+    /// in a struct, box the future of `run`, or spawn it.
     ///
     /// ```
     /// use fetch_event_source::{Error, Finished, fetch_event_source};
@@ -397,12 +396,12 @@ impl<'h> EventSource<'h> {
     ///
     /// # Errors
     ///
-    /// The last failure, where the policy or a hook did not retry it.
+    /// The last failure, if neither the policy nor a hook retried it.
     ///
     /// # Cancel safety
     ///
-    /// Dropped is closed. An event whose `on_message` did not come back is not delivered: its ID is not in
-    /// [`Handle::last_event_id`].
+    /// Dropping the future closes the source. An event whose `on_message` did not finish is not delivered: its
+    /// ID is not in [`Handle::last_event_id`].
     pub fn run(self) -> impl Future<Output = Result<Finished, Error>> + Unpin + use<'h> {
         let mut driver = self.into_driver(SignalFilter::Nothing);
         poll_fn(move |cx| driver.poll_run(cx))

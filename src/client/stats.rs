@@ -1,4 +1,4 @@
-//! What a source counts: written by the poller, read through a `Handle`.
+//! The counters of a source: the poller writes them, and a `Handle` reads them.
 
 use std::time::Duration;
 
@@ -9,57 +9,55 @@ use std::sync::atomic::Ordering;
 #[cfg(not(target_has_atomic = "64"))]
 use portable_atomic::AtomicU64;
 
-/// Where a source stands: the standard's `readyState` (9.2.2), and `Paused`.
+/// The state of a source: the standard's `readyState` (9.2.2), and `Paused`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReadyState {
-    /// Not connected yet, or not any more: connecting, waiting to reconnect, or not yet polled.
+    /// Not connected: not polled yet, connecting, or waiting to reconnect.
     Connecting,
     /// The stream is open.
     Open,
-    /// [`Handle::pause`](crate::Handle::pause) closed the connection;
-    /// [`Handle::resume`](crate::Handle::resume) brings it back.
+    /// [`Handle::pause`](crate::Handle::pause) closed the connection, until
+    /// [`Handle::resume`](crate::Handle::resume).
     Paused,
-    /// It is over.
+    /// The source has ended.
     Closed,
 }
 
-/// What has become of a source so far: made by [`Handle::stats`](crate::Handle::stats).
+/// The counts and ages of a source: made by [`Handle::stats`](crate::Handle::stats).
 ///
-/// Counts are of the source's whole life, over all its connections; they never go down, and stay when
-/// it is closed. Each is exact by itself; read while the source is polled elsewhere, they need not all
-/// be of the same moment.
+/// Counts cover the source's whole life and all its connections. They never decrease, and stay after the
+/// source is closed. Each count is exact, but counts read while another thread polls the source may belong to
+/// slightly different moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Requests that were sent, retries and reconnections included.
+    /// Requests sent, including retries and reconnections.
     pub requests: u64,
-    /// Streams that opened: responses that were accepted.
+    /// Streams opened: responses that were accepted.
     pub connections: u64,
-    /// Retries that were decided on, after a failure or a clean end.
-    /// [`Handle::reconnect`](crate::Handle::reconnect) and `resume` are not counted.
+    /// Retries after a failure or a clean end, counted when they are decided.
+    /// [`Handle::reconnect`](crate::Handle::reconnect) and `resume` do not count.
     pub retries: u64,
-    /// Events that the consumer was handed: returned by `poll_next`, or taken by an `on_message` that
-    /// came back without an error. The end marker of [`until`](crate::EventSource::until) is
-    /// not counted.
+    /// Events delivered: returned by `poll_next`, or taken by an `on_message` that finished without an error.
+    /// The end marker of [`until`](crate::EventSource::until) does not count.
     pub events: u64,
-    /// Bytes of the streams read so far, as the HTTP client gives them: comments included, decoded
-    /// where it decodes. Bodies of refusals are not among them.
+    /// Bytes of open streams read so far, comments included, after the HTTP client's decoding. Bodies of
+    /// refused responses do not count.
     pub bytes: u64,
-    /// Lines of fields that the standard does not know, and ignores.
+    /// Lines with unknown fields, which the standard ignores.
     pub ignored_lines: u64,
-    /// Where the source stands.
+    /// The state of the source.
     pub state: ReadyState,
-    /// For how long it has stood there. Time before the first attempt does not count.
+    /// How long the source has been in this state. Time before the first attempt does not count.
     pub time_in_state: Duration,
-    /// How long ago the last event that the consumer was handed had been read from its connection; `None`
-    /// before the first. Only events read while there was a [`Handle`](crate::Handle) count: without one the
-    /// clock is not read.
+    /// How long ago the last delivered event was read from its connection; `None` before the first. Only events
+    /// read while a [`Handle`](crate::Handle) exists count: without one the clock is not read.
     pub time_since_event: Option<Duration>,
 }
 
-/// The counters. There is one writer, so a count is a load and a store: no lock, and nothing that
-/// other processors have to agree upon.
+/// The counters. There is one writer, so counting is a load and a store, without a lock or an atomic
+/// read-modify-write.
 #[derive(Default)]
 pub(crate) struct Counters {
     requests: Count,
@@ -68,10 +66,10 @@ pub(crate) struct Counters {
     events: Count,
     bytes: Count,
     ignored_lines: Count,
-    /// When the last chunk came; 0 while there is no handle.
+    /// When the last chunk arrived; 0 while there is no handle.
     chunk_at: Count,
-    /// When the chunk came that had the last event in it: the clock is not read for each event. 0: there
-    /// was none, or no handle then.
+    /// When the chunk with the last delivered event arrived (the clock is not read for each event); 0 if there
+    /// was no event, or no handle at that time.
     event_at: Count,
 }
 
@@ -96,12 +94,12 @@ impl Counters {
         self.ignored_lines.add(lines);
     }
 
-    /// A chunk came while there was no handle to ask when.
+    /// Called when a chunk arrives while no handle exists.
     pub(crate) fn chunk_came_unwatched(&self) {
         self.chunk_at.set(0);
     }
 
-    /// When the chunk was read whose events are delivered from now on.
+    /// Called with the time at which the chunk arrived whose events are delivered next.
     pub(crate) fn chunk_came(&self, at: Duration) {
         self.chunk_at.set(nanos(at).max(1));
     }
@@ -112,7 +110,7 @@ impl Counters {
         self.event_at.set(self.chunk_at.get());
     }
 
-    /// `since`: when this state began. Times are since the source's first attempt.
+    /// `since` is when this state began. Times count from the source's first attempt.
     pub(crate) fn stats(&self, state: ReadyState, since: Duration, now: Duration) -> Stats {
         let event_at = Some(self.event_at.get()).filter(|at| *at > 0);
         Stats {
@@ -171,7 +169,7 @@ mod tests {
         assert_eq!(
             stats(second * 2).time_since_event,
             Some(second * 2 - Duration::from_nanos(1)),
-            "a chunk is no event"
+            "a chunk is not an event"
         );
         counters.delivered();
         assert_eq!(stats(second * 5).time_since_event, Some(second * 3));

@@ -1,4 +1,4 @@
-//! The two streams: events, or everything that happens.
+//! The two streams: events, and signals.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,15 +14,32 @@ use crate::client::signal::Signal;
 use crate::event::Event;
 use crate::next::Next;
 
-/// Everything that happens to a source, as a stream: made by
+/// A stream of everything that happens to a source, as [`Signal`]s: made by
 /// [`EventSource::signals`](crate::EventSource::signals).
 ///
-/// An `Err` is final: the stream ends after it. It reconnects by itself as long as it is polled; dropped is
-/// closed. Nothing is sent before the first poll.
+/// ```no_run
+/// # async fn example() -> Result<(), fetch_event_source::Error> {
+/// use fetch_event_source::{Signal, fetch_event_source};
+///
+/// let mut signals = fetch_event_source("http://127.0.0.1:3000/sse").signals();
+/// while let Some(signal) = signals.next().await {
+///     match signal? {
+///         Signal::Open(response) => println!("open: {}", response.status()),
+///         Signal::Event(event) => println!("{}", event.data()),
+///         Signal::Retrying { delay, retries, .. } => println!("retry {retries} in {delay:?}"),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// An `Err` is final: the stream ends after it. The stream reconnects by itself while it is polled. Dropping
+/// it closes the connection. It sends nothing before the first poll.
 ///
 /// # Cancel safety
 ///
-/// A `next()` that is dropped loses nothing: no event is taken before it is handed over.
+/// Dropping the future of `next()` loses nothing: an event is only taken when it is returned.
 #[must_use = "streams do nothing unless polled"]
 pub struct Signals {
     driver: Driver<'static>,
@@ -33,18 +50,18 @@ impl Signals {
         Self { driver }
     }
 
-    /// The next signal; `None` after the end. No other crate is needed for it.
+    /// Returns the next signal, `None` after the end. It needs no other crate.
     pub fn next(&mut self) -> Next<'_, Self> {
         Next::new(self)
     }
 
-    /// Why the stream ended without an error; `None` before its end, and after an error.
+    /// Returns why the stream ended without an error; `None` before the end, and after an error.
     #[must_use]
     pub fn finished(&self) -> Option<&Finished> {
         self.driver.finished()
     }
 
-    /// Steers the source from elsewhere.
+    /// Returns a handle that closes, pauses, resumes and reconnects the source from elsewhere.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.driver.handle()
@@ -78,14 +95,14 @@ impl fmt::Debug for Signals {
     }
 }
 
-/// The events of a source, as a stream: made by [`EventSource::stream`](crate::EventSource::stream).
+/// A stream of the events of a source: made by [`EventSource::stream`](crate::EventSource::stream).
 ///
-/// An `Err` is final: the stream ends after it. It reconnects by itself as long as it is polled; dropped is
-/// closed. Nothing is sent before the first poll.
+/// An `Err` is final: the stream ends after it. The stream reconnects by itself while it is polled. Dropping
+/// it closes the connection. It sends nothing before the first poll.
 ///
 /// # Cancel safety
 ///
-/// A `next()` that is dropped loses nothing: no event is taken before it is handed over.
+/// Dropping the future of `next()` loses nothing: an event is only taken when it is returned.
 #[must_use = "streams do nothing unless polled"]
 pub struct EventStream {
     driver: Driver<'static>,
@@ -96,18 +113,18 @@ impl EventStream {
         Self { driver }
     }
 
-    /// The next event; `None` after the end. No other crate is needed for it.
+    /// Returns the next event, `None` after the end. It needs no other crate.
     pub fn next(&mut self) -> Next<'_, Self> {
         Next::new(self)
     }
 
-    /// Why the stream ended without an error; `None` before its end, and after an error.
+    /// Returns why the stream ended without an error; `None` before the end, and after an error.
     #[must_use]
     pub fn finished(&self) -> Option<&Finished> {
         self.driver.finished()
     }
 
-    /// Steers the source from elsewhere.
+    /// Returns a handle that closes, pauses, resumes and reconnects the source from elsewhere.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.driver.handle()

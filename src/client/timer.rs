@@ -8,22 +8,22 @@ use std::time::Duration;
 
 use crate::client::platform::{Instant, Sleep, sleep_until};
 
-/// As far as tokio's timers reach, or so.
+/// About as far as tokio's timers reach.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
-/// Time since the first attempt. It starts no earlier, for a source may be made outside of the runtime
-/// whose time is to count. A clone is the same clock.
+/// Time since the first attempt. It does not start earlier, because a source may be created outside of the
+/// runtime whose time counts. A clone is the same clock.
 #[derive(Clone, Default)]
 pub(crate) struct Clock(Arc<OnceLock<Instant>>);
 
 impl Clock {
-    /// Monotonic: a change of the system's clock does not matter.
+    /// Returns the time. It is monotonic, so changes of the system's clock do not matter.
     pub(crate) fn now(&self) -> Duration {
         let now = Instant::now();
         now.duration_since(*self.0.get_or_init(|| now))
     }
 
-    /// The same, but a clock that stands is not started.
+    /// The same, but does not start the clock.
     pub(crate) fn peek(&self) -> Duration {
         let started = self.0.get();
         started.map_or(Duration::ZERO, |started| {
@@ -36,11 +36,11 @@ impl Clock {
     }
 }
 
-/// A clock, and a wake-up call. The timers are tokio's, so tests can pause them.
+/// A clock and a timer. They are tokio's, so tests can pause them.
 pub(crate) struct Timer {
     clock: Clock,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// What the sleep is set to.
+    /// The deadline of the sleep.
     set_to: Duration,
 }
 
@@ -57,9 +57,9 @@ impl Timer {
         self.clock.now()
     }
 
-    /// Whether the deadline has come, where it is `now`; if not, the task is woken when it does, or earlier.
+    /// Whether the deadline has passed at `now`. If not, the task is woken at the deadline, or earlier.
     ///
-    /// `Ready` may be early too: the caller looks at the time again.
+    /// `Ready` may also be early: the caller checks the time again.
     pub(crate) fn poll(
         &mut self,
         deadline: Duration,
@@ -70,7 +70,7 @@ impl Timer {
             self.sleep = None;
             return Poll::Ready(());
         }
-        // A sleep that ends too early is cheaper than one that is moved with every byte.
+        // A sleep that ends too early is cheaper than one that is reset with every byte.
         if self.sleep.is_none() || self.set_to > deadline {
             self.set(deadline, now);
         }
@@ -81,7 +81,7 @@ impl Timer {
         Poll::Ready(())
     }
 
-    /// The same, until it is so.
+    /// Waits until the deadline has passed.
     #[cfg(feature = "testing")]
     pub(crate) fn poll_until(&mut self, deadline: Duration, cx: &mut Context<'_>) -> Poll<()> {
         loop {
@@ -93,13 +93,13 @@ impl Timer {
         }
     }
 
-    /// No deadline is left.
+    /// Called when no deadline is left.
     pub(crate) fn disarm(&mut self) {
         self.sleep = None;
     }
 
     fn set(&mut self, deadline: Duration, now: Duration) {
-        // Older versions of tokio panic at what is beyond all time.
+        // Older versions of tokio panic if the deadline overflows.
         let at = self.clock.started() + deadline.min(now.saturating_add(FAR));
         self.set_to = deadline;
         match &mut self.sleep {

@@ -1,7 +1,7 @@
-//! What is reported through `tracing`: the names and fields that the crate's documentation promises, and
-//! nothing else. All of it is about attempts and what lies between them; nothing about an event.
+//! Logs through `tracing`, with exactly the names and fields that the crate's documentation lists. They are
+//! about attempts and the waits between them, not about single events.
 //!
-//! No text of the server, and of the caller only the source's name, the method and the host.
+//! They hold no text of the server, and of the caller only the source's name, the method and the host.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use tracing::{Span, debug, debug_span, info, warn};
 use crate::client::error::Error;
 use crate::client::finished::Finished;
 
-/// The same for all, wherever in the crate they come from.
+/// The target of all logs, wherever in the crate they come from.
 const TARGET: &str = "fetch_event_source";
 
 pub(crate) struct Trace {
-    /// The source's name, as the caller gave it.
+    /// The source's name, set by the caller.
     name: Option<String>,
-    /// The attempt under way; none in between.
+    /// The span of the current attempt; none in between.
     span: Span,
-    /// Its number, or the last one's.
+    /// The number of the current or last attempt.
     attempt: u64,
 }
 
@@ -34,7 +34,7 @@ impl Trace {
         }
     }
 
-    /// An attempt begins: a request is looked for.
+    /// Called when an attempt begins.
     pub(crate) fn begin(&mut self, attempt: u64) {
         self.attempt = attempt;
         self.span = debug_span!(
@@ -49,13 +49,13 @@ impl Trace {
         );
     }
 
-    /// What happens until the guard is dropped belongs to the attempt.
+    /// Logs until the guard is dropped belong to the attempt.
     #[inline]
     pub(crate) fn enter(&self) -> Entered<'_> {
         self.span.enter()
     }
 
-    /// Method and host are not known behind `connect_with`.
+    /// Method and host are not known with `connect_with`.
     pub(crate) fn requesting(&self, method: Option<&Method>, host: Option<&str>, resumes: bool) {
         if let Some(method) = method {
             self.span.record("method", method.as_str());
@@ -90,7 +90,7 @@ impl Trace {
         });
     }
 
-    /// So many lines of a connection had fields that nobody knows.
+    /// Called with the number of lines of a connection that had unknown fields.
     pub(crate) fn ignored_lines(&self, lines: u64) {
         if lines == 0 {
             return;
@@ -106,7 +106,7 @@ impl Trace {
         });
     }
 
-    /// The attempt ended by itself.
+    /// Called when the attempt failed, or its stream ended.
     pub(crate) fn ended(&mut self, end: Result<(), &Error>) {
         let (source, attempt, error) = (self.source(), self.number(), end.err());
         self.span.in_scope(|| {
@@ -135,7 +135,7 @@ impl Trace {
         );
     }
 
-    /// A handle spoke.
+    /// Called when a command of a handle takes effect.
     pub(crate) fn steered(&mut self, by: &'static str) {
         let (source, attempt) = (self.source(), self.number());
         self.span
@@ -162,12 +162,12 @@ impl Trace {
         self.name.as_deref()
     }
 
-    /// None before the first.
+    /// `None` before the first attempt.
     fn number(&self) -> Option<u64> {
         Some(self.attempt).filter(|attempt| *attempt > 0)
     }
 
-    /// Nothing more belongs to the attempt.
+    /// Called when the attempt is over.
     pub(crate) fn close(&mut self) {
         self.span = Span::none();
     }

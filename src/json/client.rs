@@ -1,5 +1,5 @@
-//! What a [`JsonStream`] forwards of the client's stream and error: all that the module `json`
-//! needs of the client.
+//! What a [`JsonStream`] forwards from the client's stream and error. The module `json` needs nothing else of
+//! the client.
 
 use http::StatusCode;
 
@@ -7,13 +7,13 @@ use super::{JsonStream, JsonStreamError};
 use crate::{Error, EventStream, Finished, Handle};
 
 impl<T> JsonStream<EventStream, T> {
-    /// Why the stream beneath ended without an error: see [`EventStream::finished`].
+    /// Returns why the inner stream ended without an error: see [`EventStream::finished`].
     #[must_use]
     pub fn finished(&self) -> Option<&Finished> {
         self.get_ref().finished()
     }
 
-    /// A handle on the source: see [`EventStream::handle`].
+    /// Returns a handle of the source: see [`EventStream::handle`].
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.get_ref().handle()
@@ -21,7 +21,7 @@ impl<T> JsonStream<EventStream, T> {
 }
 
 impl JsonStreamError<Error> {
-    /// The status of the response, where the stream beneath failed for it.
+    /// Returns the status of the response, if the inner stream failed because of it.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         match self {
@@ -30,7 +30,7 @@ impl JsonStreamError<Error> {
         }
     }
 
-    /// Whether the stream ended before its end marker: this one's, or that of the stream beneath.
+    /// Whether the stream ended before its end marker, or that of the inner stream.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! The block: what the lines since the last blank line have said.
+//! The block: the fields since the last blank line.
 
 use std::time::Duration;
 
@@ -12,52 +12,52 @@ use crate::event::MESSAGE;
 
 /// The standard's "data buffer", "event type buffer" and "last event ID buffer".
 ///
-/// A value stays in the text where it arrived, unless there are several data lines, or the text
-/// goes before the event is complete.
+/// A value stays in the text where it arrived, unless there are several data lines, or the text is dropped
+/// before the event is complete.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Block {
     /// The only data line, still in the text.
     data_span: Option<Span>,
     /// The data lines, an LF after each.
     data: String,
-    /// How long data was that was moved out, until more of the kind begins.
+    /// The length of the last data that was moved out, until similar data begins.
     moved_len: usize,
     event_type: Value,
     last_event_id: LastEventId,
-    /// The event is complete. It has lent its values to the consumer until the next line.
+    /// Whether the event is complete, so that the consumer borrows its values until the next line.
     dispatched: bool,
-    /// The complete event had an `id` line.
+    /// Whether the complete event had an `id` line.
     has_own_id: bool,
-    /// Whether a block with a type and no data is told.
+    /// Whether a block with a type and no data is reported.
     tells_empty: bool,
-    /// Whether comments and lines of unknown fields are passed over.
+    /// Whether comments and lines with unknown fields are skipped.
     skips_asides: bool,
-    /// The connection had a line that we know, blank ones apart.
+    /// Whether the connection had a known line that is not blank.
     saw_known_line: bool,
-    /// How many lines of unknown fields the connection had.
+    /// The number of lines with unknown fields on this connection.
     ignored_lines: u64,
 }
 
-/// What a line has led to.
+/// The result of a line.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// The block is an event.
     Event,
     Comment(Span),
     Retry(Duration),
-    /// The block is none, but had a new ID.
+    /// The block is not an event, but had a new ID.
     LastEventId,
-    /// A line of an unknown field.
+    /// A line with an unknown field.
     Ignored(Span),
-    /// The block has a type and no data. Only if [`Parser::tell_empty_events`] asks for it; it
-    /// stands in for [`LastEventId`](Self::LastEventId) too.
+    /// The block has a type and no data. Only with [`Parser::tell_empty_events`]; it replaces
+    /// [`LastEventId`](Self::LastEventId).
     ///
     /// [`Parser::tell_empty_events`]: super::Parser::tell_empty_events
     EmptyEvent,
 }
 
 impl Block {
-    /// An empty block on a new connection. The text is about to go.
+    /// Starts an empty block on a new connection. The text is about to be dropped.
     pub(super) fn restart(&mut self, text: &str) {
         let mut last_event_id = std::mem::take(&mut self.last_event_id);
         last_event_id.seed();
@@ -65,7 +65,7 @@ impl Block {
         self.replace(last_event_id);
     }
 
-    /// An empty block with this ID.
+    /// Starts an empty block with this ID.
     pub(super) fn replace(&mut self, last_event_id: LastEventId) {
         *self = Self {
             last_event_id,
@@ -91,13 +91,13 @@ impl Block {
         self.data.len() + data + self.event_type.len() + self.last_event_id.buffered_len()
     }
 
-    /// The data lines that have left the text.
+    /// Returns the buffer of the data lines that have left the text.
     pub(super) fn data_mut(&mut self) -> &mut String {
         &mut self.data
     }
 
-    /// The same, where the end of the line is not there yet. The events of a stream are mostly
-    /// alike: if the last one was large and moved out, there is room for as much at once.
+    /// The same for an unfinished line. The events of a stream are usually alike: if the last data was large and
+    /// was moved out, this reserves as much at once.
     pub(super) fn begin_data(&mut self) -> &mut String {
         let expected = std::mem::take(&mut self.moved_len);
         if self.data.is_empty() {
@@ -155,11 +155,11 @@ impl Block {
         }
     }
 
-    /// "Dispatch the event", whose first step commits the ID, data or no data.
+    /// "Dispatch the event", whose first step commits the ID, with or without data.
     #[inline(always)]
     pub(super) fn dispatch(&mut self, text: &str) -> Option<Step> {
         // "If the data buffer is an empty string, set the data buffer and the event type buffer to
-        // the empty string and return." An empty data line is not this case: it has left an LF.
+        // the empty string and return." An empty data line is another case: it left an LF.
         if !self.has_data() {
             return self.dispatch_nothing(text);
         }
@@ -167,7 +167,7 @@ impl Block {
         Some(Step::Event)
     }
 
-    /// There is data, so it is an event.
+    /// Dispatches a block with data, which is an event.
     #[inline]
     pub(super) fn dispatch_data(&mut self) {
         self.has_own_id = self.last_event_id.is_buffered();
@@ -191,7 +191,7 @@ impl Block {
         new_id.then_some(Step::LastEventId)
     }
 
-    /// Whether it is idle and nothing is lent.
+    /// Whether the block is idle and nothing is borrowed.
     #[inline]
     pub(super) fn is_clear(&self) -> bool {
         !self.dispatched && self.is_idle()
@@ -203,7 +203,7 @@ impl Block {
         !self.has_data() && self.event_type.len() == 0 && !self.last_event_id.is_buffered()
     }
 
-    /// Whether a blank line would give an event, or an empty one if those are told.
+    /// Whether a blank line would complete an event, or an empty event if those are reported.
     pub(super) fn is_event(&self) -> bool {
         self.has_data() || (self.tells_empty && self.event_type.len() > 0)
     }
@@ -213,8 +213,7 @@ impl Block {
         self.data_span.is_some() || !self.data.is_empty()
     }
 
-    /// Ends the loan of the event dispatched last. Says whether there was one, so that the block is
-    /// empty.
+    /// Ends the borrow of the event dispatched last. Returns whether there was one, so that the block is empty.
     #[inline(always)]
     pub(super) fn end_dispatch(&mut self) -> bool {
         let dispatched = std::mem::take(&mut self.dispatched);
@@ -224,7 +223,7 @@ impl Block {
         dispatched
     }
 
-    /// An empty block gets this data line, then the blank line.
+    /// Adds this data line to an empty block, then the blank line.
     #[inline(always)]
     pub(super) fn dispatch_only(&mut self, data: Span) {
         self.data_span = Some(data);
@@ -232,7 +231,7 @@ impl Block {
         self.saw_known_line = true;
     }
 
-    /// A data line goes past the text.
+    /// Called with a data line that bypasses the text.
     #[inline]
     pub(super) fn note_known_line(&mut self) {
         self.saw_known_line = true;
@@ -248,7 +247,7 @@ impl Block {
         self.ignored_lines
     }
 
-    /// The event dispatched has no data line.
+    /// Whether the dispatched event has no data line.
     pub(super) fn is_empty_event(&self) -> bool {
         self.dispatched && !self.has_data()
     }
@@ -258,7 +257,7 @@ impl Block {
         self.has_own_id
     }
 
-    /// "Set the data buffer and the event type buffer to the empty string." Not the ID's.
+    /// "Set the data buffer and the event type buffer to the empty string." The ID buffer stays.
     #[inline]
     fn clear(&mut self) {
         self.data_span = None;
@@ -267,7 +266,7 @@ impl Block {
         self.has_own_id = false;
     }
 
-    /// Copies what is still in the text, which is about to go.
+    /// Copies the values out of the text, which is about to be dropped.
     #[inline]
     pub(super) fn keep(&mut self, text: &str) {
         self.keep_data(text);
@@ -302,7 +301,7 @@ impl Block {
         }
     }
 
-    /// The type, if it is another than the default.
+    /// Returns the type, if it is not the default.
     #[inline]
     pub(super) fn other_type<'a>(&'a self, text: &'a str) -> Option<&'a str> {
         let event_type = self.event_type.get(text);
@@ -319,12 +318,12 @@ impl Block {
         self.last_event_id.committed(text)
     }
 
-    /// The ID of the unfinished block's own line.
+    /// Returns the ID of the unfinished block's own line.
     pub(super) fn own_id<'a>(&'a self, text: &'a str) -> Option<&'a str> {
         self.last_event_id.buffered(text)
     }
 
-    /// The data, owned: large data is moved out, not copied.
+    /// Takes the data. Large data is moved out instead of copied.
     #[inline]
     pub(super) fn take_data(&mut self, text: &str) -> Box<str> {
         match self.data_span {
@@ -341,7 +340,7 @@ impl Block {
         std::mem::take(&mut self.data).into_boxed_str()
     }
 
-    /// How much memory the largest of the buffers has.
+    /// Returns the capacity of the largest buffer.
     #[inline]
     pub(super) fn capacity(&self) -> usize {
         self.data
@@ -350,8 +349,7 @@ impl Block {
             .max(self.last_event_id.capacity())
     }
 
-    /// How much memory one of the buffers has that is hardly needed, but for what unfinished data
-    /// may have.
+    /// Returns the largest unused capacity of a buffer, except what unfinished data may keep.
     #[inline]
     pub(super) fn unused(&self) -> usize {
         self.unused_data(MAX_RESERVED)
@@ -370,8 +368,7 @@ impl Block {
         }
     }
 
-    /// Gives that memory back, where it is more than is kept; of unfinished data, where it has more
-    /// than `begun`.
+    /// Frees unused capacity above the amount that is kept; for unfinished data, above `begun`.
     pub(super) fn shrink(&mut self, begun: usize) {
         if self.unused_data(begun) > MIN_RETAINED {
             fit(&mut self.data, MIN_RETAINED);

@@ -1,13 +1,13 @@
 //! Memory of buffers, and the bytes taken off an input.
 
-/// How much memory the text has that it will hardly need: while it grows, it has up to twice its
+/// Returns the capacity that the text probably does not need: while it grows, its capacity is up to twice its
 /// length.
 #[inline]
 pub(super) fn spare_memory(text: &String) -> usize {
     text.capacity().saturating_sub(4 * text.len())
 }
 
-/// Gives that memory back, but for so much that the text may go on.
+/// Frees that capacity, but leaves some room for growth.
 pub(super) fn fit(text: &mut String, kept: usize) {
     if text.is_empty() {
         *text = String::new();
@@ -16,7 +16,7 @@ pub(super) fn fit(text: &mut String, kept: usize) {
     }
 }
 
-/// Takes up to `len` bytes off the input.
+/// Takes up to `len` bytes from the input.
 pub(super) fn take<'i>(input: &mut &'i [u8], len: usize) -> &'i [u8] {
     let (taken, rest) = input.split_at(len.min(input.len()));
     *input = rest;

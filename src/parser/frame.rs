@@ -1,4 +1,4 @@
-//! What the parser gives, and how large an event may be.
+//! The output of the parser, and the size limit.
 
 use std::time::Duration;
 
@@ -6,40 +6,36 @@ use ecow::EcoString;
 
 use crate::event::Event;
 
-/// What a [`Parser`](super::Parser) found in the bytes, borrowed from it and from the input.
-///
-/// More kinds may be added: a `match` needs an arm for the rest.
+/// A frame: what a [`Parser`](super::Parser) found in the bytes, borrowed from it and from the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Frame<'a> {
-    /// An event, out with the byte that completes its blank line.
+    /// An event, returned with the byte that completes its blank line.
     Event(EventRef<'a>),
-    /// The text of a comment line, without the colon and one space after it. Servers send comments
-    /// to keep the connection alive: they are no events, but they show that the server is there.
+    /// The text of a comment line, without the colon and one space after it. Servers send comments to keep the
+    /// connection alive.
     Comment(&'a str),
-    /// The server asks for this reconnection time. It counts from its own line's end, with or
-    /// without an event. Values that are not only digits are ignored; one too large for a `u64` of
-    /// milliseconds counts as the largest.
+    /// The server asks for this reconnection time. It counts from the end of its line, with or without an event.
+    /// Values that are not only digits are ignored; a value too large for a `u64` of milliseconds counts as the
+    /// largest.
     Retry(Duration),
-    /// A block without data has set the last event ID to this: there is no event to carry it.
-    /// Not given if the ID is what it was.
+    /// A block without data set the last event ID to this. It is not returned if the ID did not change.
     LastEventId(&'a str),
-    /// A line of a field that the standard does not know, as it came: it changes nothing.
+    /// A line with an unknown field, unchanged. The standard ignores it.
     Ignored(&'a str),
 }
 
 /// An event, borrowed from the [`Parser`](super::Parser) and from the input.
 ///
-/// Two are equal if their public fields are: [`has_own_id`](Self::has_own_id) does not count.
+/// Two are equal if their public fields are equal; [`has_own_id`](Self::has_own_id) does not count.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct EventRef<'a> {
-    /// The event's type, `message` unless the server named another.
+    /// The event's type, `message` by default.
     pub event_type: &'a str,
     /// The values of the `data` lines, with an LF between them.
     pub data: &'a str,
-    /// The last event ID when the event was dispatched: the ID of this event, or of the last one
-    /// before it that had one, or empty.
+    /// The last event ID: of this event, or of the last event before it that had one. Empty if there is none.
     pub last_event_id: &'a str,
     pub(super) has_own_id: bool,
 }
@@ -51,7 +47,7 @@ impl EventRef<'_> {
         self.has_own_id
     }
 
-    /// An owned event, which may outlive the parser and the input.
+    /// Returns an owned event, which may outlive the parser and the input.
     #[must_use]
     pub fn to_event(&self) -> Event {
         Event::new(self.data)
@@ -80,14 +76,14 @@ pub enum OwnedFrame {
     Comment(String),
     /// The server asks for this reconnection time.
     Retry(Duration),
-    /// A block without data has set the last event ID to this.
+    /// A block without data set the last event ID to this.
     LastEventId(String),
-    /// A line of a field that the standard does not know.
+    /// A line with an unknown field.
     Ignored(String),
 }
 
 impl Frame<'_> {
-    /// The frame, owned.
+    /// Returns an owned copy of the frame.
     #[must_use]
     pub fn to_owned(&self) -> OwnedFrame {
         match *self {
@@ -102,14 +98,14 @@ impl Frame<'_> {
 
 /// The default of [`Parser::max_event_size`](super::Parser::max_event_size): 16 MiB.
 ///
-/// It is there so that a server gone wrong cannot fill the memory, and far above what is sent in
-/// earnest: models' answers, images in base64 and snapshots of a document stay below it.
+/// It keeps a faulty server from filling the memory, and is far above real events: answers of language
+/// models, images in base64 and snapshots of documents are smaller.
 pub const DEFAULT_MAX_EVENT_SIZE: usize = 16 << 20;
 
 /// An event is larger than [`Parser::max_event_size`](super::Parser::max_event_size) allows.
 ///
-/// The parser gives this same error until it is [`reset`](super::Parser::reset): what follows in
-/// the stream could only be read wrongly.
+/// The parser returns the same error until it is [`reset`](super::Parser::reset), because it cannot read the
+/// rest of the stream correctly.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an event exceeds the limit of {limit} bytes; `max_event_size` raises it")]
 pub struct EventTooLarge {
@@ -125,14 +121,14 @@ impl EventTooLarge {
         }
     }
 
-    /// The limit that was exceeded, in bytes.
+    /// Returns the limit that was exceeded, in bytes.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// The ID of the event's own `id` line, if that was read before the limit was exceeded. A
-    /// reconnection with it would pass over the event.
+    /// Returns the ID of the event's own `id` line, if it was read before the limit was exceeded. A reconnection
+    /// with this ID would skip the event.
     #[must_use]
     #[doc(alias = "id")]
     pub fn last_event_id(&self) -> Option<&str> {

@@ -1,15 +1,14 @@
-//! The ways of the bytes into the parser.
+//! The paths of the bytes into the parser.
 //!
-//! | what comes | where it goes | when |
+//! | bytes | go to | by |
 //! |---|---|---|
-//! | up to eight ASCII bytes without a line end | the text, as they are | [`push_few`](Parser::push_few) |
-//! | anything | the text, a window at a time | [`refill_text`](Parser::refill_text) |
+//! | up to eight ASCII bytes without a line end | the text, unchanged | [`push_few`](Parser::push_few) |
+//! | any | the text, a window at a time | [`refill_text`](Parser::refill_text) |
 //! | a data line in a small chunk | the block's data | [`start_data`](Parser::start_data) |
 //! | the rest of a data line that is long, or in a small chunk | the block's data | [`move_data`](Parser::move_data) |
 //!
-//! To maintainers: what must not depend on how the server's bytes were cut is checked by feeding
-//! all tests in many ways. A new way in has to keep the count of [`Parser::max_event_size`], which
-//! is defined on decoded text alone.
+//! For maintainers: results must not depend on the cuts between chunks, so all tests feed their input in many
+//! ways. A new path must keep the count of [`Parser::max_event_size`], which is defined on decoded text.
 
 use memchr::memchr2;
 
@@ -18,22 +17,22 @@ use super::line::data_value;
 use super::tuning::{DATA_PREFIX, FEW_BYTES, LONG_LINE, LONG_LINE_PIECE, SMALL_CHUNK, WINDOW};
 use super::{EventTooLarge, Mode, Parser};
 
-/// What the input has led to.
+/// The result of taking in input.
 pub(super) enum Refill {
     /// There may be lines in the text.
     Lines,
-    /// A data line went past the text, and the blank line after it.
+    /// A data line and the blank line after it bypassed the text.
     Event,
     /// The input is used up.
     Nothing,
 }
 
 impl Parser {
-    /// The caller may keep an event from the parser that is one line, `data: ` and a value shorter
-    /// than this, and a blank one, both ended by an LF. Only until the next bytes; 0 if the parser
-    /// must see it, for it is not between events.
+    /// Returns how short the value of a plain event must be to bypass the parser: one line `data: ` and the value,
+    /// then a blank line, both ended by an LF. It holds until the next bytes. 0 if the parser is not between
+    /// events, and must see the line.
     ///
-    /// Decoded, a value has at most three times its bytes: so the limit stays exact.
+    /// A decoded value has at most three times its bytes, so the limit stays exact.
     #[inline(never)]
     pub(crate) fn plain_room(&mut self) -> usize {
         let most = self.room().checked_sub(DATA_PREFIX);
@@ -44,12 +43,12 @@ impl Parser {
         most / 3 + 1
     }
 
-    /// Whether nothing of a line or an event is there. One that was lent is not lent any more.
+    /// Whether there is no part of a line or an event. Ends the borrow of the last event.
     fn is_between_events(&mut self) -> bool {
         self.is_clear() || self.clear_between_events()
     }
 
-    /// Whether nothing of a line or an event is there, and nothing is lent.
+    /// Whether there is no part of a line or an event, and nothing is borrowed.
     #[inline]
     pub(crate) fn is_clear(&self) -> bool {
         self.text.is_clear() && self.block.is_clear() && matches!(self.mode, Mode::Lines)
@@ -72,7 +71,7 @@ impl Parser {
         true
     }
 
-    /// Takes in a few ASCII bytes of a line, where they change nothing but the text.
+    /// Takes in a few ASCII bytes of a line, if they only extend the text.
     #[inline(always)]
     pub(crate) fn push_few(&mut self, input: &mut &[u8]) -> bool {
         let few = *input;
@@ -89,7 +88,7 @@ impl Parser {
         true
     }
 
-    /// Takes in more of the input, when no whole line is left.
+    /// Takes in more input, when no whole line is left.
     #[inline(always)]
     pub(super) fn refill(&mut self, input: &mut &[u8]) -> Result<Refill, EventTooLarge> {
         if input.is_empty() && !self.check_each_line {
@@ -151,12 +150,11 @@ impl Parser {
         true
     }
 
-    /// Begins with a data line of the input, if there is one and its name is whole. Gives the
-    /// length of that.
+    /// Begins a data line of the input, if there is one with a whole name. Returns the length of the name.
     fn start_data(&mut self, input: &mut &[u8]) -> Option<usize> {
         let value = data_value(input)?;
         let name = input.len() - value.len();
-        // After the colon alone, a space may still come.
+        // After the colon, a space may still follow.
         if input.len() == "data:".len() || !self.text.is_between_characters() {
             return None;
         }

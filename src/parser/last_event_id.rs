@@ -3,15 +3,14 @@
 use super::text::Span;
 use super::value::Value;
 
-/// The standard's "last event ID string", and its "last event ID buffer" where an `id` line has
-/// written to it.
+/// The standard's "last event ID string", and its "last event ID buffer" once an `id` line wrote to it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LastEventId {
     string: Value,
     buffer: Value,
-    /// Whether the buffer was written to. If not, it has what the string has.
+    /// Whether the buffer was written to. If not, it equals the string.
     buffered: bool,
-    /// How often the buffer has become the string.
+    /// How often the buffer became the string.
     commits: u64,
 }
 
@@ -23,7 +22,7 @@ impl LastEventId {
         }
     }
 
-    /// The string: what a reconnection sends.
+    /// Returns the string, which a reconnection sends.
     #[inline]
     pub(super) fn committed<'a>(&'a self, text: &'a str) -> &'a str {
         self.string.get(text)
@@ -68,7 +67,7 @@ impl LastEventId {
         }
     }
 
-    /// What an `id` line of the unfinished block has said.
+    /// Returns the ID of an `id` line in the unfinished block.
     pub(super) fn buffered<'a>(&'a self, text: &'a str) -> Option<&'a str> {
         self.buffered.then(|| self.buffer.get(text))
     }
@@ -78,7 +77,7 @@ impl LastEventId {
         self.buffered && self.buffer.get(text) != self.string.get(text)
     }
 
-    /// Copies what is still in the text, which is about to go.
+    /// Copies the ID out of the text, which is about to be dropped.
     #[inline]
     pub(super) fn keep(&mut self, text: &str) {
         self.string.keep(text);
@@ -90,21 +89,20 @@ impl LastEventId {
         self.string.capacity().max(self.buffer.capacity())
     }
 
-    /// How much memory it has that nothing is in.
+    /// Returns the unused capacity.
     #[inline]
     pub(super) fn unused(&self) -> usize {
         self.string.unused().max(self.buffer.unused())
     }
 
-    /// Gives that memory back, if it is more than is kept.
+    /// Frees unused capacity above the amount that is kept.
     pub(super) fn shrink(&mut self) {
         self.string.shrink();
         self.buffer.shrink();
     }
 
-    /// A new connection: its buffer starts with the string, not empty. (Taken literally the
-    /// standard would forget the ID with the first blank line of a stream without IDs; no browser
-    /// does.)
+    /// Starts a new connection, whose buffer starts with the string and not empty. (Read literally, the standard
+    /// would forget the ID at the first blank line of a stream without IDs; no browser does.)
     pub(super) fn seed(&mut self) {
         self.buffer = Value::default();
         self.buffered = false;

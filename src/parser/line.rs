@@ -1,8 +1,8 @@
-//! What a line says.
+//! The meaning of a line.
 
 use std::time::Duration;
 
-/// A line, by what it asks for. Values are raw bytes, not yet decoded.
+/// A line, by its meaning. Values are raw bytes, not decoded yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     Blank,
@@ -11,7 +11,7 @@ pub(super) enum Line<'a> {
     EventType(&'a [u8]),
     Id(&'a [u8]),
     Retry(Duration),
-    /// A known field whose value does not count.
+    /// A known field with an ignored value.
     BadValue,
     /// An unknown field.
     Unknown,
@@ -23,7 +23,7 @@ impl<'a> Line<'a> {
     /// Field names are compared literally: "with no case folding performed".
     #[inline(always)]
     pub(super) fn parse(line: &'a [u8]) -> Self {
-        // The most frequent first, each told by one comparison.
+        // The most frequent names first, one comparison each.
         if let Some(rest) = line.strip_prefix(b"data") {
             return field(rest, Self::Data);
         }
@@ -62,7 +62,7 @@ impl<'a> Line<'a> {
     /// integer in base ten, and set the event stream's reconnection time to that integer.
     /// Otherwise, ignore the field."
     ///
-    /// The standard leaves two values open: the empty one is ignored, one past `u64` is its end.
+    /// The standard leaves two values open: an empty value is ignored, and one beyond `u64` is its maximum.
     fn retry(value: &'a [u8]) -> Self {
         if value.is_empty() {
             return Self::BadValue;
@@ -74,7 +74,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The field whose line goes on with `rest` after the name.
+/// The field of a line that continues with `rest` after the name.
 #[inline(always)]
 fn field<'a>(rest: &'a [u8], known: impl FnOnce(&'a [u8]) -> Line<'a>) -> Line<'a> {
     match rest {
@@ -87,19 +87,19 @@ fn field<'a>(rest: &'a [u8], known: impl FnOnce(&'a [u8]) -> Line<'a>) -> Line<'
     }
 }
 
-/// Whether a line that ends here without its line end may be one that we know: it is one, or the
-/// beginning of a known field's name.
+/// Whether a line that ends here without a line end may be a known line: it is one, or the beginning of a known
+/// field's name.
 pub(super) fn may_be_known(line: &[u8]) -> bool {
     const NAMES: [&[u8]; 4] = [b"data", b"event", b"id", b"retry"];
     NAMES.iter().any(|name| name.starts_with(line)) || is_known(line)
 }
 
-/// Whether the line is a comment, or has a known field.
+/// Whether the line is a comment or has a known field.
 pub(super) fn is_known(line: &[u8]) -> bool {
     !matches!(Line::parse(line), Line::Unknown | Line::Blank)
 }
 
-/// The value of a data line that has got as far as its colon, or what is there of it.
+/// Returns the value of a data line after its colon, as far as it has arrived.
 pub(super) fn data_value(line: &[u8]) -> Option<&[u8]> {
     line.strip_prefix(b"data:").map(without_space)
 }
@@ -112,6 +112,6 @@ fn without_space(value: &[u8]) -> &[u8] {
 
 fn push_digit(number: u64, &byte: &u8) -> Option<u64> {
     let digit = char::from(byte).to_digit(10)?;
-    // Past the end it is the end: never a shorter time than the server asked for.
+    // Saturate, so that the time is never shorter than the server asked for.
     Some(number.saturating_mul(10).saturating_add(digit.into()))
 }

@@ -1,24 +1,24 @@
-//! Where lines end, 64 bytes at a look.
+//! Finds line ends, 64 bytes at a time.
 
 use memchr::memchr2;
 use wide::{CmpEq, i8x16};
 
-/// How many bytes are looked at together: one for each bit of a word.
+/// How many bytes are searched together: one for each bit of a word.
 pub(super) const GROUP: usize = u64::BITS as usize;
 
-/// How many bytes a vector register takes.
+/// How many bytes fit into a vector register.
 const LANES: usize = 16;
 
-/// Finds the line ends in a text that grows, looking at each byte once.
+/// Finds the line ends in a growing text, and reads each byte once.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LineEnds {
-    /// A bit for each line end not given yet of the 64 bytes before `looked_at`.
+    /// A bit for each line end in the 64 bytes before `looked_at` that was not returned yet.
     found: u64,
     looked_at: usize,
 }
 
 impl LineEnds {
-    /// The index of the next CR or LF of the text.
+    /// Returns the index of the next CR or LF of the text.
     #[inline(always)]
     pub(super) fn next(&mut self, text: &[u8]) -> Option<usize> {
         if self.found == 0 {
@@ -32,10 +32,10 @@ impl LineEnds {
         Some(next)
     }
 
-    /// The index of the next line end, if it is an LF and the byte after it is another; and the
-    /// state behind both. Not changed, for the caller may go another way.
+    /// Returns the index of the next line end, if it is an LF followed by another, and the state after both. It
+    /// changes nothing, because the caller may discard the result.
     ///
-    /// Where the line is `far` longer than a group, it is faster to look for its end alone.
+    /// If the line is `far` longer than a group, a search for its end alone is faster.
     #[inline(always)]
     pub(super) fn pair(&self, text: &[u8], far: bool) -> Option<(usize, Self)> {
         if self.found == 0 && far {
@@ -55,37 +55,37 @@ impl LineEnds {
         Some((end, ends))
     }
 
-    /// Every line end of the text was given.
+    /// Whether every line end of the text was returned.
     #[inline]
     pub(super) fn is_looked_through(&self, text: &str) -> bool {
         self.found == 0 && self.looked_at == text.len()
     }
 
-    /// The index of the next of those found already.
+    /// Returns the index of the next line end that is already found.
     #[inline(always)]
     pub(super) fn peek(&self) -> Option<usize> {
         let index = self.found.trailing_zeros() as usize;
         (self.found != 0).then(|| (self.looked_at + index).wrapping_sub(GROUP))
     }
 
-    /// Takes off the next line end of those found.
+    /// Removes the next line end that is already found.
     #[inline(always)]
     pub(super) fn pop(&mut self) {
         self.found &= self.found.wrapping_sub(1);
     }
 
-    /// The text before `index` is gone. All its line ends were given.
+    /// Called when the text before `index` was dropped. All its line ends were returned.
     pub(super) fn forget(&mut self, index: usize) {
         self.looked_at -= index;
     }
 
-    /// There is no line end before `index` but those given.
+    /// Called if there is no further line end before `index`.
     #[inline]
     pub(super) fn skip_to(&mut self, index: usize) {
         self.looked_at = index;
     }
 
-    /// Looks on from there, until something is found or the text ends.
+    /// Searches on, until a line end is found or the text ends.
     // By value: the caller holds its own in registers.
     #[inline(never)]
     fn look(text: &[u8], mut looked_at: usize) -> Self {
@@ -104,7 +104,7 @@ impl LineEnds {
     }
 }
 
-/// The line ends among the last `len` bytes of the text, fewer than a group.
+/// Finds the line ends in the last `len` bytes of the text, fewer than a group.
 #[inline]
 fn last_ends(text: &[u8], len: usize) -> u64 {
     let ends = match text.last_chunk() {
@@ -118,12 +118,11 @@ fn last_ends(text: &[u8], len: usize) -> u64 {
     ends & (u64::MAX << (GROUP - len))
 }
 
-/// A bit for each byte that is a CR or an LF.
+/// Returns a bit for each byte that is a CR or an LF.
 ///
-/// The whole group is compared in vector registers: where lines are short, a search from one end to
-/// the next, however fast, costs more than all the rest. `wide` has them in safe code for SSE2 and
-/// NEON. A loop that the compiler is to make vectors of was one only in builds with a single
-/// codegen unit, and nine times slower in cargo's release profile.
+/// The whole group is compared in vector registers: with short lines, a search from one end to the next costs
+/// more than everything else. `wide` offers vectors in safe code for SSE2 and NEON. A plain loop was vectorized
+/// only in builds with one codegen unit, and was nine times slower in cargo's release profile.
 #[inline]
 pub(super) fn line_ends(group: &[u8; GROUP]) -> u64 {
     let mut bits = 0;

@@ -1,4 +1,4 @@
-//! From the lines of the text to what they lead to, and the size limit.
+//! From the lines of the text to frames, and the size limit.
 
 use ecow::EcoString;
 
@@ -10,9 +10,9 @@ use super::tuning::{KEPT_WINDOW, LONG_LINE, MAX_RESERVED, MIN_RETAINED};
 use super::{EventTooLarge, Mode, Parser};
 
 impl Parser {
-    /// [`next`](Self::next), without the loan.
+    /// [`next`](Self::next), without the borrow.
     ///
-    /// The hot loop, with all that belongs to every line. What a window costs is apart, in
+    /// The hot loop, with the work for every line. The work for every window is in
     /// [`refill_window`](Self::refill_window).
     #[inline(always)]
     pub(crate) fn step(&mut self, input: &mut &[u8]) -> Result<Option<Step>, EventTooLarge> {
@@ -35,7 +35,7 @@ impl Parser {
         }
     }
 
-    /// Takes an event of one data line and nothing else: most are. The block must be empty.
+    /// Takes an event of a single data line, as most events are. The block must be empty.
     #[inline(always)]
     pub(super) fn take_plain_event(&mut self) -> bool {
         if self.check_each_line {
@@ -48,7 +48,7 @@ impl Parser {
         data.is_some()
     }
 
-    /// Takes lines from the text until there is something to tell.
+    /// Takes lines from the text until there is something to return.
     #[inline(always)]
     pub(super) fn take_lines(&mut self) -> Result<Option<Step>, EventTooLarge> {
         let text = self.text.as_str();
@@ -64,7 +64,7 @@ impl Parser {
             let mut step = self.block.line(text, line);
             match step {
                 None if lines.take_blank(text.as_bytes()) => step = self.block.dispatch(text),
-                // With it or later: it makes no difference, and this saves a call.
+                // It makes no difference whether this happens now or later, and this saves a call.
                 Some(Step::Comment(_)) if self.block.is_idle() => {
                     _ = lines.take_blank(text.as_bytes())
                 }
@@ -78,7 +78,7 @@ impl Parser {
         Ok(step)
     }
 
-    /// [`finish`](Self::finish), without the loan: an event, or an empty one.
+    /// [`finish`](Self::finish), without the borrow: an event, or an empty one.
     pub(crate) fn finish_step(&mut self) -> Option<Step> {
         self.block.end_dispatch();
         if self.end_last_line().is_err() {
@@ -98,11 +98,11 @@ impl Parser {
         step
     }
 
-    /// Ends the last line of a body that ends within it.
+    /// Ends the last line of a body that ends inside it.
     pub(super) fn end_last_line(&mut self) -> Result<(), EventTooLarge> {
         match &self.mode {
             Mode::Lines => {
-                // What the caller has not asked for is lost.
+                // Frames that the caller has not taken are lost.
                 while self.take_lines()?.is_some() {}
                 if self.text.unfinished_len() > 0 || self.text.is_within_character() {
                     self.text.push(b"\n");
@@ -124,27 +124,26 @@ impl Parser {
         Ok(())
     }
 
-    /// Whether a body that ends here held unknown lines only, at least one, and perhaps blank ones.
-    /// The unfinished last line counts, unless it may be the beginning of one that we know. To be
-    /// asked before [`finish`](Self::finish).
+    /// Whether a body that ends here had at least one unknown line, and otherwise only blank ones. The unfinished
+    /// last line counts, unless it may be the beginning of a known line. Call this before
+    /// [`finish`](Self::finish).
     pub(crate) fn ended_as_other(&self) -> bool {
         if self.block.saw_known_line() || !matches!(self.mode, Mode::Lines) {
             return false;
         }
         if self.text.is_within_byte_order_mark() {
-            return false; // nothing was said yet
+            return false; // there was no line yet
         }
         let line = self.text.unfinished();
         if self.text.is_within_character() {
-            // It would be decoded as U+FFFD, which is in no name.
+            // It would be decoded as U+FFFD, which no field name has.
             return !may_be_known(format!("{line}\u{FFFD}").as_bytes());
         }
         let line_counts = !may_be_known(line.as_bytes());
         line_counts || (self.block.ignored_lines() > 0 && !is_known(line.as_bytes()))
     }
 
-    /// Lines that leave the text take no more of the room than they did in it, so this holds until
-    /// more is appended.
+    /// Lines that leave the text take no more room than before, so this holds until more is appended.
     pub(super) fn update_limit(&mut self) {
         let (len, room) = (self.text.as_str().len(), self.room());
         self.check_each_line = len > room;
@@ -155,13 +154,13 @@ impl Parser {
         };
     }
 
-    /// What the last look at the limit has found does not hold any more.
+    /// Invalidates the cached check of the limit.
     pub(super) fn invalidate_limit(&mut self) {
         self.check_each_line = true;
         self.spare = 0;
     }
 
-    /// How many bytes the line may have.
+    /// Returns how many bytes the line may have.
     #[inline]
     pub(super) fn room(&self) -> usize {
         self.max_event_size.saturating_sub(self.block.len())
@@ -182,8 +181,8 @@ impl Parser {
         self.invalidate_limit();
     }
 
-    /// Ends the input, if it can be told at once that the parser has nothing more: most calls that
-    /// find nothing come after the last event of a chunk.
+    /// Ends the input, if a cheap check shows that the parser has nothing more: most calls without a result follow
+    /// the last event of a chunk.
     #[inline(always)]
     pub(super) fn ends_at_once(&mut self, input: &[u8]) -> bool {
         if !input.is_empty() || self.check_each_line || !self.text.is_looked_through() {
@@ -194,10 +193,10 @@ impl Parser {
         true
     }
 
-    /// Gives back what a large event has needed.
+    /// Frees the memory that a large event needed.
     #[inline]
     pub(super) fn shrink(&mut self) {
-        // Capacities first: to tell what is unused takes longer, and mostly all are small.
+        // Check capacities first: unused capacity takes longer to compute, and usually all are small.
         if self.text.capacity() > KEPT_WINDOW
             || (self.block.capacity() > MIN_RETAINED && self.block.unused() > MIN_RETAINED)
         {
@@ -205,19 +204,19 @@ impl Parser {
         }
     }
 
-    /// Gives back the window too, where no more input is at hand: most streams are idle most of the
-    /// time. What [`event`](Self::event) has is gone.
+    /// Also frees the window, when no more input is available: most streams are idle most of the time. The event of
+    /// [`event`](Self::event) is dropped.
     #[inline]
     pub(crate) fn idle(&mut self) {
         if self.text.capacity() > MIN_RETAINED || self.block.capacity() > MIN_RETAINED {
-            // Whoever was lent an event has copied it: it is not kept.
+            // The last borrowed event has been copied by now, so its buffers can be freed.
             self.block.end_dispatch();
             self.shrink_to(MIN_RETAINED, MIN_RETAINED);
         }
     }
 
-    /// The text keeps at most `window`, unfinished data at most `data`, or a small multiple of what
-    /// is in them.
+    /// The text keeps a capacity of at most `window`, unfinished data of at most `data`, or a small multiple of
+    /// their length.
     #[cold]
     pub(super) fn shrink_to(&mut self, window: usize, data: usize) {
         self.block.keep(self.text.as_str());
@@ -225,8 +224,8 @@ impl Parser {
         self.block.shrink(data);
     }
 
-    /// With no more input, [`step`](Self::step) would find nothing, and give no memory back. An
-    /// event may still be lent.
+    /// Whether, without more input, [`step`](Self::step) would find nothing and free no memory. An event may still
+    /// be borrowed.
     #[inline]
     pub(crate) fn is_drained(&self) -> bool {
         !self.check_each_line
@@ -240,7 +239,7 @@ impl Parser {
 mod tests {
     use super::*;
 
-    /// Whether a body of these bytes, which ends here, held nothing but unknown lines.
+    /// Whether a body of these bytes, which ends here, had only unknown lines.
     fn is_other(body: &[u8]) -> bool {
         let mut parser = Parser::new();
         let mut input = body;
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_that_looks_like_an_end_is_no_other_body() {
+    fn a_cut_field_name_is_not_an_unknown_line() {
         for cut in [
             "", "\u{FEFF}", "\n", "d", "dat", "even", "i", "retr", "data", ":",
         ] {

@@ -6,19 +6,18 @@
 //! intake   utf8    line_ends    line     last_event_id
 //! ```
 //!
-//! The chunk is decoded into a small window of text (`text`), so that one look finds the ends of
-//! many lines; a line's value stays there and is lent from there. A data line that is long, or
-//! comes in small chunks, goes another way: from the chunk into the block's data at once
-//! ([`Mode::Data`]).
+//! The chunk is decoded into a small window of text (`text`), so that one search finds the ends of many
+//! lines. A line's value stays there and is borrowed from there. A data line that is long, or arrives in
+//! small chunks, goes directly from the chunk into the block's data ([`Mode::Data`]).
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `intake` | the ways of the bytes into the parser |
-//! | `machine` | from lines to what they lead to; the size limit; memory given back |
+//! | `intake` | the paths of the bytes into the parser |
+//! | `machine` | from lines to frames; the size limit; freeing memory |
 //! | `line`, `block`, `last_event_id` | the standard's fields, buffers and dispatch |
 //! | `text`, `line_ends`, `utf8` | decoded text, and the lines in it |
-//! | `value`, `buffer` | values that stay in the text while they can; memory |
-//! | `frame`, `tuning` | what comes out; what was tuned |
+//! | `value`, `buffer` | values that stay in the text while possible; memory |
+//! | `frame`, `tuning` | the output; the tuned constants |
 //!
 //! [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
@@ -47,9 +46,8 @@ use text::Text;
 
 /// Turns the bytes of an event stream into [`Frame`]s.
 ///
-/// There is no I/O in it: feed it the chunks as they come, of any size, cut anywhere. It follows
-/// [the HTML standard][standard] to the byte, never fails but for the size limit, and takes time in
-/// proportion to the bytes.
+/// It does no I/O: feed it chunks of any size, cut anywhere. It follows [the HTML standard][standard] to the
+/// byte, fails only at the size limit, and takes time in proportion to the bytes.
 ///
 /// ```
 /// use fetch_event_source::{Frame, Parser};
@@ -70,9 +68,8 @@ use text::Text;
 /// # }
 /// ```
 ///
-/// An event whose blank line has not come when the stream ends is no event: there is nothing to
-/// call at the end. Where a server leaves the last blank line out, [`finish`](Self::finish) gives
-/// it.
+/// In the standard, an event without its blank line at the end of the stream is dropped, so there is nothing
+/// to call at the end. If a server leaves out the last blank line, [`finish`](Self::finish) returns the event.
 ///
 /// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 #[derive(Clone)]
@@ -81,26 +78,26 @@ pub struct Parser {
     text: Text,
     block: Block,
     max_event_size: usize,
-    /// All lines of the text together might exceed the limit, so that each must be checked.
+    /// Whether the lines of the text together may exceed the limit, so that each must be checked.
     check_each_line: bool,
-    /// So many ASCII bytes can be appended to the text with no thought of the mode, of the limit,
-    /// or of what comes before them.
+    /// How many ASCII bytes can be appended to the text without a check of the mode, the limit, or the
+    /// preceding text.
     spare: usize,
 }
 
 #[derive(Debug, Clone)]
 enum Mode {
-    /// What comes goes through the text.
+    /// Bytes go through the text.
     Lines,
-    /// What comes is the value of a data line, which goes to the block. So many bytes of the line,
-    /// its name, are held nowhere any more, but count.
+    /// Bytes are the value of a data line, which goes to the block. The number is the length of the line's name,
+    /// which is not kept, but counts.
     Data { name: usize },
-    /// The limit was exceeded: the error that is given from now on.
+    /// The limit was exceeded: this error is returned from now on.
     Poisoned(EventTooLarge),
 }
 
 impl Parser {
-    /// A parser at the beginning of a response body, with an empty last event ID.
+    /// Makes a parser at the beginning of a response body, with an empty last event ID.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -113,10 +110,10 @@ impl Parser {
         }
     }
 
-    /// Starts with this last event ID, as on a reconnection. Default: empty.
+    /// Starts with this last event ID, as after a reconnection. Default: empty.
     ///
-    /// Events without an ID of their own carry it, until the server sends another. To be set before
-    /// the first bytes: an event that is unfinished loses what it has so far.
+    /// Events without their own ID have it, until the server sends another. Set it before the first bytes: it
+    /// drops an unfinished event.
     #[must_use]
     pub fn with_last_event_id(mut self, id: impl Into<String>) -> Self {
         self.set_last_event_id(id.into());
@@ -128,16 +125,15 @@ impl Parser {
         self.invalidate_limit();
     }
 
-    /// The largest event accepted, in bytes. Default: [`DEFAULT_MAX_EVENT_SIZE`], 16 MiB.
+    /// The maximum size of an event, in bytes. Default: [`DEFAULT_MAX_EVENT_SIZE`], 16 MiB.
     ///
-    /// At each byte of the stream this much text may be held: the data, type and ID of the event so
-    /// far, and the line whose end has not come, field name included; text as decoded, where
-    /// a malformed sequence counts as the three bytes of U+FFFD. Each data line ends with an LF,
-    /// which counts too; line ends in the stream and a byte order mark do not. A line without end
-    /// counts even where it would be ignored, as a comment would.
+    /// The size is the data, type and ID of the event so far, plus the unfinished line with its field name, as
+    /// decoded text. A malformed sequence counts as the three bytes of U+FFFD. Each data line ends with an LF,
+    /// which counts; other line ends and a byte order mark do not. An unfinished line counts even if it is
+    /// ignored later, such as a comment.
     ///
-    /// The first byte beyond leads to [`EventTooLarge`], after all frames before it. How the bytes
-    /// were cut into chunks makes no difference.
+    /// The first byte beyond the limit gives [`EventTooLarge`], after all frames before it. The cuts between
+    /// chunks make no difference.
     #[must_use]
     pub fn max_event_size(mut self, bytes: usize) -> Self {
         self.max_event_size = bytes;
@@ -145,10 +141,10 @@ impl Parser {
         self
     }
 
-    /// The last event ID: that of the last complete block that had one. It is what a reconnection
-    /// sends as `Last-Event-ID`.
+    /// Returns the last event ID: of the last complete block that had one. A reconnection sends it as
+    /// `Last-Event-ID`.
     ///
-    /// An `id` line alone does not change it, only the blank line after it.
+    /// It changes at the blank line, not at the `id` line.
     #[must_use]
     #[inline]
     pub fn last_event_id(&self) -> &str {
@@ -157,21 +153,19 @@ impl Parser {
 
     /// Starts a new connection.
     ///
-    /// The last event ID is kept. The unfinished line and event are dropped (with an ID of theirs),
-    /// input taken in and not given as frames is dropped too, and an error is forgotten.
+    /// The last event ID is kept. The unfinished line and event are dropped, with their ID, and so is input that
+    /// was not returned as frames yet. An error is forgotten.
     pub fn reset(&mut self) {
         self.drop_all();
         self.mode = Mode::Lines;
     }
 
-    /// Ends the body, and gives its unfinished event: what that has so far, the unfinished last
-    /// line included, as if a blank line followed. Then the parser is as after a
-    /// [`reset`](Self::reset).
+    /// Ends the body and returns its unfinished event, including the unfinished last line, as if a blank line
+    /// followed. Afterwards the parser is [`reset`](Self::reset).
     ///
-    /// The standard drops such an event, for it may have been cut anywhere: call this only where
-    /// the server is known to leave the last blank line out. All frames must have been taken
-    /// before. `None` if there is no data, or if the event exceeds the limit: then all of it is
-    /// dropped, an ID too.
+    /// The standard drops such an event, because it may have been cut anywhere. Call this only for a server
+    /// that leaves out the last blank line, and after you have taken all frames. Returns `None` if there is no
+    /// data, or if the event exceeds the limit; then everything is dropped, including an ID.
     ///
     /// ```
     /// # use fetch_event_source::Parser;
@@ -188,18 +182,18 @@ impl Parser {
         matches!(self.finish_step(), Some(Step::Event)).then(|| self.event())
     }
 
-    /// Finds the next frame. `None`: the input is used up, go on with the next chunk.
+    /// Returns the next frame. `None` means that the input is used up: continue with the next chunk.
     ///
-    /// The input is moved forward, and may be ahead of the frame given: the rest of it is needed
-    /// until `None` comes, and a new chunk should not be passed before.
+    /// This moves the input forward, possibly beyond the returned frame. Call it with the rest of the input
+    /// until it returns `None`, and only then with a new chunk.
     ///
-    /// A frame comes with the byte that completes it: an event with the first byte of its blank
-    /// line's end, a comment or reconnection time with that of its own.
+    /// A frame is returned with the byte that completes it: an event with the first byte of the end of its blank
+    /// line, a comment or reconnection time with the first byte of its line end.
     ///
     /// # Errors
     ///
-    /// [`EventTooLarge`] if an event exceeds [`max_event_size`](Self::max_event_size), and from then
-    /// on each time until [`reset`](Self::reset).
+    /// [`EventTooLarge`] if an event exceeds [`max_event_size`](Self::max_event_size), and then each time until
+    /// [`reset`](Self::reset).
     #[inline]
     pub fn next<'p, 'i: 'p>(
         &'p mut self,
@@ -212,10 +206,9 @@ impl Parser {
         Ok(self.step(input)?.map(|step| self.frame(step)))
     }
 
-    /// Finds the next event: [`next`](Self::next), for those who want nothing else. `None`: the
-    /// input is used up, go on with the next chunk.
-    ///
-    /// Comments, reconnection times, unknown lines and blocks without data are passed over.
+    /// Returns the next event, as [`next`](Self::next) does, and skips all other frames: comments, reconnection
+    /// times, unknown lines and blocks without data. `None` means that the input is used up: continue with the
+    /// next chunk.
     ///
     /// ```
     /// # use fetch_event_source::Parser;
@@ -263,14 +256,14 @@ impl Parser {
         }
     }
 
-    /// Grows whenever a block sets the last event ID, so that a long one need not be compared with
-    /// every event.
+    /// A counter that grows whenever a block sets the last event ID, so that a long ID is not compared for every
+    /// event.
     #[inline]
     pub(crate) fn id_commits(&self) -> u64 {
         self.block.id_commits()
     }
 
-    /// The event that [`step`](Self::step) has found.
+    /// Returns the event that [`step`](Self::step) found.
     #[inline]
     pub(crate) fn event(&self) -> EventRef<'_> {
         let text = self.text.as_str();
@@ -293,41 +286,40 @@ impl Parser {
         self.block.has_own_id()
     }
 
-    /// Its type, if it is not `message`.
+    /// Returns the event's type, if it is not `message`.
     #[inline]
     pub(crate) fn other_type(&self) -> Option<&str> {
         self.block.other_type(self.text.as_str())
     }
 
-    /// Its data, as a string of its own. What [`event`](Self::event) has is gone.
+    /// Takes the event's data. [`event`](Self::event) has none afterwards.
     #[inline]
     pub(crate) fn take_data(&mut self) -> Box<str> {
         self.block.take_data(self.text.as_str())
     }
 
-    /// The text of the comment or line that [`step`](Self::step) has found.
+    /// Returns the text of the comment or line that [`step`](Self::step) found.
     #[inline]
     pub(crate) fn span(&self, text: Span) -> &str {
         text.of(self.text.as_str())
     }
 
-    /// Whether [`step`](Self::step) passes over comments and lines of unknown fields.
+    /// Whether [`step`](Self::step) skips comments and lines with unknown fields.
     pub(crate) fn skip_asides(&mut self, skips: bool) {
         self.block.skip_asides(skips);
     }
 
-    /// Whether a block with a type and no data is told, as [`Step::EmptyEvent`].
+    /// Whether a block with a type and no data is reported, as [`Step::EmptyEvent`].
     pub(crate) fn tell_empty_events(&mut self, tells: bool) {
         self.block.tell_empty_events(tells);
     }
 
-    /// Whether the connection had a line that we know, blank ones apart. The values of some do not
-    /// count: they do here.
+    /// Whether the connection had a known line that is not blank, even one whose value is ignored.
     pub(crate) fn saw_known_line(&self) -> bool {
         self.block.saw_known_line()
     }
 
-    /// How many lines of unknown fields the connection had.
+    /// Returns the number of lines with unknown fields on this connection.
     pub(crate) fn ignored_lines(&self) -> u64 {
         self.block.ignored_lines()
     }

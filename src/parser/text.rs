@@ -5,7 +5,7 @@ use super::line_ends::LineEnds;
 use super::tuning::{FAR_END, MAX_DECODED_WINDOW};
 use super::utf8::Decoder;
 
-/// A part of the text. It begins and ends next to an ASCII character, or where the text does.
+/// A range of the text. It begins and ends next to an ASCII character, or at an end of the text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
     start: usize,
@@ -18,7 +18,7 @@ impl Span {
         self.end - self.start
     }
 
-    /// The last `len` bytes of it.
+    /// Returns the last `len` bytes of the range.
     #[inline]
     pub(super) fn last(self, len: usize) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl Span {
         &text.as_bytes()[self.start..self.end]
     }
 
-    /// With the LF after it, if there is one.
+    /// Returns the range with the LF after it, if there is one.
     #[inline]
     pub(super) fn with_lf(self, text: &str) -> Option<&str> {
         let line = text.get(self.start..self.end + 1)?;
@@ -45,21 +45,21 @@ impl Span {
     }
 }
 
-/// The text between what was taken and what has not arrived.
+/// Decoded text that was not consumed yet.
 ///
-/// The chunks are copied here a small window at a time. Decoding and looking for line ends cost
-/// least over many lines together; done line by line they take longer than the copy does.
+/// Chunks are copied here a small window at a time. Decoding and the search for line ends are cheapest over many
+/// lines together; line by line they take longer than the copy.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Text {
     text: String,
     lines: Lines,
     decoder: Decoder,
-    /// The first character is there, so that no byte order mark can come any more.
+    /// Whether the first character has arrived, so that no byte order mark can follow.
     begun: bool,
-    /// The text now gone ended with a CR.
+    /// Whether the dropped text ended with a CR.
     after_cr: bool,
-    /// The last plain line was long, so the next will be. (Not of `Lines`: to copy the padding
-    /// after it costs more than all the rest of a short event.)
+    /// Whether the last plain line was long, so the next one probably is. (It is not in `Lines`, where a copy of
+    /// the padding after it would cost more than the rest of a short event.)
     long_lines: bool,
 }
 
@@ -69,30 +69,30 @@ impl Text {
         &self.text
     }
 
-    /// The lines whose ends are there.
+    /// Returns the finished lines.
     #[inline(always)]
     pub(super) fn lines(&self) -> Lines {
         self.lines
     }
 
-    /// The lines were taken up to here.
+    /// Called with the position up to which lines were taken.
     #[inline(always)]
     pub(super) fn set_lines(&mut self, lines: Lines) {
         self.lines = lines;
     }
 
-    /// Whether the text now gone ended with a CR.
+    /// Whether the dropped text ended with a CR.
     #[inline(always)]
     pub(super) fn is_after_cr(&self) -> bool {
         self.after_cr
     }
 
-    /// Takes a line that begins like this, and the blank one after it, where both can be told at a
-    /// glance. Gives the rest of the line.
+    /// Takes a line that begins with this prefix, and the blank line after it, if a cheap check finds both.
+    /// Returns the rest of the line.
     #[inline(always)]
     pub(super) fn take_plain_line<const N: usize>(&mut self, name: &[u8; N]) -> Option<Span> {
         let text = self.text.as_bytes();
-        // What is compared may go on beyond the line's end: that is in no name.
+        // The comparison may reach beyond the line end, which no field name contains.
         if text.get(self.lines.start..)?.first_chunk() != Some(name) {
             return None;
         }
@@ -124,8 +124,8 @@ impl Text {
         }
     }
 
-    /// Whether [`push_few`](Self::push_few) may follow, as soon as all lines were taken: no
-    /// character is unfinished, and no byte order mark can come.
+    /// Whether [`push_few`](Self::push_few) may follow when all lines were taken: no character is unfinished, and no
+    /// byte order mark can follow.
     #[inline]
     pub(super) fn is_between_characters(&self) -> bool {
         self.begun && self.decoder.is_between_characters()
@@ -136,12 +136,12 @@ impl Text {
         !self.decoder.is_between_characters()
     }
 
-    /// Whether all there is may be the beginning of a byte order mark.
+    /// Whether the whole text may be the beginning of a byte order mark.
     pub(super) fn is_within_byte_order_mark(&self) -> bool {
         !self.begun && self.decoder.is_within('\u{FEFF}')
     }
 
-    /// Appends ASCII without a line end, after all line ends in the text were given.
+    /// Appends ASCII without a line end, after all line ends in the text were returned.
     #[inline]
     pub(super) fn push_few(&mut self, few: &[u8]) {
         debug_assert!(few.is_ascii() && self.is_between_characters());
@@ -151,20 +151,20 @@ impl Text {
         self.lines.ends.skip_to(self.text.len());
     }
 
-    /// Nothing is there, and what comes is no byte order mark, nor the LF of a CR.
+    /// Whether the text is empty, and neither a byte order mark nor the LF of a CR can follow.
     #[inline]
     pub(super) fn is_clear(&self) -> bool {
         self.text.is_empty() && self.is_between_characters() && !self.after_cr
     }
 
-    /// All lines were taken, and another one that ends with an LF has come and was not here.
+    /// Called when all lines were taken and another line, which ended with an LF, bypassed the text.
     pub(super) fn pass_line(&mut self) {
         self.drop_taken();
         self.begun = true;
         self.after_cr = false;
     }
 
-    /// Decodes a piece of a line that does not go through the text.
+    /// Decodes a piece of a line that bypasses the text.
     pub(super) fn decode_into(&mut self, value: &mut String, bytes: &[u8]) {
         self.decoder.push(value, bytes);
     }
@@ -175,7 +175,7 @@ impl Text {
         self.go_on_after(end);
     }
 
-    /// The line whose end is not there yet.
+    /// Returns the unfinished line.
     #[inline]
     pub(super) fn unfinished(&self) -> &str {
         &self.text[self.lines.start..]
@@ -186,14 +186,14 @@ impl Text {
         self.text.len() - self.lines.start
     }
 
-    /// Drops the line whose end is not there yet, and what a longer one before it has needed.
+    /// Drops the unfinished line, and the memory that an earlier longer one needed.
     pub(super) fn drop_unfinished(&mut self) {
         self.text.truncate(self.lines.start);
         self.text.shrink_to(MAX_DECODED_WINDOW);
         self.lines.ends.skip_to(self.lines.start);
     }
 
-    /// What comes follows a line with this end that was not here.
+    /// Continues after a line with this end, which bypassed the text.
     pub(super) fn go_on_after(&mut self, end: u8) {
         self.after_cr = end == b'\r';
     }
@@ -214,7 +214,7 @@ impl Text {
         self.lines.start = 0;
     }
 
-    /// There is no line whose end is there, as far as can be told at once.
+    /// Whether a cheap check finds no finished line.
     #[inline]
     pub(super) fn is_looked_through(&self) -> bool {
         self.lines.ends.is_looked_through(&self.text)
@@ -224,31 +224,30 @@ impl Text {
         self.text.capacity()
     }
 
-    /// Gives back the memory, when all lines were taken, but for so much where one is unfinished.
+    /// Drops the taken lines, and frees memory above `most` bytes.
     pub(super) fn shrink_to(&mut self, most: usize) {
         self.drop_taken();
         fit(&mut self.text, most);
     }
 }
 
-/// Goes through the lines of a text. A value of its own, so that the loop over the lines has it in
-/// registers.
+/// Iterates over the lines of a text. It is a separate value, so that the loop keeps it in registers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Lines {
-    /// Where the next line begins.
+    /// The start of the next line.
     start: usize,
     ends: LineEnds,
 }
 
 impl Lines {
-    /// Takes the next line, if its end is there.
+    /// Takes the next line, if it is finished.
     ///
     /// > Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF)
     /// > character pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE
     /// > RETURN (CR) character.
     ///
-    /// A CR ends its line at once: whether an LF follows cannot be known before the server says
-    /// more, and no event should wait for that.
+    /// A CR ends its line at once: whether an LF follows is only known with the next byte, and no event should
+    /// wait for that.
     #[inline(always)]
     pub(super) fn next(&mut self, text: &[u8], after_cr: bool) -> Option<Span> {
         loop {
@@ -260,8 +259,7 @@ impl Lines {
         }
     }
 
-    /// Takes the next line if it is blank, where that can be told at a glance: most lines have a
-    /// neighbour that is.
+    /// Takes the next line if a cheap check shows that it is blank, as it often is.
     #[inline(always)]
     pub(super) fn take_blank(&mut self, text: &[u8]) -> bool {
         // After a CR the LF belongs to it.
@@ -277,8 +275,7 @@ impl Lines {
     }
 }
 
-/// Whether an LF after this text completes a CR: the text's last, or if there is none, that of the
-/// text now gone.
+/// Whether an LF after this text completes a CR at the end of this text or, if it is empty, of the dropped text.
 #[inline(always)]
 fn is_after_cr(text: &[u8], after_cr: bool) -> bool {
     text.last().map_or(after_cr, |&last| last == b'\r')

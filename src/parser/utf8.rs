@@ -1,7 +1,7 @@
-//! Bytes to text: "UTF-8 decode", which replaces what is malformed and never fails.
+//! Bytes to text: "UTF-8 decode", which replaces malformed input and never fails.
 //!
-//! Malformed input becomes one U+FFFD for each maximal subpart, as the [Encoding Standard]'s
-//! decoder has it, and the standard library's lossy conversion.
+//! Malformed input becomes one U+FFFD for each maximal subpart, as in the decoder of the [Encoding Standard] and
+//! in the standard library's lossy conversion.
 //!
 //! [Encoding Standard]: https://encoding.spec.whatwg.org/#utf-8-decoder
 
@@ -11,11 +11,10 @@ use simdutf8::compat::Utf8Error;
 
 use super::tuning::{NEIGHBOURHOOD, SOUND_PIECE};
 
-/// Decodes bytes that come in pieces: a character may be cut anywhere.
+/// Decodes bytes in pieces, which may cut a character anywhere.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Decoder {
-    /// The beginning of a character whose other bytes are still to come, at most three. The fourth
-    /// place is for the byte under examination.
+    /// The beginning of an unfinished character, at most three bytes. The fourth byte is the one being examined.
     cut: [u8; 4],
     cut_len: usize,
 }
@@ -27,14 +26,14 @@ impl Decoder {
         self.cut_len == 0
     }
 
-    /// Whether a character that begins like this one is cut.
+    /// Whether the unfinished bytes may be the beginning of this character.
     pub(super) fn is_within(&self, character: char) -> bool {
         let mut whole = [0; 4];
         let whole = character.encode_utf8(&mut whole).as_bytes();
         self.cut_len > 0 && whole.starts_with(&self.cut[..self.cut_len])
     }
 
-    /// Appends one more piece to the text. A character whose end is missing waits for the next.
+    /// Appends a piece to the text. An unfinished character waits for the next piece.
     #[inline]
     pub(super) fn push(&mut self, text: &mut String, bytes: &[u8]) {
         if self.is_between_characters() && bytes.last().is_none_or(u8::is_ascii) {
@@ -44,7 +43,7 @@ impl Decoder {
         }
     }
 
-    /// The input is over: a character whose end is missing is malformed.
+    /// Ends the input: an unfinished character is malformed.
     pub(super) fn finish(&mut self, text: &mut String) {
         if !self.is_between_characters() {
             text.push(char::REPLACEMENT_CHARACTER);
@@ -62,7 +61,7 @@ impl Decoder {
         }
     }
 
-    /// Completes the character that was cut, and gives back the bytes that are not part of it.
+    /// Completes the unfinished character, and returns the bytes after it.
     fn complete<'a>(&mut self, text: &mut String, mut bytes: &'a [u8]) -> &'a [u8] {
         while !self.is_between_characters() {
             let [next, rest @ ..] = bytes else { break };
@@ -73,7 +72,7 @@ impl Decoder {
                     self.cut_len = 0;
                 }
                 Err(error) if error.error_len().is_none() => self.cut_len += 1,
-                // "Restore byte to ioQueue": it is looked at again, on its own.
+                // "Restore byte to ioQueue": it is decoded again, as a new character.
                 Err(_) => {
                     self.finish(text);
                     break;
@@ -85,7 +84,7 @@ impl Decoder {
     }
 }
 
-/// Appends bytes whose last character is not continued.
+/// Appends bytes that end with a whole or malformed character.
 #[inline]
 fn push_whole(text: &mut String, bytes: &[u8]) {
     match simdutf8::compat::from_utf8(bytes) {
@@ -94,8 +93,8 @@ fn push_whole(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Something is malformed, and more will be: what lies before each such place is looked at twice,
-/// so it should not be much.
+/// Decodes text with malformed places, and expects more of them. The text before each place is read twice, so
+/// pieces are small.
 #[inline(never)]
 fn push_malformed(text: &mut String, mut bytes: &[u8], error: Utf8Error) {
     bytes = push_to_error(text, bytes, error);
@@ -114,7 +113,7 @@ fn push_malformed(text: &mut String, mut bytes: &[u8], error: Utf8Error) {
     }
 }
 
-/// Appends what is sound, and a replacement for what follows it. Gives the rest.
+/// Appends the valid part, and a replacement for the malformed part after it. Returns the rest.
 fn push_to_error<'a>(text: &mut String, bytes: &'a [u8], error: Utf8Error) -> &'a [u8] {
     let (sound, rest) = bytes.split_at(error.valid_up_to());
     text.push_str(valid(sound).unwrap_or_default());
@@ -125,15 +124,15 @@ fn push_to_error<'a>(text: &mut String, bytes: &'a [u8], error: Utf8Error) -> &'
     &rest[error.error_len().unwrap_or(rest.len())..]
 }
 
-/// Where malformed places are close together, a search for each costs more than a slower look at
-/// all.
+/// Decodes a malformed place and the bytes around it. If such places are close together, a search for each costs
+/// more than a slower decoder for all.
 fn push_neighbourhood<'a>(text: &mut String, bytes: &'a [u8]) -> &'a [u8] {
     let (bad, rest) = bytes.split_at(whole(bytes, NEIGHBOURHOOD));
     push_replaced(text, bad);
     rest
 }
 
-/// The first so many bytes, or one to three less: the last of them is not continued after it.
+/// Returns `most`, or up to three fewer bytes so that no character is cut.
 fn whole(bytes: &[u8], most: usize) -> usize {
     match bytes.get(..most) {
         Some(near) => most - incomplete_end(near),
@@ -155,7 +154,7 @@ fn push_replaced(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// How many bytes at the end begin a character and do not complete it.
+/// Returns how many bytes at the end belong to an unfinished character.
 fn incomplete_end(bytes: &[u8]) -> usize {
     (1..=bytes.len().min(3))
         .find(|back| !is_continuation(bytes[bytes.len() - back]))

@@ -1,12 +1,12 @@
-//! The value of a field, wherever it is.
+//! The value of a field, in the text or owned.
 
 use super::text::Span;
 use super::tuning::MIN_RETAINED;
 
-/// A value that stays in the text where it arrived, until the text goes.
+/// A value that stays in the text where it arrived, until the text is dropped.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Value {
-    /// Where it is in the text.
+    /// The range in the text.
     span: Option<Span>,
     /// The value, if there is no span.
     kept: String,
@@ -38,7 +38,7 @@ impl Value {
         self.kept.clear();
     }
 
-    /// Becomes what the other one is, whose own value is then of no use.
+    /// Takes over `other`'s value, and clears it.
     #[inline]
     pub(super) fn take(&mut self, other: &mut Self) {
         self.span = other.span.take();
@@ -48,7 +48,7 @@ impl Value {
         other.kept.clear();
     }
 
-    /// Copies what is still in the text, which is about to go.
+    /// Copies the value out of the text, which is about to be dropped.
     #[inline]
     pub(super) fn keep(&mut self, text: &str) {
         if let Some(span) = self.span.take() {
@@ -63,7 +63,7 @@ impl Value {
         self.kept.capacity()
     }
 
-    /// How much memory it has that nothing is in.
+    /// Returns the unused capacity.
     #[inline]
     pub(super) fn unused(&self) -> usize {
         if self.span.is_some() || self.kept.is_empty() {
@@ -73,7 +73,7 @@ impl Value {
         }
     }
 
-    /// Gives that memory back, if it is more than is kept.
+    /// Frees unused capacity above the amount that is kept.
     #[inline]
     pub(super) fn shrink(&mut self) {
         if self.unused() > MIN_RETAINED {

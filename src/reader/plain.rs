@@ -1,8 +1,7 @@
-//! Events of one data line, made from the chunk: the parser does not see them.
+//! Events of one data line, made directly from the chunk, without the parser.
 //!
-//! Such a *plain* event is `data: `, a value, and two LFs. The parser says how long the value may
-//! be at most, so that the size limit stays exact. Whatever else comes, or comes in another place,
-//! goes to the parser.
+//! Such a *plain* event is `data: `, a value, and two LFs. The parser limits the length of the value, so that
+//! the size limit stays exact. Everything else goes to the parser.
 
 use std::ops::Range;
 
@@ -16,19 +15,19 @@ use crate::parser::Parser;
 /// The line of a plain event up to its value.
 const PLAIN_NAME: &[u8] = b"data: ";
 
-/// How much of a plain line may be carried over to the next chunk. More goes to the parser.
+/// How much of a plain line may be carried over to the next chunk. A longer part goes to the parser.
 ///
 /// Row "events(), tokens, 200 B chunks".
 const MAX_CARRIED: usize = 4 << 10;
 
-/// How far into a chunk the end of an event is looked for that began before it.
+/// How far into a chunk the end of an event is searched that began in an earlier chunk.
 ///
 /// Row "events(), tiny".
 const FIRST_STOP: usize = 1 << 10;
 
 impl<B: AsRef<[u8]>> EventReader<B> {
-    /// Where the parser is to stop in a new chunk: behind the event that it is within. Otherwise it
-    /// would take in a window of the events after it, which are perhaps plain.
+    /// Where the parser stops in a new chunk: after the event that it is inside. Otherwise it would take in the
+    /// events after it, which may be plain.
     pub(super) fn first_stop(&self, chunk: &[u8]) -> usize {
         if chunk.len() <= FIRST_STOP || self.parser.is_clear() {
             return chunk.len();
@@ -41,8 +40,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         }
     }
 
-    /// Finds an event of one data line, `data: ` and the value, in the chunk, if the parser is
-    /// between events: most events are so.
+    /// Finds a plain event in the chunk, if the parser is between events. Most events are plain.
     #[inline(always)]
     pub(super) fn find_plain(&mut self) -> bool {
         let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
@@ -68,7 +66,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         true
     }
 
-    /// Finds the end of the line whose beginning is carried.
+    /// Finds the end of the carried line.
     #[inline(never)]
     pub(super) fn find_plain_end(&mut self) -> bool {
         let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
@@ -87,8 +85,8 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         true
     }
 
-    /// Carries the last `len` bytes of the chunk over to the next, as the value of a plain line
-    /// whose end is not there. `false`: there is no event yet.
+    /// Carries the last `len` bytes of the chunk over to the next, as the value of an unfinished plain line.
+    /// Returns `false`: there is no event yet.
     #[inline(never)]
     pub(super) fn carry(&mut self, len: usize) -> bool {
         let all = self.carried.len() + len;
@@ -105,12 +103,12 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         false
     }
 
-    /// The parser gets what was carried.
+    /// Passes the carried bytes to the parser.
     #[cold]
     pub(super) fn give_back_carried(&mut self) {
         self.plain_room = 0;
         if !self.carried.is_empty() {
-            // A line whose end is not there, and within the limit: nothing comes of it.
+            // An unfinished line within the limit gives no frame.
             for part in [PLAIN_NAME, &self.carried] {
                 let _ = self.parser.step(&mut { part });
             }
@@ -130,7 +128,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
             self.carried.clear();
             data
         };
-        // A branch that returns: joined with the other one, the ID would be copied once more.
+        // Return here: if the branches were joined, the ID would be copied once more.
         if self.last_event_id.is_empty() && !self.has_new_id() {
             return Event::plain(data);
         }
@@ -138,7 +136,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         Event::from_parts(data, EcoString::new(), id, false)
     }
 
-    /// Forgets an event that was found and never taken.
+    /// Forgets an event that was found and not taken.
     #[cold]
     pub(super) fn forget_plain(&mut self) {
         self.plain = None;
@@ -146,7 +144,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     }
 }
 
-/// Whether a plain line with a value of this length need not be seen by the parser.
+/// Whether a plain line with a value of this length may bypass the parser.
 #[inline(always)]
 fn passes(parser: &mut Parser, plain_room: &mut usize, len: usize) -> bool {
     if len >= *plain_room {
@@ -155,7 +153,7 @@ fn passes(parser: &mut Parser, plain_room: &mut usize, len: usize) -> bool {
     len < *plain_room
 }
 
-/// The bytes of a whole value, decoded.
+/// Decodes the bytes of a whole value.
 #[inline(always)]
 fn decoded(value: &[u8]) -> Box<str> {
     match simdutf8::basic::from_utf8(value) {

@@ -1,4 +1,4 @@
-//! From a request to its events.
+//! The current attempt: from its request to its events.
 
 use std::task::{Context, Poll};
 
@@ -19,28 +19,28 @@ use crate::client::signal::Signal;
 use crate::client::trace::Trace;
 use crate::session::{NextRequest, NotSent};
 
-/// The attempt under way: where its request comes from, and what is known of it.
+/// The current attempt: the source of its request, and what is known of it.
 pub(super) struct AttemptState {
     requests: SyncWrapper<RequestSource>,
     fetch: Option<SyncWrapper<Fetch>>,
     allowed: Allowed,
-    /// The caller says that the request may be repeated.
+    /// Whether the caller allows the request to be repeated.
     is_idempotent: bool,
-    /// An option that makes no sense: the first error.
+    /// The error of an invalid option, which is the first error.
     invalid: Option<Error>,
     pub(super) trace: Trace,
     pub(super) request: SentRequest,
     /// The head of the response that opened, or of a 204.
     pub(super) head: Option<ResponseHead>,
-    /// How the last attempt failed that sent a request.
+    /// The failure of the last attempt that sent a request.
     pub(super) failure: Option<Error>,
-    /// What the short way has met and left to the long one.
+    /// A result that the short way leaves to the long one.
     pub(super) arrived: Option<SyncWrapper<ExchangeEvent>>,
-    /// The response is a body alone, with a head that nobody sent.
+    /// Whether the response is only a body, with a made-up head.
     is_bare: bool,
-    /// The body ended cleanly; its last event is being handed over.
+    /// Whether the body ended cleanly and its last event is being delivered.
     pub(super) body_is_over: bool,
-    /// The consumer has the stream's `Signal::Open`.
+    /// Whether the consumer has received `Signal::Open`.
     pub(super) is_told_open: bool,
 }
 
@@ -101,14 +101,14 @@ impl AttemptState {
     }
 }
 
-/// What an attempt begins with.
+/// How an attempt begins.
 enum Beginning {
     Request(Box<dyn Outgoing>),
     Exchange(Exchange),
     Nothing,
 }
 
-/// Asks for the request, or for the response.
+/// Calls the caller's function for the request, or for the response.
 fn begin(
     requests: &mut RequestSource,
     attempt: Attempt,
@@ -170,8 +170,8 @@ impl Driver<'_> {
         }
     }
 
-    /// The first attempt, if its response is there already: the request behind it counts as sent. The
-    /// response lies in the slot, unless a handle has dropped it.
+    /// Begins the first attempt if its response exists already: its request counts as sent. The response is in
+    /// the slot, unless a handle has dropped it.
     pub(super) fn begin_in_hand(&mut self) -> bool {
         let Some(is_bare) = self.attempt.requests.get_mut().begin_in_hand() else {
             return false;
@@ -193,7 +193,7 @@ impl Driver<'_> {
         self.control.set_only_one(is_only_one);
     }
 
-    /// A request is about to be sent. `None`: it may be.
+    /// Called when a request is about to be sent. Returns `None` if it may be sent.
     fn begin_request(&mut self, is_idempotent: bool) -> Option<Turn> {
         let now = self.pacing.now();
         match self.session.begin(is_idempotent, now) {
@@ -203,7 +203,7 @@ impl Driver<'_> {
                 self.control.counters().sent();
                 None
             }
-            Ok(false) => Some(Poll::Ready(None)), // it came too late
+            Ok(false) => Some(Poll::Ready(None)), // a handle dropped the attempt meanwhile
             Err(reason) => {
                 let error = self.not_sent(reason, None);
                 Some(self.over(Err(error)))
@@ -211,7 +211,7 @@ impl Driver<'_> {
         }
     }
 
-    /// `is_asked`: the caller's function has made the request for this attempt.
+    /// `is_asked`: the caller's function made the request for this attempt.
     pub(super) fn send(&mut self, mut request: Box<dyn Outgoing>, is_asked: bool) -> Turn {
         let method = request.method().clone();
         let is_idempotent = self.attempt.is_idempotent || method.is_idempotent();
@@ -234,14 +234,14 @@ impl Driver<'_> {
     fn set_headers(&mut self, request: &mut dyn Outgoing, is_asked: bool) {
         headers::set(request.headers());
         match headers::last_event_id(request.headers()).filter(|_| is_asked) {
-            // The caller's own, which is where the source goes on. It may be bytes that are no text: they stay.
+            // The caller's header becomes the position. Bytes that are not UTF-8 stay in the header.
             Some(id) => {
                 if id.is_empty() {
                     headers::set_last_event_id(request.headers(), "");
                 }
                 self.deliveries.set_position(id.into(), &self.control);
             }
-            // Bytes that are no text cannot be our position. They are sent until there is one.
+            // Bytes that are not UTF-8 cannot be a position. They are sent until there is one.
             None if self.deliveries.last_event_id().is_empty()
                 && headers::has_binary_id(request.headers()) => {}
             None => {
@@ -252,7 +252,7 @@ impl Driver<'_> {
         }
     }
 
-    /// No header can carry the ID that is due.
+    /// Called if no header can hold the ID.
     fn tell_unsendable_id(&mut self) {
         let id = self.deliveries.last_event_id();
         if !headers::is_sendable(id) {
@@ -289,7 +289,7 @@ impl Driver<'_> {
         let Incoming { head, body } = response;
         if !self.attempt.is_bare {
             let validated = self.calls.validate(&head);
-            // It may have ended the source, and then no hook is called.
+            // The predicate may have ended the source; then no hook is called.
             self.poll_abort(cx);
             if self.control.is_revoked() {
                 return Poll::Ready(None);

@@ -1,4 +1,4 @@
-//! The caller's code: hooks, one at a time, and predicates.
+//! Calls of the caller's code: hooks, one at a time, and predicates.
 
 use std::ops::ControlFlow;
 use std::task::{Context, Poll};
@@ -14,22 +14,22 @@ use crate::session::Verdict;
 pub(super) struct Calls<'h> {
     hooks: Hooks<'h>,
     predicates: Predicates<'h>,
-    /// The hook whose future runs.
+    /// The hook whose future is running.
     called: Option<Called>,
 }
 
-/// A hook that was called, and what for.
+/// A hook that was called, and its reason.
 pub(super) enum Called {
     Open(ResponseHead),
-    /// With an event, which the hook has.
+    /// `on_message`, which took the event.
     Message,
-    /// With a clone of an event, which is handed over afterwards.
+    /// `on_message` with a clone of an event, which is delivered afterwards.
     MessageBefore(Event),
     Failure(Failure),
     End(StreamEnd),
 }
 
-/// What a hook answered.
+/// The answer of a hook.
 pub(super) enum Answer {
     Flow(HookResult<ControlFlow<()>>),
     Action(HookResult<Action>),
@@ -44,7 +44,7 @@ impl<'h> Calls<'h> {
         }
     }
 
-    /// Whether nobody has to look at an event before it is handed over.
+    /// Whether events are delivered without a look by hooks or predicates.
     pub(super) fn are_plain(&self) -> bool {
         self.predicates.until.is_none()
             && self.predicates.keep_alive.is_none()
@@ -71,7 +71,7 @@ impl<'h> Calls<'h> {
         self.predicates.validate(head)
     }
 
-    /// Whether the caller's abort has come: once.
+    /// Whether the caller's abort future has completed. Returns `true` once.
     pub(super) fn poll_abort(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(abort) = &mut self.predicates.abort else {
             return false;
@@ -83,18 +83,18 @@ impl<'h> Calls<'h> {
         is_aborted
     }
 
-    /// Whether the future of a hook runs.
+    /// Whether the future of a hook is running.
     #[inline]
     pub(super) fn are_running(&self) -> bool {
         self.called.is_some()
     }
 
-    /// The future of this call runs.
+    /// Notes that the future of this call is running.
     pub(super) fn running(&mut self, called: Called) {
         self.called = Some(called);
     }
 
-    /// Calls the hook for it, if one is set. `Pending`: its future is to be run.
+    /// Calls the hook, if one is set. `Pending` if it returned a future, which must be polled.
     pub(super) fn call(&mut self, called: &Called) -> Poll<Answer> {
         match called {
             Called::Open(head) => match &mut self.hooks.open {
@@ -122,7 +122,7 @@ impl<'h> Calls<'h> {
         }
     }
 
-    /// Polls the future that runs. Gives back what the hook was called with.
+    /// Polls the running future. Returns the call with the answer.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Called, Answer)>> {
         let answer = match &self.called {
             None => return Poll::Ready(None),
@@ -152,7 +152,8 @@ impl<'h> Calls<'h> {
         }
     }
 
-    /// The source is over. A hook that runs is cancelled; an error it was shown may hold a connection.
+    /// Called when the source is over: cancels the running hook, and drops its error, which may hold a
+    /// connection.
     pub(super) fn close(&mut self) {
         self.predicates.abort = None;
         if let Some(Called::Failure(failure)) = self.called.take() {

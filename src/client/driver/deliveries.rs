@@ -1,4 +1,4 @@
-//! What was read, and what the consumer has: the reader, the last event ID, and the count of both.
+//! What was read and what was delivered: the reader, the last event ID, and the counters.
 
 use bytes::Bytes;
 use ecow::EcoString;
@@ -11,26 +11,26 @@ use crate::parser::{EventTooLarge, Parser, Span, Step};
 use crate::reader::EventReader;
 use crate::session::Session;
 
-/// How much is kept of a body that may be no event stream.
+/// How much is kept of a body that may not be an event stream.
 const BEGINNING: usize = 64 * 1024;
 
 pub(super) struct Deliveries {
     reader: EventReader<Bytes>,
-    /// The position: the ID of what the consumer was handed. What a reconnection sends.
+    /// The position: the ID of the last delivered event, which a reconnection sends.
     last_event_id: EcoString,
-    /// Which of the reader's IDs that is.
+    /// The reader's number of that ID.
     committed: u64,
-    /// Nobody looks at an event before it is handed over.
+    /// Whether events are delivered without a look by hooks or predicates.
     pub(super) is_plain: bool,
-    /// The event that was taken last is a keep-alive.
+    /// Whether the last event taken is a keep-alive.
     pub(super) is_keep_alive: bool,
     pub(super) reading: Reading,
     beginning: Beginning,
-    /// How many ignored lines of this connection were counted.
+    /// How many ignored lines of this connection are counted already.
     ignored: u64,
 }
 
-/// The beginning of a body, until one line of it is known.
+/// The beginning of a body, until its first known line.
 enum Beginning {
     Known,
     Unknown(Vec<u8>),
@@ -52,26 +52,26 @@ impl Deliveries {
         deliveries
     }
 
-    /// Which things besides events [`step`](Self::step) gives.
+    /// Sets what [`step`](Self::step) returns besides events.
     pub(super) fn tell(&mut self, everything: bool, has_until: bool) {
         self.reader.tell_asides(everything);
         self.reader
             .tell_empty_events(has_until || self.reading.empty_events);
     }
 
-    /// The position.
+    /// Returns the position.
     pub(super) fn last_event_id(&self) -> &EcoString {
         &self.last_event_id
     }
 
-    /// Goes on from this ID, which nothing delivered had.
+    /// Continues from this ID, which is not of a delivered event.
     pub(super) fn set_position(&mut self, id: EcoString, control: &ControlOwner) {
         self.last_event_id = id;
         control.publish_id(&self.last_event_id);
         self.reset();
     }
 
-    /// Where the next chunk is put.
+    /// The slot for the next chunk.
     #[inline]
     pub(super) fn slot(&mut self) -> &mut Option<Bytes> {
         self.reader.slot()
@@ -94,7 +94,7 @@ impl Deliveries {
             (Beginning::Unknown(beginning), Some(chunk)) if !is_known => {
                 let room = BEGINNING - beginning.len();
                 let chunk = &chunk[..chunk.len().min(room)];
-                // It doubles as any buffer does, but not beyond what is kept.
+                // The buffer doubles, up to the size that is kept.
                 if beginning.capacity() - beginning.len() < chunk.len() {
                     let doubled = BEGINNING.min(2 * beginning.capacity());
                     let more = doubled.saturating_sub(beginning.len());
@@ -106,7 +106,7 @@ impl Deliveries {
         }
     }
 
-    /// Whether the chunk's next thing is an event.
+    /// Whether an event comes next in the chunk.
     #[inline(always)]
     pub(super) fn has_event(&mut self) -> bool {
         self.reader.has_event()
@@ -134,7 +134,7 @@ impl Deliveries {
         self.reader.is_at_work()
     }
 
-    /// The consumer has the event that was taken last: it counts, and its ID is the position.
+    /// Called when the last event taken was delivered: it counts, and its ID becomes the position.
     #[inline]
     pub(super) fn commit(&mut self, session: &mut Session, control: &ControlOwner) {
         control.counters().delivered();
@@ -144,7 +144,7 @@ impl Deliveries {
         self.commit_id(session, control);
     }
 
-    /// The consumer has everything up to the last block: its ID is the position.
+    /// Called when everything up to the last block was delivered: its ID becomes the position.
     ///
     /// HTML standard, 9.2.6: the last event ID string is set when an event is dispatched.
     #[inline]
@@ -169,7 +169,7 @@ impl Deliveries {
         }
     }
 
-    /// No chunk comes for now: gives back what only many events together are worth.
+    /// Called when no chunk is available: frees memory that only pays off for many events at once.
     #[inline]
     pub(super) fn idle(&mut self, counters: &Counters) {
         self.reader.idle();
@@ -182,14 +182,14 @@ impl Deliveries {
             self.beginning = Beginning::Known;
         }
         let ignored = self.reader.ignored_lines();
-        // The parser counts anew after a clean end.
+        // The parser starts to count from zero after a clean end.
         if ignored > self.ignored {
             counters.ignored(ignored - self.ignored);
             self.ignored = ignored;
         }
     }
 
-    /// A stream opened. `keeps_beginning`: its body may turn out to be no event stream.
+    /// Called when a stream opened. `keeps_beginning`: its body may not be an event stream.
     pub(super) fn open(&mut self, keeps_beginning: bool) {
         self.reset();
         if keeps_beginning {
@@ -197,7 +197,7 @@ impl Deliveries {
         }
     }
 
-    /// At a clean end: the beginning of a body that is no event stream.
+    /// At a clean end: returns the beginning of a body that is not an event stream.
     pub(super) fn take_other_body(&mut self) -> Option<Bytes> {
         if !self.reader.ended_as_other() {
             return None;
@@ -208,7 +208,7 @@ impl Deliveries {
         }
     }
 
-    /// At a clean end: the unfinished event, and whether it has data.
+    /// At a clean end: returns the unfinished event, and whether it has data.
     pub(super) fn take_unfinished_event(&mut self, counters: &Counters) -> Option<(Event, bool)> {
         self.look_at_lines(counters);
         if !self.reader.finish_event() {
@@ -218,7 +218,7 @@ impl Deliveries {
         Some((self.reader.take_event(), has_data))
     }
 
-    /// Drops what was read and not handed over. Returns how many lines of the connection were ignored.
+    /// Drops what was read and not delivered. Returns the number of ignored lines of the connection.
     pub(super) fn drop_input(&mut self, counters: &Counters) -> u64 {
         self.look_at_lines(counters);
         self.reset();

@@ -1,11 +1,11 @@
-//! Drives a source: asks the session what is due, does it, and tells it what came of it. No rule is made
-//! here.
+//! Drives a source: asks the session what to do, does it, and reports the result. The session makes all
+//! decisions.
 //!
-//! `EventStream`, `Signals`, `open()` and `run()` sit over [`Driver`]. It polls in two ways. The short one,
-//! [`find_event`](Driver::find_event), goes from the body to an event and takes whatever else comes to the
-//! long one, [`turn`](Driver::turn), which does one thing at a time. Each owner has a file: [`attempt`] the
-//! request and its response, [`deliveries`] what was read and what the consumer has, [`pacing`] time and
-//! turns, [`calls`] the hooks, [`outcome`] how an attempt ends and what follows.
+//! `EventStream`, `Signals`, `open()` and `run()` use [`Driver`]. It polls in two ways. The short way,
+//! [`find_event`](Driver::find_event), goes from the body to an event and leaves everything else to the long
+//! way, [`turn`](Driver::turn), which does one thing at a time. Each owner has a file: [`attempt`] the request
+//! and its response, [`deliveries`] what was read and delivered, [`pacing`] time and turns, [`calls`] the
+//! hooks, [`outcome`] the end of an attempt and what follows.
 
 mod attempt;
 mod calls;
@@ -36,18 +36,18 @@ use crate::client::signal::Signal;
 use crate::client::stats::ReadyState;
 use crate::session::{Order, Phase, Session};
 
-/// What comes of a turn.
+/// The result of a turn.
 pub(crate) enum Step {
     Signal(Signal),
     Finished(Result<Finished, Error>),
 }
 
-/// Which signals the consumer wants. The others are not made where they cost something.
+/// Which signals the consumer wants. Costly ones are not made for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignalFilter {
     /// `run()`: hooks get everything.
     Nothing,
-    /// `open()`, until something opened.
+    /// `open()`, until a response opens.
     Opening,
     Events,
     Everything,
@@ -64,16 +64,16 @@ impl SignalFilter {
     }
 }
 
-/// `None`: the machine moved and wants another turn.
+/// `None`: the state changed, and another turn is needed.
 type Turn = Poll<Option<Step>>;
 
-/// What [`Driver::find_event`] has found.
+/// The result of [`Driver::find_event`].
 pub(crate) enum Found {
-    /// An event, to be had by [`Driver::take_event`].
+    /// An event: [`Driver::take_event`] returns it.
     Event,
     /// Nothing yet; the waker is kept.
     Pending,
-    /// Something else, for the long way.
+    /// Something else, which is left to the long way.
     Other,
 }
 
@@ -85,17 +85,17 @@ pub(crate) struct Driver<'h> {
     calls: Calls<'h>,
     pacing: Pacing,
     filter: SignalFilter,
-    /// What happened, in order, and is not handed over yet: never an event.
+    /// Signals that are not delivered yet, in order; never an event.
     pending: VecDeque<Signal>,
     ending: Ending,
     /// Hides and shows the source with its page, as long as it is kept.
     visibility: Option<Visibility>,
 }
 
-/// How far the source is on the way to its end.
+/// The progress of a source towards its end.
 #[derive(Default)]
 struct Ending {
-    /// What it ends with, after what is still to be handed over.
+    /// The result of the source, which follows the pending signals.
     result: Option<Result<Finished, Error>>,
     /// Why the source ended without an error.
     finished: Option<Finished>,
@@ -162,8 +162,8 @@ impl<'h> Driver<'h> {
         self.session.phase() == Phase::Over
     }
 
-    /// Runs code of the caller. If it panics the source is over and its connection gone, although somebody
-    /// may catch the panic and keep the source.
+    /// Runs code of the caller. A panic ends the source and closes its connection, even if the caller catches
+    /// the panic and keeps the source.
     #[inline]
     fn or_close<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
         let guard = CloseOnPanic(self);
@@ -175,7 +175,7 @@ impl<'h> Driver<'h> {
 
 /// The long way, for everything else.
 impl Driver<'_> {
-    /// The next step; none after the last, [`Step::Finished`].
+    /// Returns the next step. Nothing follows [`Step::Finished`].
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
         self.or_close(|driver| driver.poll_turns(cx))
     }
@@ -206,7 +206,7 @@ impl Driver<'_> {
         self.pacing.pause_clocks(&self.session);
     }
 
-    /// One thing: an order, a signal to hand over, a hook, or a move of the machine.
+    /// Does one thing: an order, a signal to deliver, a hook, or a change of the state machine.
     fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
         self.poll_abort(cx);
         let is_ordered = self.control.has_orders();
@@ -215,7 +215,7 @@ impl Driver<'_> {
                 return Poll::Ready(Some(Step::Signal(signal)));
             }
         }
-        // A hook comes back before an order is followed.
+        // A running hook finishes before an order takes effect.
         if self.calls.are_running() {
             return self.poll_hook(cx);
         }
@@ -231,7 +231,7 @@ impl Driver<'_> {
             return Poll::Ready(None);
         }
         match self.session.phase() {
-            // One at a time.
+            // Deliver one at a time.
             Phase::Due if self.control.is_dropping() => self.park(cx),
             Phase::Due => match self.pacing.poll_settled(cx) {
                 Poll::Pending => self.park(cx),
@@ -247,17 +247,17 @@ impl Driver<'_> {
         }
     }
 
-    /// Nothing is due: a handle wakes the task, or a timer.
+    /// Called if nothing is due: a handle or a timer wakes the task.
     fn park(&mut self, cx: &Context<'_>) -> Turn {
         if self.control.register(cx) {
             self.pacing.rested();
             Poll::Pending
         } else {
-            Poll::Ready(None) // a handle spoke meanwhile
+            Poll::Ready(None) // a handle gave an order meanwhile
         }
     }
 
-    /// Others get their turn. The clocks are looked at although there was always something to read.
+    /// Yields to other tasks. Timeouts are checked, although there was always something to read.
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
         let is_at_work = self.deliveries.is_at_work();
         // Buffered bytes are not the server's silence, so they restart its timers.
@@ -278,14 +278,14 @@ impl Driver<'_> {
         Poll::Pending
     }
 
-    /// An abort closes the source: the connection is gone at once, the next turn ends it.
+    /// Called when the abort future completes: drops the connection at once, and the next turn ends the source.
     fn poll_abort(&mut self, cx: &mut Context<'_>) {
         if self.calls.poll_abort(cx) {
             self.control.command(Command::Close);
         }
     }
 
-    /// The connection is gone already: the handle dropped it.
+    /// Called for the orders of handles. A handle has already dropped the connection.
     fn obey(&mut self, orders: Orders) {
         let is_paused = orders.state == ReadyState::Paused;
         let was_paused = self.session.phase() == Phase::Paused;
@@ -338,14 +338,14 @@ impl Driver<'_> {
         self.pacing.timer.disarm();
     }
 
-    /// What was read and not handed over goes with its connection. The next goes on from the committed ID.
+    /// Drops what was read and not delivered. The next connection continues from the committed ID.
     fn drop_input(&mut self) {
         let ignored = self.deliveries.drop_input(self.control.counters());
         self.attempt.trace.ignored_lines(ignored);
     }
 }
 
-/// Code of the caller runs. Dropped only by its panic.
+/// Exists while code of the caller runs. Only a panic drops it.
 struct CloseOnPanic<'a, 'h>(&'a mut Driver<'h>);
 
 impl Drop for CloseOnPanic<'_, '_> {

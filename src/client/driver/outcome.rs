@@ -1,4 +1,4 @@
-//! How an attempt ends, and what follows: the end, the hook's answer, the outcome.
+//! The end of an attempt and what follows: the session's proposal, the hook's answer, the outcome.
 
 use std::error::Error as StdError;
 use std::ops::ControlFlow;
@@ -56,7 +56,7 @@ impl Driver<'_> {
         self.ended(Err(kind.into()))
     }
 
-    /// The next request is due when the time has come.
+    /// Waits until the next request is due.
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> Turn {
         if !self.pacing.may_end_wait(cx) {
             return self.park(cx);
@@ -67,7 +67,7 @@ impl Driver<'_> {
         }
     }
 
-    /// The beginning of a refused response was read.
+    /// Called when the beginning of a refused response was read.
     pub(super) fn refused(&mut self, refusal: Refusal) -> Turn {
         let (why, head, mut refused) = refusal.into_parts();
         if let Some(asked) = response::retry_after(head.headers(), platform::wall_time()) {
@@ -89,9 +89,9 @@ impl Driver<'_> {
         }
     }
 
-    /// Every end of an attempt by itself; 204, the end marker and what is not sent go through `over`. The
-    /// connection is gone before anything else happens, except for what is unread of a refused response,
-    /// which the error carries.
+    /// Every failure and every clean end goes through here; a 204, the end marker and a request that must not be
+    /// sent go through `over`. The connection is dropped before anything else happens, except the unread rest of
+    /// a refused response, which the error holds.
     pub(super) fn ended(&mut self, end: Result<(), Error>) -> Turn {
         drop(self.control.take_exchange());
         self.pacing.begin_settling();
@@ -121,7 +121,7 @@ impl Driver<'_> {
         })
     }
 
-    /// What the session needs to know of an error.
+    /// The facts about an error that the session needs.
     fn end_of(&self, error: &Error) -> End {
         let unreached = |futile| End::Unreached {
             unsent: error.is_connect(),
@@ -163,7 +163,7 @@ impl Driver<'_> {
         }
     }
 
-    /// The clocks stand still from one poll of a hook to the next: its time is not the server's.
+    /// The timeouts stop from one poll of a hook to the next: its time is not the server's.
     pub(super) fn poll_hook(&mut self, cx: &mut Context<'_>) -> Turn {
         let Poll::Ready(answered) = self.calls.poll(cx) else {
             self.pacing.pause_clocks(&self.session);
@@ -176,7 +176,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Calls the hook for it, if one is set, and does what it says.
+    /// Calls the hook, if one is set, and applies its answer.
     pub(super) fn call(&mut self, called: Called) -> Turn {
         let answer = self.calls.call(&called);
         self.pacing.forget_time();
@@ -189,7 +189,7 @@ impl Driver<'_> {
         }
     }
 
-    /// A hook has answered.
+    /// Called with the answer of a hook.
     pub(super) fn answered(&mut self, called: Called, answer: Answer) -> Turn {
         match (called, answer) {
             (Called::Message, Answer::Flow(answer)) => self.message_answered(answer),
@@ -211,8 +211,8 @@ impl Driver<'_> {
         }
     }
 
-    /// The hook of `run()` has come back from an event. Without an error the event counts as delivered,
-    /// whatever a handle has ordered meanwhile.
+    /// Called when `on_message` of `run()` finished. Without an error the event counts as delivered, whatever a
+    /// handle ordered meanwhile.
     pub(super) fn message_answered(&mut self, answer: HookResult<ControlFlow<()>>) -> Turn {
         match answer {
             Ok(flow) => {
@@ -226,7 +226,7 @@ impl Driver<'_> {
         }
     }
 
-    /// The hook has come back from what is handed over next.
+    /// Called when the hook finished with an item that is delivered next.
     fn handed_over_after(&mut self, signal: Signal, answer: HookResult<ControlFlow<()>>) -> Turn {
         match answer {
             Err(error) => return self.hook_ended(error),
@@ -240,8 +240,8 @@ impl Driver<'_> {
         Poll::Ready(Some(Step::Signal(signal)))
     }
 
-    /// Whether the stream is open and its [`Signal::Open`] was handed over. `on_open` comes before that, and
-    /// may have been the end.
+    /// Whether the stream is open and its [`Signal::Open`] was delivered. `on_open` runs before that, and may
+    /// end the source.
     pub(super) fn was_told_open(&self) -> bool {
         self.session.is_open() && self.attempt.is_told_open
     }
@@ -254,7 +254,7 @@ impl Driver<'_> {
         self.ended(Err(hook_failed(error)))
     }
 
-    /// `on_close` failed: the clean end is a failure after all.
+    /// Called if `on_close` failed: the clean end becomes a failure.
     fn failed_on_close(&mut self, error: Error) -> Turn {
         let error = match &self.attempt.head {
             Some(head) => error.after_opening(head),
@@ -277,7 +277,7 @@ impl Driver<'_> {
         let now = self.pacing.now();
         match self.session.answer(action.0, now) {
             Outcome::Retry { delay, retries } => {
-                // The old connection is gone before the delay begins, an unread body included.
+                // The old connection, with an unread body, is dropped before the delay begins.
                 if let Some(error) = &error {
                     error.close();
                 }
@@ -306,13 +306,13 @@ impl Driver<'_> {
         }
     }
 
-    /// It is over when what happened before is handed over.
+    /// Ends the source, after the pending signals are delivered.
     fn over_after(&mut self, result: Result<Finished, Error>) -> Turn {
         self.ending.result = Some(result);
         Poll::Ready(None)
     }
 
-    /// `failure`: what led there; else the last one.
+    /// `failure` is the cause; without one it is the last failure.
     pub(super) fn not_sent(&self, reason: NotSent, failure: Option<Error>) -> Error {
         let failure = failure.or_else(|| self.attempt.failure.clone());
         match reason {

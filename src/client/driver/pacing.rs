@@ -1,4 +1,4 @@
-//! Time and turns: when the clock is read, and when others get their turn.
+//! Time and yields: when the clock is read, and when other tasks get a turn.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -7,28 +7,26 @@ use crate::client::platform::{self, Settling};
 use crate::client::timer::{Clock, Timer};
 use crate::session::Session;
 
-/// How much is done before others get their turn, however fast the server is: 1024 small chunks, 1 MiB, or
-/// 4096 hooks and turns. A pause after 256 events cost a third of all processor time over HTTP/2
-/// (`benches`, e2e HTTP/2).
+/// How much is done before the task yields, however fast the server is: 1024 small chunks, 1 MiB, or 4096
+/// hooks and turns. A yield after 256 events cost a third of the CPU time over HTTP/2 (`benches`, e2e HTTP/2).
 const BUDGET: usize = 4096;
 
-/// What a chunk costs of the budget, besides its bytes.
+/// The cost of a chunk, besides its bytes.
 const CHUNK: usize = 4;
 
-/// How many bytes cost as much as a turn.
+/// The number of bytes that cost as much as a turn.
 const BYTES: usize = 256;
 
 pub(super) struct Pacing {
     pub(super) timer: Timer,
     jitter_rng: fastrand::Rng,
-    /// What is left of the budget until others get their turn.
+    /// The rest of the budget until the task yields.
     budget: usize,
-    /// The time, if this poll has looked at the clock.
+    /// The time, if this poll has read the clock.
     now: Option<Duration>,
-    /// When the consumer went away with an item, or others got their turn before one, while a clock was
-    /// running.
+    /// When control last left the driver (with an item, or by a yield) while a timeout was running.
     paused_at: Option<Duration>,
-    /// The executor had its turn since the wait began.
+    /// Whether the task has yielded since the wait began.
     has_yielded: bool,
     settling: Settling,
 }
@@ -46,12 +44,12 @@ impl Pacing {
         }
     }
 
-    /// A random number in `0.0..1.0`.
+    /// Returns a random number in `0.0..1.0`.
     pub(super) fn chance(&mut self) -> f64 {
         self.jitter_rng.f64()
     }
 
-    /// A poll begins. The clocks stood still since the consumer went away.
+    /// Called when a poll begins. The timeouts were stopped since the consumer left.
     #[inline]
     pub(super) fn begin_poll(&mut self, session: &mut Session) {
         self.now = None;
@@ -60,7 +58,7 @@ impl Pacing {
         }
     }
 
-    /// The consumer goes away with an item.
+    /// Called when the consumer leaves with an item.
     #[inline]
     pub(super) fn pause_clocks(&mut self, session: &Session) {
         if session.runs_clocks() {
@@ -68,12 +66,12 @@ impl Pacing {
         }
     }
 
-    /// The time. The clock is read once a poll.
+    /// Returns the time. The clock is read once for each poll.
     pub(super) fn now(&mut self) -> Duration {
         *self.now.get_or_insert_with(|| self.timer.now())
     }
 
-    /// Code of the caller ran, which may have taken its time.
+    /// Called after code of the caller, which may have taken time.
     pub(super) fn forget_time(&mut self) {
         self.now = None;
     }
@@ -93,7 +91,7 @@ impl Pacing {
         self.budget = self.budget.saturating_sub(CHUNK + bytes / BYTES);
     }
 
-    /// Others have their turn now.
+    /// Called when the task yields.
     #[inline]
     pub(super) fn rested(&mut self) {
         self.budget = BUDGET;
@@ -113,8 +111,8 @@ impl Pacing {
         self.has_yielded = false;
     }
 
-    /// Whether the wait may end. However short it is, others get their turn first: a hook may ask for no
-    /// delay at all.
+    /// Whether the wait may end. The task yields at least once, even for a delay of zero, which a hook may ask
+    /// for.
     pub(super) fn may_end_wait(&mut self, cx: &Context<'_>) -> bool {
         let has_yielded = std::mem::replace(&mut self.has_yielded, true);
         if !has_yielded {

@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::parser;
 
 impl Driver<'_> {
-    /// I/O comes before the clocks: what has arrived is no silence.
+    /// I/O is polled before the timeouts: bytes that have arrived are not silence.
     pub(super) fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Turn {
         let event = match self.attempt.arrived.take() {
             Some(event) => event.into_inner(),
@@ -54,7 +54,7 @@ impl Driver<'_> {
         }
     }
 
-    /// The connection has nothing to give.
+    /// Called when the connection has nothing to read.
     pub(super) fn wait_for_more(&mut self, cx: &mut Context<'_>) -> Turn {
         self.pacing.rested();
         self.deliveries.idle(self.control.counters());
@@ -65,7 +65,7 @@ impl Driver<'_> {
         self.poll_clock(cx)
     }
 
-    /// A chunk of the stream came, and is in its slot.
+    /// Called when a chunk of the stream is in its slot.
     #[inline]
     pub(super) fn receive(&mut self) {
         let bytes = self.deliveries.pushed();
@@ -110,7 +110,7 @@ impl Driver<'_> {
                 Signal::ReconnectionTime(self.session.received_retry(time))
             }
             parser::Step::LastEventId => {
-                // All earlier events were handed over: this is a step by itself.
+                // All earlier events were delivered: this is a step by itself.
                 self.deliveries.commit_id(&mut self.session, &self.control);
                 Signal::LastEventId(self.deliveries.last_event_id().to_string())
             }
@@ -118,7 +118,7 @@ impl Driver<'_> {
         Poll::Ready(Some(Step::Signal(signal)))
     }
 
-    /// An event came out of the bytes.
+    /// Called with an event from the parser.
     fn read_event(&mut self, event: Event, cx: &mut Context<'_>) -> Turn {
         let is_keep_alive = self.calls.is_keep_alive(&event);
         if self.session.runs_clocks() {
@@ -131,12 +131,12 @@ impl Driver<'_> {
         }
         self.poll_abort(cx);
         if self.control.is_revoked() {
-            return Poll::Ready(None); // not even one already parsed
+            return Poll::Ready(None); // not even an event that is already parsed
         }
         self.offer(event)
     }
 
-    /// A block with a type and no data: an event where the caller wants it, and for `until`.
+    /// Called for a block with a type and no data: `until` sees it, and `empty_events` delivers it.
     fn read_empty_event(&mut self, event: Event, cx: &mut Context<'_>) -> Turn {
         if self.deliveries.reading.empty_events {
             return self.read_event(event, cx);
@@ -148,7 +148,7 @@ impl Driver<'_> {
         Poll::Ready(None)
     }
 
-    /// Hands the event to the hook, or over.
+    /// Passes the event to the hook, or delivers it.
     fn offer(&mut self, event: Event) -> Turn {
         if self.filter == SignalFilter::Nothing {
             return match self.calls.call_message(event) {
@@ -165,7 +165,7 @@ impl Driver<'_> {
         Poll::Ready(Some(Step::Signal(Signal::Event(event))))
     }
 
-    /// The body ended where its HTTP stack says that it should.
+    /// Called when the body ended cleanly, as far as the HTTP stack can tell.
     fn body_ended(&mut self) -> Turn {
         if self.session.rejects_other_bodies() {
             if let Some(body) = self.deliveries.take_other_body() {

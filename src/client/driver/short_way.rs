@@ -9,8 +9,8 @@ use crate::client::http::exchange::ExchangeEvent;
 use crate::event::Event;
 
 impl Driver<'_> {
-    /// Looks for an event in the chunk, then in the body, and counts it as delivered: the consumer takes it
-    /// at once.
+    /// Looks for an event in the chunk, then in the body, and counts it as delivered: the consumer takes it at
+    /// once.
     #[inline(never)]
     pub(crate) fn find_event_to_deliver(&mut self, cx: &mut Context<'_>) -> Found {
         let found = self.or_close(|driver| driver.find_event(cx));
@@ -20,8 +20,8 @@ impl Driver<'_> {
         found
     }
 
-    /// The event that was found. Call once, in return position: moving a fresh event costs as much as
-    /// parsing it.
+    /// Returns the event that was found. Call it once, in return position: moving a fresh event costs as much
+    /// as parsing it.
     #[inline(always)]
     pub(crate) fn take_event(&mut self) -> Event {
         self.deliveries.take_event()
@@ -71,7 +71,7 @@ impl Driver<'_> {
         Found::Other
     }
 
-    /// Whether the chunk has an event, and no order comes first.
+    /// Whether the chunk has an event and there is no order.
     #[inline(always)]
     fn has_event(&mut self) -> bool {
         if !self.deliveries.has_event() {

@@ -11,7 +11,7 @@ use crate::client::http::response::ResponseHead;
 use crate::client::signal::Signal;
 
 impl Driver<'_> {
-    /// The head of the first response that opens, or of a 204.
+    /// Returns the head of the first response that opens, or of a 204.
     pub(crate) fn poll_opened(
         &mut self,
         cx: &mut Context<'_>,
@@ -36,7 +36,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Calls the hooks, one at a time and in order, until it is over.
+    /// Calls the hooks, one at a time and in order, until the source ends.
     pub(crate) fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Result<Finished, Error>> {
         self.or_close(|driver| driver.poll_hooks(cx))
     }
@@ -69,7 +69,7 @@ impl Driver<'_> {
                 Found::Other => match ready!(self.poll_turns(cx)) {
                     Some(Step::Finished(result)) => return Poll::Ready(result),
                     Some(Step::Signal(_)) => {}
-                    // Polled after its end.
+                    // Polled after completion.
                     None => return Poll::Ready(Ok(Finished::Aborted)),
                 },
             }

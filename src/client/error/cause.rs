@@ -1,8 +1,8 @@
-//! What lies behind an error: what the causes say, and what follows from it.
+//! Reads the causes of an error.
 //!
-//! HTTP and TLS libraries are the caller's choice, and most of their types are not ours. What can be told
-//! by a type is: `io::Error`, and reqwest's errors through [`Facts`]. The rest is told by the text of the
-//! innermost cause.
+//! The caller chooses the HTTP and TLS libraries, and this crate does not depend on most of their types. It
+//! knows `io::Error`, and reqwest's errors through [`Facts`]. For the rest it reads the text of the innermost
+//! cause.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -23,9 +23,9 @@ struct Transient(BoxError);
 /// Marks an error of [`from_fn`](crate::EventSource::from_fn) or
 /// [`connect_with`](crate::EventSource::connect_with) as worth a retry.
 ///
-/// Transient without the mark are: an [`io::Error`] of a broken or refused connection, of a time-out or an
-/// unreachable network; tokio's `Elapsed`; a reqwest error of connecting, of a time-out, or of a status
-/// that is retried.
+/// Without the mark, these are transient: an [`io::Error`] of a broken or refused connection, a timeout or an
+/// unreachable network; tokio's `Elapsed`; a reqwest error of connecting, a timeout, or a status that is
+/// retried.
 ///
 /// ```
 /// use fetch_event_source::{BoxError, transient};
@@ -64,12 +64,12 @@ pub(super) fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
 pub(super) fn is_connect(error: &(dyn StdError + 'static)) -> bool {
     match facts(error) {
         Some(facts) => facts.is_connect,
-        // What other HTTP stacks say. Other kinds may come from a connection that was made.
+        // Other HTTP stacks report this. Other kinds may come from an established connection.
         None => io_kind(error) == Some(io::ErrorKind::ConnectionRefused),
     }
 }
 
-/// Whether a later try may succeed, where nothing was sent.
+/// Whether a later attempt may succeed, if nothing was sent.
 pub(crate) fn is_transient(
     error: &(dyn StdError + 'static),
     retries: impl Fn(u16) -> bool,
@@ -105,7 +105,7 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     Some(error.downcast_ref::<io::Error>()?.kind())
 }
 
-/// The error of a request that brought no response. `asked`: its URL, if it is known.
+/// Makes the error of a request without a response. `asked`: its URL, if it is known.
 pub(crate) fn no_response(error: BoxError, asked: Option<&Url>) -> Error {
     Error::caused(no_response_kind(&*error, asked), RedactedError::of(error))
 }
@@ -117,7 +117,7 @@ fn no_response_kind(error: &(dyn StdError + 'static), asked: Option<&Url>) -> Er
     for cause in chain(error) {
         is_marked |= cause.is::<Transient>();
         let Some(facts) = facts(cause) else { continue };
-        // A redirect to a scheme that is not HTTP is a builder's error too, about its target.
+        // A redirect to a scheme other than HTTP is also a builder error, about its target.
         let is_of_target = facts.is_builder && facts.url.is_some_and(|url| Some(&url) != asked);
         is_redirect |= facts.is_redirect || is_of_target;
         is_builder |= facts.is_builder;
@@ -134,8 +134,8 @@ fn no_response_kind(error: &(dyn StdError + 'static), asked: Option<&Url>) -> Er
     }
 }
 
-/// Whether TLS is what failed. A server may put any text into an HTTP error, so the text of the innermost
-/// cause counts only together with a TLS or connect error above it.
+/// Whether TLS failed. A server may put any text into an HTTP error, so the text of the innermost cause only
+/// counts below a TLS or connect error.
 fn is_handshake(error: &(dyn StdError + 'static)) -> bool {
     is_connect(error)
         || is_alert(&error.to_string())
@@ -147,7 +147,7 @@ fn is_alert(text: &str) -> bool {
     text.to_ascii_lowercase().contains("alert")
 }
 
-/// Whether TLS failed in a way that would repeat: over a certificate, or an alert of this kind. rustls says
+/// Whether TLS failed in a way that would repeat: a certificate, or one of these alerts. rustls says
 /// "invalid peer certificate", OpenSSL "certificate verify failed".
 fn is_tls_failure(error: &(dyn StdError + 'static)) -> bool {
     const ALERTS: [&str; 5] = [
@@ -172,13 +172,13 @@ fn is_tls_failure(error: &(dyn StdError + 'static)) -> bool {
             .any(|alert| text.contains(alert) && is_alert(&text))
 }
 
-/// hyper-util's words for a 407, and for another refusal, of a proxy that was asked to CONNECT.
+/// The texts of hyper-util for a 407, and for another refusal, of a proxy in answer to CONNECT.
 fn is_proxy_refusal(error: &(dyn StdError + 'static)) -> bool {
     error.to_string() == "tunnel error: proxy authorization required"
 }
 
-/// hyper's words for a head that it cannot parse. Half a head is "connection closed before message
-/// completed", and not among them.
+/// The texts of hyper for a head that it cannot parse. Half a head is not one of them: it is "connection
+/// closed before message completed".
 fn is_malformed_head(error: &(dyn StdError + 'static)) -> bool {
     const WORDS: [&str; 6] = [
         "invalid HTTP version parsed",
@@ -192,18 +192,18 @@ fn is_malformed_head(error: &(dyn StdError + 'static)) -> bool {
     WORDS.iter().any(|words| text.starts_with(words))
 }
 
-/// The error of a function that gave no request.
+/// Makes the error of a function that returned no request.
 pub(crate) fn made_no_request(error: BoxError) -> Error {
     Error::caused(ErrorKind::MakeRequest, RedactedError::of(error))
 }
 
-/// What an error and its causes say, without the URLs that reqwest's errors print.
+/// The text of an error and its causes, without the URLs in reqwest's errors.
 #[derive(thiserror::Error)]
 #[error("{text}")]
 pub(crate) struct RedactedError {
     text: String,
     source: Option<Box<Self>>,
-    /// The error itself, of whose types and kinds questions are answered; never shown.
+    /// The original error, which answers questions about types and kinds, and is never shown.
     given: Option<BoxError>,
 }
 
@@ -216,8 +216,8 @@ impl fmt::Debug for RedactedError {
     }
 }
 
-/// The error as it was given, which must not be shown. Questions about a type or a kind go to this
-/// one, for a redacted copy is only text.
+/// The original error, which must not be shown. It answers questions about types and kinds, because a
+/// redacted copy is only text.
 pub(crate) fn as_given<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     match error.downcast_ref::<RedactedError>() {
         Some(RedactedError {
@@ -228,8 +228,8 @@ pub(crate) fn as_given<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdE
 }
 
 impl RedactedError {
-    /// The error, redacted where it is one of reqwest's. Of one that wraps another which cannot be redacted
-    /// in its place, a copy of the text is shown.
+    /// The error, redacted if it is one of reqwest's. If it wraps one that cannot be redacted in place, a copy
+    /// of the text is used.
     pub(crate) fn of(error: BoxError) -> BoxError {
         let error = without_url(error);
         if chain(&*error).any(|cause| shows_url(&cause.to_string())) {
@@ -250,7 +250,7 @@ impl RedactedError {
     }
 }
 
-/// reqwest of any version prints " for url (…)".
+/// Every version of reqwest prints " for url (…)".
 const URL: &str = " for url (";
 
 fn shows_url(text: &str) -> bool {
@@ -265,7 +265,7 @@ fn strip_url(text: String) -> String {
     strip_url(format!("{before}{after}"))
 }
 
-/// The text of the innermost cause. An `io::Error` of the system is named by its kind.
+/// The text of the innermost cause. For an `io::Error` of the system, the name of its kind.
 pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
     let Some(cause) = chain(error).last() else {
         return String::new();
@@ -278,7 +278,7 @@ pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
     }
 }
 
-/// The text in one line of at most so many characters.
+/// The text in one line of at most `most` characters.
 pub(super) fn shortened(text: &str, most: usize) -> String {
     let line = |char: char| if char.is_control() { ' ' } else { char };
     let mut chars = text.chars().map(line);

@@ -1,4 +1,4 @@
-//! Everything that can go wrong, as one type.
+//! The error type.
 
 mod cause;
 mod kind;
@@ -26,12 +26,12 @@ pub use response::RefusedBody;
 
 /// Why a stream failed. A clone is a reference to the same error.
 ///
-/// As an item of a stream, or as the result of [`run`](crate::EventSource::run), it is final. What the
-/// policy retries is shown to [`on_error`](crate::EventSource::on_error) and
-/// [`Signal::Retrying`](crate::Signal::Retrying) instead. All events before it were delivered.
+/// As an item of a stream, or as the result of [`run`](crate::EventSource::run), it is final, and all events
+/// before it were delivered. Failures that are retried go to [`on_error`](crate::EventSource::on_error) and
+/// [`Signal::Retrying`](crate::Signal::Retrying) instead.
 ///
-/// `Display` says what failed and the innermost cause, in one line of at most 120 characters; the text of
-/// a hook's own error is not cut. [`source`](StdError::source) is the chain of causes. The docs of each
+/// `Display` prints what failed and the innermost cause, in one line of at most 120 characters; the text of
+/// a hook's own error is not shortened. [`source`](StdError::source) is the chain of causes. The docs of each
 /// [`ErrorKind`] say what to do.
 ///
 /// ```
@@ -41,7 +41,7 @@ pub use response::RefusedBody;
 ///     match error.kind() {
 ///         ErrorKind::Status(StatusCode::UNAUTHORIZED) => "log in again".to_owned(),
 ///         ErrorKind::Status(_) => error.body_text().unwrap_or_default().into_owned(),
-///         ErrorKind::Incomplete => "only a part of the answer came".to_owned(),
+///         ErrorKind::Incomplete => "only a part of the answer arrived".to_owned(),
 ///         _ if error.is_timeout() => "the server is slow".to_owned(),
 ///         _ => error.to_string(),
 ///     }
@@ -49,9 +49,9 @@ pub use response::RefusedBody;
 /// # let _ = advice;
 /// ```
 ///
-/// Its text may go to a log. In our words there is never a URL, a secret or a body, and of a header's
-/// value only the beginning of `Content-Type` or `Content-Encoding`, escaped. What your functions and
-/// your HTTP stack say is shown as it is; reqwest's errors are shown without their URL.
+/// You can log its text. The words of this crate hold no URL, secret or body, and no header value except
+/// the beginning of `Content-Type` or `Content-Encoding`, escaped. Errors of your functions and of your HTTP
+/// stack are shown unchanged; errors of reqwest are shown without their URL.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -59,9 +59,9 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     source: Option<BoxError>,
-    /// What the message says besides: the method of a request that was not sent.
+    /// Part of the message: the method of a request that was not sent.
     detail: Option<Box<str>>,
-    /// Of the response that was refused, or that had opened.
+    /// The head of the response that was refused, or that had opened.
     head: Option<ResponseHead>,
     refused: Option<Refused>,
 }
@@ -75,7 +75,7 @@ impl From<ErrorKind> for Error {
     }
 }
 
-/// How errors are made.
+/// Constructors.
 impl Error {
     pub(crate) fn caused(kind: ErrorKind, source: impl Into<BoxError>) -> Self {
         Self(Arc::new(Inner {
@@ -94,7 +94,7 @@ impl Error {
         }))
     }
 
-    /// A request that is not sent again, after this failure.
+    /// For a request that must not be sent again after this failure.
     pub(crate) fn not_sent(kind: ErrorKind, method: Option<&str>, failure: Option<Self>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -104,8 +104,8 @@ impl Error {
         }))
     }
 
-    /// The error of an attempt whose response had opened. Others may know the error already: then it stays
-    /// as it is.
+    /// Adds the head of the attempt's response, which had opened. If the error is shared already, it stays
+    /// unchanged.
     pub(crate) fn after_opening(mut self, head: &ResponseHead) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             inner.head.get_or_insert_with(|| head.clone());
@@ -113,27 +113,27 @@ impl Error {
         self
     }
 
-    /// Drops the connection that the unread rest of a refused response holds, for all clones.
+    /// Drops the connection that holds the unread rest of a refused response, for all clones.
     pub(crate) fn close(&self) {
         if let Some(refused) = self.about().0.refused.as_ref() {
             refused.close();
         }
     }
 
-    /// What a refusal says to the session.
+    /// The facts about a refusal that the session needs.
     pub(crate) fn refusal(&self) -> Option<&Refused> {
         self.0.refused.as_ref()
     }
 }
 
 impl Error {
-    /// What failed.
+    /// Returns what failed.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The status of the response that was refused, for its status or its content type.
+    /// Returns the status of the response that was refused for its status or content type.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         let inner = &self.about().0;
@@ -141,40 +141,39 @@ impl Error {
         Some(inner.head.as_ref()?.status())
     }
 
-    /// The headers of the response that was refused; or, if the attempt's response had opened, of that
-    /// one: request IDs are found there, whatever failed later.
+    /// Returns the headers of the attempt's response, whether it was refused or had opened. They have the
+    /// request ID, even if the stream failed later.
     #[must_use]
     pub fn headers(&self) -> Option<&HeaderMap> {
         Some(self.about().0.head.as_ref()?.headers())
     }
 
-    /// The beginning of the refused response's body: at most 64 KiB, and what arrived within 5 s.
+    /// Returns the beginning of the refused response's body: at most 64 KiB, read for at most 5 s.
     #[must_use]
     pub fn body(&self) -> Option<&Bytes> {
         Some(&self.about().0.refused.as_ref()?.body)
     }
 
-    /// [`body`](Self::body) as text; malformed UTF-8 is replaced.
+    /// Returns [`body`](Self::body) as text, with U+FFFD for malformed UTF-8.
     #[must_use]
     pub fn body_text(&self) -> Option<Cow<'_, str>> {
         Some(String::from_utf8_lossy(self.body()?))
     }
 
-    /// How long the server asked to wait before the next request, counted from the response: by
+    /// Returns how long the server asked to wait, from the response to the next request: by
     /// `retry-after-ms`, or by `Retry-After` (RFC 9110, section 10.2.3) as seconds or as a date.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.about().0.refused.as_ref()?.retry_after
     }
 
-    /// The whole response that was refused for its status or its content type: what was read already, then
-    /// the rest.
+    /// Returns the whole response that was refused for its status or content type.
     ///
-    /// The first call on an error or a clone of it takes the unread rest; later ones have what was read.
-    /// Before a retry waits, the rest is dropped with its connection. In a browser it is dropped before
-    /// `on_error` decides.
+    /// The first call, on the error or any clone, gets the unread rest of the body; later calls get what was
+    /// read already. Before the wait for a retry, the rest is dropped with its connection. In a browser it
+    /// is dropped before `on_error` decides.
     ///
-    /// With the feature `reqwest`, `reqwest::Response::from` takes it.
+    /// With the feature `reqwest`, `reqwest::Response::from` accepts it.
     #[must_use]
     pub fn into_response(self) -> Option<http::Response<RefusedBody>> {
         let inner = &self.about().0;
@@ -186,7 +185,7 @@ impl Error {
         Some(response)
     }
 
-    /// Whether a clock ran out: one of ours, or one of the HTTP stack.
+    /// Whether a timeout expired: one of the source, or one of the HTTP stack.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self.kind() {
@@ -201,7 +200,7 @@ impl Error {
         }
     }
 
-    /// Whether the connection was never made, so that the server saw nothing of the request.
+    /// Whether connecting failed, so the server saw nothing of the request.
     #[must_use]
     pub fn is_connect(&self) -> bool {
         match self.failure() {
@@ -210,7 +209,7 @@ impl Error {
         }
     }
 
-    /// Whether the answer is not the whole: it broke off, or ended before its end marker.
+    /// Whether the answer is only a part: it broke off, or ended before its end marker.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         match self.kind() {
@@ -223,17 +222,17 @@ impl Error {
         }
     }
 
-    /// The first cause of this type, anywhere in the chain.
+    /// Returns the first cause of this type, anywhere in the chain.
     #[must_use]
     pub fn downcast_ref<T: StdError + 'static>(&self) -> Option<&T> {
         self.causes().find_map(|cause| cause.downcast_ref())
     }
 
-    /// The cause by value, if it is of this type: a hook's own error back.
+    /// Returns the cause by value, if it has this type: for example a hook's own error.
     ///
     /// # Errors
     ///
-    /// The error itself, if its cause is of another type, or a clone of the error exists.
+    /// The error itself, if its cause has another type, or if a clone of the error exists.
     pub fn downcast<T: StdError + 'static>(self) -> Result<T, Self> {
         let is_of_type = self
             .0
@@ -270,7 +269,7 @@ impl Error {
         }
     }
 
-    /// The error whose response is asked for.
+    /// The error that has the response.
     fn about(&self) -> &Self {
         self.failure().unwrap_or(self)
     }

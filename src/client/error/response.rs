@@ -1,4 +1,4 @@
-//! The refused response behind an error, whole.
+//! The whole refused response behind an error.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,19 +13,19 @@ use crate::bounds::BoxError;
 use crate::client::http::body::BoxBody;
 use crate::client::platform::{self, Unread};
 
-/// What is known of a refused response besides its head.
+/// A refused response, except its head.
 pub(crate) struct Refused {
     /// The beginning of its body, as [`Error::body`](super::Error::body) shows it.
     pub(crate) body: Bytes,
     pub(crate) retry_after: Option<Duration>,
-    /// There was a `Retry-After` header, not only one of milliseconds.
+    /// Whether there was a `Retry-After` header, not only `retry-after-ms`.
     pub(crate) has_retry_after: bool,
     pub(crate) redirected: bool,
-    /// Shared by all clones of the error; the first who asks takes it.
+    /// Shared by all clones of the error; the first call takes it.
     rest: Mutex<Option<Rest>>,
 }
 
-/// What comes after the beginning: what was read along with it, and what was not read.
+/// The body after its beginning: bytes already read, and the unread rest.
 struct Rest {
     beyond: Bytes,
     unread: Option<Unread>,
@@ -45,12 +45,12 @@ impl Refused {
         }
     }
 
-    /// Drops the connection. What was read is kept.
+    /// Drops the connection, and keeps what was read.
     pub(crate) fn close(&self) {
         drop(self.take_rest());
     }
 
-    /// The whole body, the first time; then what was read.
+    /// Returns the whole body at the first call, then only what was read.
     pub(crate) fn whole(&self) -> RefusedBody {
         let rest = self.take_rest();
         let (beyond, unread) = rest.map_or((Bytes::new(), None), |rest| (rest.beyond, rest.unread));
@@ -66,13 +66,13 @@ impl Refused {
     }
 }
 
-/// The body of a refused response: what was read already, then the rest.
+/// The body of a refused response: the part already read, then the rest.
 ///
 /// Made by [`Error::into_response`](super::Error::into_response). It is an [`http_body::Body`], and with
 /// the feature `reqwest` it turns into a `reqwest::Body`.
 pub struct RefusedBody {
     read: [Bytes; 2],
-    /// In a lock for `Sync` alone.
+    /// The lock is only for `Sync`.
     unread: Option<Mutex<Unread>>,
 }
 

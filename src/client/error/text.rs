@@ -1,4 +1,4 @@
-//! What an error says: what failed and the innermost cause, in one line.
+//! The text of an error: what failed and the innermost cause, in one line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use super::{Error, ErrorKind, cause};
 use crate::client::http::response;
 
-/// How long a line may be, in characters.
+/// The maximum length of the text, in characters.
 const LINE: usize = 120;
 
 impl Error {
@@ -17,7 +17,7 @@ impl Error {
     fn what(&self) -> Cow<'static, str> {
         let what = match self.kind() {
             ErrorKind::InvalidRequest => "invalid request",
-            ErrorKind::InvalidLastEventId => "invalid last event ID: no header can carry it",
+            ErrorKind::InvalidLastEventId => "invalid last event ID: no header can hold it",
             ErrorKind::InvalidOption => "invalid option",
             ErrorKind::DefaultClient => "cannot build the default HTTP client",
             ErrorKind::MakeRequest => "no request",
@@ -37,9 +37,9 @@ impl Error {
             }
             ErrorKind::ContentEncoding => {
                 let found = self.header(CONTENT_ENCODING).unwrap_or_default();
-                return format!("content encoding {found}, which nothing decoded").into();
+                return format!("content encoding {found} was not decoded").into();
             }
-            ErrorKind::NotAnEventStream => "not an event stream: no line of it is a known field",
+            ErrorKind::NotAnEventStream => "not an event stream: it has only unknown lines",
             ErrorKind::Validate => "rejected by `validate`",
             ErrorKind::Hook => "a hook failed",
             ErrorKind::Disconnected => "the connection broke off",
@@ -78,7 +78,7 @@ impl Error {
         format!("status {status}{}", later.unwrap_or_default())
     }
 
-    /// The value of a header, its lines combined as they were judged, escaped, and short.
+    /// The value of a header: its lines combined, escaped and shortened.
     fn header(&self, name: HeaderName) -> Option<String> {
         const QUOTED: usize = 60;
         let headers = self.headers()?;
@@ -95,7 +95,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = self.what().into_owned();
         match (self.kind(), &self.0.source) {
-            // The text of a hook is the caller's, and may be for people.
+            // The caller's own text may be meant for people, so it is not shortened.
             (ErrorKind::Hook, Some(source)) => return write!(f, "{line}: {source}"),
             (_, Some(source)) => {
                 line.push_str(": ");

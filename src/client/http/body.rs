@@ -10,11 +10,11 @@ use crate::bounds::{BoxError, MaybeSend};
 
 pub(crate) type BoxBody = Box<dyn Body>;
 
-/// A body, chunk by chunk. Dropping it closes the connection, or the stream within it.
+/// A body, chunk by chunk. Dropping it closes the connection, or its HTTP/2 stream.
 pub(crate) trait Body: MaybeSend {
     /// Puts the next chunk into the slot; `Ready(Ok(false))` at the end.
     ///
-    /// In place, because a chunk that is moved waits for the memory each time (`benches`, `stream()`, one
+    /// The chunk is written in place, because a move stalls on memory each time (`benches`, `stream()`, one
     /// event a chunk).
     fn poll_chunk(
         &mut self,
@@ -22,7 +22,7 @@ pub(crate) trait Body: MaybeSend {
         slot: &mut Option<Bytes>,
     ) -> Poll<Result<bool, BoxError>>;
 
-    /// Whether a body that ended broke off, as far as its HTTP stack can tell.
+    /// Whether the body that ended broke off, as far as the HTTP stack can tell.
     fn broke_off(self: Box<Self>) -> bool {
         false
     }

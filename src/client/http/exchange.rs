@@ -1,4 +1,4 @@
-//! One request on its way, and the response to it: what can be polled, and what can be dropped.
+//! One request in flight and its response: the part that can be polled, and dropped.
 
 use std::task::{Context, Poll, ready};
 
@@ -15,7 +15,7 @@ use crate::client::reqwest::fetch::Fetch;
 /// How much of a refused response's body is read before `on_error` decides.
 const REFUSAL_LIMIT: usize = 64 * 1024;
 
-/// A request that is ready to be sent.
+/// A request that is ready to send.
 pub(crate) trait Outgoing: MaybeSend {
     fn method(&self) -> &Method;
 
@@ -23,11 +23,11 @@ pub(crate) trait Outgoing: MaybeSend {
 
     fn headers(&mut self) -> &mut HeaderMap;
 
-    /// Sends it, by the caller's function if there is one.
+    /// Sends the request, with the caller's function if there is one.
     fn send(self: Box<Self>, fetch: Option<&mut Fetch>) -> Sending;
 }
 
-/// The outer error: the function gave no request. The inner: its request cannot be built.
+/// The outer error is the function's; the inner one means that its request cannot be built.
 pub(crate) type Asking = BoxFuture<'static, Result<Result<Box<dyn Outgoing>, Error>, BoxError>>;
 pub(crate) type Sending = BoxFuture<'static, Result<Incoming, BoxError>>;
 
@@ -37,11 +37,11 @@ pub(crate) struct Incoming {
     pub(crate) body: BoxBody,
 }
 
-/// Where a connection stands.
+/// The phase of a connection.
 pub(crate) enum Exchange {
-    /// The caller's function is asked for a request.
+    /// The caller's function is making a request.
     Asking(Asking),
-    /// The request is on its way.
+    /// The request is in flight.
     Sending(Sending),
     /// The response opens no stream; the beginning of its body is read.
     Refused(Refusal),
@@ -49,21 +49,21 @@ pub(crate) enum Exchange {
     Open(BoxBody),
 }
 
-/// What came of a poll.
+/// The result of a poll.
 pub(crate) enum ExchangeEvent {
     Request(Result<Result<Box<dyn Outgoing>, Error>, BoxError>),
     Response(Result<Incoming, BoxError>),
     /// Part of a refused response's body.
     Part,
     Refused(Refusal),
-    /// A chunk of a stream, which is in the slot for it.
+    /// A chunk of a stream, put into its slot.
     Chunk,
     /// The body ended or failed.
     End(Result<BoxBody, BoxError>),
 }
 
 impl ExchangeEvent {
-    /// Whether the exchange has nothing more to give.
+    /// Whether the exchange is over.
     #[inline]
     pub(crate) fn is_last(&self) -> bool {
         !matches!(self, Self::Chunk | Self::Part)
@@ -71,8 +71,8 @@ impl ExchangeEvent {
 }
 
 impl Exchange {
-    /// Polls the exchange in its slot. After the last event the caller empties the slot. A chunk of a stream
-    /// is put into `chunk`.
+    /// Polls the exchange in its slot. The caller empties the slot after the last event. A chunk of a stream is
+    /// put into `chunk`.
     #[inline]
     pub(crate) fn poll(
         slot: &mut Option<Self>,
@@ -89,7 +89,7 @@ impl Exchange {
         }
     }
 
-    /// Polls what comes before an open stream.
+    /// Polls the phases before an open stream.
     fn poll_before(slot: &mut Option<Self>, cx: &mut Context<'_>) -> Poll<ExchangeEvent> {
         Poll::Ready(match slot {
             None | Some(Self::Open(_)) => return Poll::Pending,
@@ -119,12 +119,12 @@ impl Exchange {
     }
 }
 
-/// A response that opens no stream: what of its body was read, and the rest.
+/// A response that opens no stream: the part of its body that was read, and the rest.
 pub(crate) struct Refusal {
     pub(crate) head: ResponseHead,
     pub(crate) why: ErrorKind,
     read: BytesMut,
-    /// `None`: nothing is left.
+    /// `None` if nothing is left.
     rest: Option<BoxBody>,
 }
 
@@ -143,8 +143,8 @@ impl Refusal {
         }
     }
 
-    /// One chunk at a time, so that an endless body leaves others, and the clock, their turn. A body
-    /// that breaks off is as good as one that ends.
+    /// Reads one chunk for each poll, so that an endless body does not block other tasks and the clock. A body
+    /// that breaks off counts as ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         let Some(body) = &mut self.rest else {
             return Poll::Ready(Read::Enough);
@@ -162,7 +162,7 @@ impl Refusal {
         Poll::Ready(Read::Enough)
     }
 
-    /// What the error keeps: the beginning of the body, what was read beyond it, and what was not read.
+    /// The parts that the error keeps: the beginning of the body, the bytes read after it, and the unread rest.
     pub(crate) fn into_parts(self) -> (ErrorKind, ResponseHead, Refused) {
         let mut body = self.read.freeze();
         let beyond = body.split_off(body.len().min(REFUSAL_LIMIT));

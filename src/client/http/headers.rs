@@ -1,4 +1,4 @@
-//! The headers that we add to a request.
+//! The headers that the source adds to a request.
 
 use http::HeaderMap;
 use http::header::{Entry, HeaderName};
@@ -7,7 +7,7 @@ use crate::client::platform;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The headers of an attempt that goes on after this ID.
+/// The headers of an attempt that continues after this ID.
 pub(crate) fn of_attempt(last_event_id: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     set(&mut headers);
@@ -15,7 +15,7 @@ pub(crate) fn of_attempt(last_event_id: &str) -> HeaderMap {
     headers
 }
 
-/// Sets our headers where the caller has set none.
+/// Sets the headers that the caller has not set.
 pub(crate) fn set(headers: &mut HeaderMap) {
     for (name, value) in platform::HEADERS {
         if let Entry::Vacant(entry) = headers.entry(name) {
@@ -24,10 +24,10 @@ pub(crate) fn set(headers: &mut HeaderMap) {
     }
 }
 
-/// Sets `Last-Event-ID`, in place of any that is there; an empty ID is no header.
+/// Sets `Last-Event-ID`, or removes it if the ID is empty.
 ///
 /// HTML standard, 9.2.3: "set (`Last-Event-ID`, lastEventIDValue)", as UTF-8, if it is not the empty
-/// string. Returns `false`, and sets no header, where none can carry the ID.
+/// string. Returns `false`, and sets no header, if no header can hold the ID.
 pub(crate) fn set_last_event_id(headers: &mut HeaderMap, id: &str) -> bool {
     headers.remove(LAST_EVENT_ID);
     if id.is_empty() {
@@ -40,13 +40,13 @@ pub(crate) fn set_last_event_id(headers: &mut HeaderMap, id: &str) -> bool {
     true
 }
 
-/// The ID that a header of the caller's names. One that is not UTF-8 is read as far as it is.
+/// The ID in a header of the caller, with U+FFFD for bytes that are not UTF-8.
 pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(LAST_EVENT_ID)?;
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-/// Whether there is an ID of the caller's that is no text.
+/// Whether the caller set an ID that is not UTF-8.
 pub(crate) fn has_binary_id(headers: &HeaderMap) -> bool {
     let value = headers.get(LAST_EVENT_ID);
     value.is_some_and(|value| std::str::from_utf8(value.as_bytes()).is_err())
@@ -56,7 +56,7 @@ pub(crate) fn has_last_event_id(headers: &HeaderMap) -> bool {
     headers.contains_key(LAST_EVENT_ID)
 }
 
-/// Whether a header can carry the ID.
+/// Whether a header can hold the ID.
 pub(crate) fn is_sendable(id: &str) -> bool {
     id.is_empty() || platform::id_header(id).is_some()
 }

@@ -1,4 +1,4 @@
-//! Where requests, or the responses to them, come from.
+//! The sources of requests, or of responses.
 
 use std::future::Future;
 
@@ -15,8 +15,9 @@ use crate::client::error::Error;
 use crate::client::platform::Transport;
 use crate::session::NextRequest;
 
-/// What [`from_fn`](crate::EventSource::from_fn), [`connect_with`](crate::EventSource::connect_with) and
-/// [`reconnect_with`](crate::EventSource::reconnect_with) are told about the attempt they are asked for.
+/// An attempt: the argument of the functions of [`from_fn`](crate::EventSource::from_fn),
+/// [`connect_with`](crate::EventSource::connect_with) and
+/// [`reconnect_with`](crate::EventSource::reconnect_with).
 #[derive(Debug, Clone)]
 pub struct Attempt {
     number: u64,
@@ -35,41 +36,41 @@ impl Attempt {
         }
     }
 
-    /// The number of the attempt, from 1, never reset.
+    /// Returns the number of the attempt, from 1. It is never reset.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// The last event ID, `""` if there is none.
+    /// Returns the last event ID, `""` if there is none.
     ///
-    /// For servers that want it in the URL or the body: the header is in [`headers`](Self::headers). It is
-    /// any text of the server's, so encode it (`RequestBuilder::query` does).
+    /// It is for servers that expect the ID in the URL or the body; [`headers`](Self::headers) has the header.
+    /// The ID may be any text, so encode it (`RequestBuilder::query` does).
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
     }
 
-    /// The headers that the request should have: `Accept`, `Cache-Control`, `Accept-Encoding`, and
-    /// `Last-Event-ID` unless it is empty or no header can carry it.
+    /// Returns the headers that the request should have: `Accept`, `Cache-Control`, `Accept-Encoding`, and
+    /// `Last-Event-ID` unless it is empty or no header can hold it.
     ///
-    /// A request of [`from_fn`](crate::EventSource::from_fn) gets them by itself, where it has not set them.
+    /// The source adds them to a request of [`from_fn`](crate::EventSource::from_fn) that does not set them.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// How the last attempt failed that sent a request; `None` at first, after a clean end, and after
-    /// [`Handle::reconnect`](crate::Handle::reconnect). After a 401 it is time for a new token.
+    /// Returns the failure of the last attempt that sent a request; `None` at first, after a clean end, and
+    /// after [`Handle::reconnect`](crate::Handle::reconnect). After a 401, get a new token.
     #[must_use]
     pub fn failure(&self) -> Option<&Error> {
         self.failure.as_ref()
     }
 }
 
-/// One request, cloned for each attempt as long as that works.
+/// One request, cloned for each attempt if possible.
 pub(crate) trait RequestTemplate: MaybeSend {
-    /// The next request; `None`: there is none any more. `is_fetched`: the caller's function sends it.
+    /// Returns the next request, `None` if there is none left. `is_fetched`: the caller's function sends it.
     fn next(&mut self, is_fetched: bool) -> Result<Option<Box<dyn Outgoing>>, Error>;
 
     /// What is known of the next request.
@@ -79,14 +80,14 @@ pub(crate) trait RequestTemplate: MaybeSend {
     fn last_event_id(&self) -> Option<String>;
 }
 
-/// Where an attempt gets its request, or its response.
+/// The source of requests, or of responses.
 pub(crate) enum RequestSource {
     Template(Box<dyn RequestTemplate>),
-    /// The caller makes a request for each attempt.
+    /// The caller's function makes a request for each attempt.
     Requests(BoxFn<'static, Attempt, Asking>),
-    /// The caller sends the request of each attempt.
+    /// The caller's function sends the request of each attempt.
     Responses(BoxFn<'static, Attempt, Sending>),
-    /// The first response lies in the slot of the connection. Without `then` there is no second attempt.
+    /// The first response exists already, in the slot of the connection. Without `then` there is no second attempt.
     InHand {
         is_bare: bool,
         is_begun: bool,
@@ -95,7 +96,7 @@ pub(crate) enum RequestSource {
 }
 
 impl RequestSource {
-    /// What is known of the next request. `idempotent`: the caller says that it may be repeated.
+    /// What is known of the next request. `idempotent`: the caller allows it to be repeated.
     pub(crate) fn expected(&self, idempotent: bool) -> NextRequest {
         let mut expected = match self {
             Self::Template(template) => template.expected(),
@@ -125,7 +126,7 @@ impl RequestSource {
         expected
     }
 
-    /// Whether the next attempt sends a request without being asked for it.
+    /// Whether the next attempt sends a request without a call of the caller's function.
     pub(crate) fn sends_by_itself(&self) -> bool {
         match self {
             Self::Template(_) | Self::Requests(_) => false,
@@ -154,9 +155,9 @@ impl RequestSource {
     }
 }
 
-/// A request that a source can send: today reqwest's `RequestBuilder`, with the feature `reqwest`.
+/// A request that a source can send: with the feature `reqwest`, reqwest's `RequestBuilder`.
 ///
-/// Sealed, so that another major version of reqwest is a feature and not another crate.
+/// The trait is sealed, so that another major version of reqwest can be supported by a feature.
 pub trait IntoRequest: sealed::Sealed {
     #[doc(hidden)]
     fn into_template(self) -> Template;
@@ -166,15 +167,15 @@ pub trait IntoRequest: sealed::Sealed {
 }
 
 /// A response that a source can read: an `http::Response<B>` whose `B` is an [`http_body::Body`] of
-/// [`Bytes`](bytes::Bytes), or, with the feature `reqwest`, reqwest's `Response`. Sealed.
+/// [`Bytes`](bytes::Bytes), or, with the feature `reqwest`, reqwest's `Response`. The trait is sealed.
 pub trait IntoResponse: sealed::Sealed {
     #[doc(hidden)]
     fn into_incoming(self) -> Arrived;
 }
 
-/// What [`reconnect_with`](crate::EventSource::reconnect_with) may give: what
-/// [`from_fn`](crate::EventSource::from_fn) gives, or what
-/// [`connect_with`](crate::EventSource::connect_with) gives. Sealed.
+/// What the function of [`reconnect_with`](crate::EventSource::reconnect_with) may return: a request, as for
+/// [`from_fn`](crate::EventSource::from_fn), or a response, as for
+/// [`connect_with`](crate::EventSource::connect_with). The trait is sealed.
 pub trait IntoConnection: sealed::Sealed + Sized {
     #[doc(hidden)]
     fn connections(make: Maker<Self>) -> Connections;
@@ -209,7 +210,7 @@ where
 
 impl<B> sealed::Sealed for http::Response<B> {}
 
-/// What the sealed traits speak of. Nobody outside can name it.
+/// Types of the sealed traits. They cannot be named outside this crate.
 #[allow(missing_debug_implementations)]
 pub struct Template(pub(crate) Box<dyn RequestTemplate>);
 
@@ -222,7 +223,7 @@ pub struct Arrived(pub(crate) Incoming);
 #[allow(missing_debug_implementations)]
 pub struct Connections(pub(crate) RequestSource);
 
-/// A function of the caller that makes something for each attempt.
+/// A function of the caller that makes a value for each attempt.
 #[allow(missing_debug_implementations)]
 pub struct Maker<T>(BoxFn<'static, Attempt, BoxFuture<'static, Result<T, BoxError>>>);
 

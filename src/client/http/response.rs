@@ -1,4 +1,4 @@
-//! The look at a response: does it open a stream?
+//! Decides whether a response opens a stream.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
@@ -16,7 +16,7 @@ use url::{Position, Url};
 
 use crate::client::platform::{self, Transport};
 
-/// The head of a response. A clone is a reference to the same.
+/// The head of a response: status and headers. A clone refers to the same head.
 #[derive(Clone)]
 pub struct ResponseHead(Arc<Parts>);
 
@@ -46,20 +46,20 @@ impl ResponseHead {
         &self.0.transport
     }
 
-    /// The status: 200, unless another was [allowed](crate::EventSource::allow_status).
+    /// Returns the status: 200, unless another was [allowed](crate::EventSource::allow_status).
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// The headers.
+    /// Returns the headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.0.headers
     }
 
-    /// The URL that answered, after redirects; `None` where the HTTP stack does not tell, as behind
-    /// [`connect_with`](crate::EventSource::connect_with). The standard calls its origin the event's origin.
+    /// Returns the URL that answered, after redirects; `None` if the HTTP stack does not tell, as with
+    /// [`connect_with`](crate::EventSource::connect_with). In the standard, its origin is the event's origin.
     #[must_use]
     pub fn url(&self) -> Option<&Url> {
         self.0.url.as_ref()
@@ -67,7 +67,7 @@ impl ResponseHead {
 }
 
 impl fmt::Debug for ResponseHead {
-    /// Leaves out the URL but its host, and the values of the headers: they may hold secrets.
+    /// Shows only the host of the URL and the names of the headers: the rest may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("ResponseHead");
         debug.field("status", &self.status());
@@ -79,8 +79,8 @@ impl fmt::Debug for ResponseHead {
     }
 }
 
-/// A copy that does not hold on to the buffer which the connection has read the headers to: the head is
-/// kept as long as the stream is open, for the errors of its connection.
+/// Copies the headers, because their values refer to the connection's read buffer, and the head is kept as
+/// long as the stream is open, for later errors.
 fn unshared(headers: &HeaderMap) -> HeaderMap {
     let copy = |(name, value): (&HeaderName, &HeaderValue)| {
         let mut copied = HeaderValue::from_bytes(value.as_bytes()).ok()?;
@@ -90,7 +90,7 @@ fn unshared(headers: &HeaderMap) -> HeaderMap {
     headers.iter().filter_map(copy).collect()
 }
 
-/// What opens a stream besides a 200 of `text/event-stream`.
+/// Responses that open a stream besides a 200 with `text/event-stream`.
 #[derive(Debug, Default)]
 pub(crate) struct Allowed {
     pub(crate) statuses: Vec<StatusCode>,
@@ -99,14 +99,14 @@ pub(crate) struct Allowed {
     pub(crate) any_type: bool,
 }
 
-/// What a response is to us.
+/// The judgement of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Stream,
     NoContent,
     Refusal,
     WrongType,
-    /// Compressed, and nobody below us has undone it.
+    /// Compressed, and the HTTP stack did not decode it.
     Encoded,
 }
 
@@ -132,8 +132,8 @@ fn is_allowed_type(headers: &HeaderMap, allowed: &Allowed) -> bool {
             .is_some_and(|found| found == "text/event-stream" || allowed.types.contains(&found))
 }
 
-/// A layer that decodes a body takes the header away, as reqwest does. A name that is no coding is ignored,
-/// as browsers do: servers write `none` to keep compression layers off.
+/// A layer that decodes a body removes the header, as reqwest does. An unknown coding is ignored, as in
+/// browsers: servers write `none` to keep compression layers off.
 fn is_encoded(headers: &HeaderMap) -> bool {
     split_values(&combined(headers, &CONTENT_ENCODING)).any(|coding| {
         let coding = coding.trim_ascii();
@@ -157,10 +157,9 @@ const CODINGS: [&str; 10] = [
     "zstd",
 ];
 
-/// Type and subtype in lower case.
+/// Returns type and subtype in lower case.
 ///
-/// Fetch standard, "extract a MIME type": of several values the last that can be parsed and is not
-/// `*/*` decides.
+/// Fetch standard, "extract a MIME type": the last value counts that can be parsed and is not `*/*`.
 fn essence(headers: &HeaderMap) -> Option<String> {
     split_values(&combined(headers, &CONTENT_TYPE))
         .filter_map(|value| {
@@ -173,23 +172,22 @@ fn essence(headers: &HeaderMap) -> Option<String> {
         .last()
 }
 
-/// `text/plain; charset=utf-8` is `text/plain`. The parameters are not parsed, since nothing in them
-/// matters here, and it takes time: each is compared with all before it.
+/// The essence of `text/plain; charset=utf-8` is `text/plain`. Parameters do not matter here, and parsing
+/// them takes quadratic time (each is compared with all before it), so they are cut off.
 pub(crate) fn parse_essence(value: &str) -> Option<String> {
     let essence = value.split(';').next().unwrap_or_default();
     let mime: Mime = essence.parse().ok()?;
     Some(format!("{}/{}", mime.type_, mime.subtype))
 }
 
-/// A header that was sent several times is one, with commas between: a quote left open reaches into
-/// the next.
+/// Joins the lines of a repeated header with commas: an open quote reaches into the next line.
 pub(crate) fn combined(headers: &HeaderMap, name: &HeaderName) -> Vec<u8> {
     let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     lines.collect::<Vec<_>>().join(&b", "[..])
 }
 
-/// Fetch standard, "get, decode, and split": at commas, except those in quoted strings. One by one,
-/// for a server may send hundreds of thousands.
+/// Fetch standard, "get, decode, and split": splits at commas outside of quoted strings. It is lazy, because
+/// a server may send hundreds of thousands of values.
 fn split_values(combined: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quoted = false;
     let mut escaped = false;
@@ -201,7 +199,7 @@ fn split_values(combined: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether another URL answered than was asked.
+/// Whether another URL answered than the requested one.
 pub(crate) fn was_redirected(asked: &Url, answered: &Url) -> bool {
     asked[..Position::AfterQuery] != answered[..Position::AfterQuery]
 }
@@ -210,12 +208,12 @@ pub(crate) fn was_redirected(asked: &Url, answered: &Url) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RetryAfter {
     pub(crate) delay: Duration,
-    /// There was a `Retry-After`. `retry-after-ms` alone does not say that the server did nothing.
+    /// Whether there was a `Retry-After`. `retry-after-ms` alone does not prove that the server did nothing.
     pub(crate) is_standard: bool,
 }
 
-/// RFC 9110, section 10.2.3: seconds, or a date. `retry-after-ms`, as large APIs send it beside, is more
-/// exact and goes before it.
+/// RFC 9110, section 10.2.3: seconds, or a date. `retry-after-ms`, which large APIs send too, is more exact
+/// and takes precedence.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<RetryAfter> {
     let standard = standard_retry_after(headers, now);
     let delay = retry_after_ms(headers).or(standard)?;
@@ -236,8 +234,8 @@ fn retry_after_ms(headers: &HeaderMap) -> Option<Duration> {
     (is_number && starts_well).then(|| Duration::from_millis(millis))
 }
 
-/// A date is taken against the response's own `Date` where it has one, so that two clocks that disagree do
-/// no harm.
+/// A date is relative to the response's `Date`, if it has one, so that a difference between the two clocks
+/// does not matter.
 fn standard_retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -414,7 +412,7 @@ mod tests {
             ("GZip", Kind::Encoded),
             ("identity, br", Kind::Encoded),
             ("\tbr ", Kind::Encoded),
-            ("\u{85}br", Kind::Stream), // U+0085, as the bytes have it, is no white space of HTTP
+            ("\u{85}br", Kind::Stream), // U+0085 is not white space in HTTP
         ] {
             let latin_1: Vec<u8> = coding.chars().map(|char| char as u8).collect();
             headers.insert(CONTENT_ENCODING, HeaderValue::from_bytes(&latin_1).unwrap());

@@ -1,7 +1,6 @@
-//! What differs between a native program and a browser: all of it, and nothing else.
+//! The differences between a native program and a browser: all of them, and nothing else.
 //!
-//! `native` and `browser` have the same names. A browser is what reqwest takes for one: below it is the
-//! Fetch API.
+//! `native` and `browser` have the same names. A browser is the target for which reqwest uses the Fetch API.
 
 #[cfg(all(target_arch = "wasm32", any(target_os = "unknown", target_os = "none")))]
 mod browser;

@@ -1,4 +1,4 @@
-//! A native program: tokio's time, the system's clock, any header.
+//! A native program: tokio's time, the system's clock, all headers.
 
 mod response;
 #[cfg(feature = "reqwest")]
@@ -32,7 +32,7 @@ pub(crate) const IS_DECODED: bool = false;
 /// Whether the HTTP stack tells TLS, proxies and malformed heads apart.
 pub(crate) const TELLS_CAUSES: bool = true;
 
-/// What `Retry-After` dates are taken against, where the response has no `Date`.
+/// The time that `Retry-After` dates are relative to, if the response has no `Date`.
 pub(crate) fn wall_time() -> SystemTime {
     SystemTime::now()
 }
@@ -47,7 +47,7 @@ pub(crate) fn jitter_rng() -> fastrand::Rng {
     fastrand::Rng::new()
 }
 
-/// The header's value for this ID; `None` where no header can carry it.
+/// The header value for this ID, `None` if no header can hold it.
 pub(crate) fn id_header(id: &str) -> Option<HeaderValue> {
     HeaderValue::from_bytes(id.as_bytes()).ok()
 }

@@ -1,4 +1,4 @@
-//! What reqwest's errors say.
+//! Reads reqwest's errors.
 
 use std::error::Error as StdError;
 
@@ -6,7 +6,7 @@ use crate::bounds::BoxError;
 use crate::client::http::facts::Facts;
 use crate::client::platform::stack;
 
-/// What this error says of itself, if it is one of reqwest's.
+/// The facts about an error, if it is one of reqwest's.
 pub(crate) fn facts(error: &(dyn StdError + 'static)) -> Option<Facts> {
     let error = error.downcast_ref::<reqwest::Error>()?;
     Some(Facts {

@@ -7,9 +7,9 @@ use reqwest::{Client, ClientBuilder};
 use crate::client::error::{Error, ErrorKind};
 use crate::client::platform::stack;
 
-/// The client that requests of bare URLs share: one for the process.
+/// Returns the client that all bare URLs share: one for the process.
 ///
-/// Take it for a request with headers of its own:
+/// Use it to add headers to a request:
 ///
 /// ```no_run
 /// # fn example() -> Result<(), fetch_event_source::Error> {
@@ -22,7 +22,7 @@ use crate::client::platform::stack;
 /// # }
 /// ```
 ///
-/// Its settings are those of [`default_client_builder`].
+/// [`default_client_builder`] lists its settings.
 ///
 /// # Errors
 ///
@@ -33,21 +33,21 @@ pub fn default_client() -> Result<Client, Error> {
     once(&CLIENT, default_client_builder)
 }
 
-/// The settings of [`default_client`], to add to.
+/// Returns a builder with the settings of [`default_client`], to which you can add.
 ///
-/// - No idle connections are kept: each attempt resolves the name and dials anew. A pooled connection that
-///   is dead would be taken again and again, and one that belongs to another runtime hangs.
+/// - It keeps no idle connections: each attempt resolves the name and connects anew. A dead connection in a
+///   pool would be used again and again, and a connection of another runtime would hang.
 /// - Connecting may take 30 s.
-/// - A silent connection is probed every 30 s, by TCP and by HTTP/2, whose answer may take 15 s.
-/// - The target of a redirect is not told the URL it comes from.
-/// - Brotli and zstd are off: a server may use them unasked, with a window of up to a gigabyte.
-/// - `User-Agent: fetch-event-source/VERSION`: some servers answer 403 without one.
+/// - A silent connection is probed every 30 s, by TCP keep-alive and HTTP/2 ping, whose answer may take 15 s.
+/// - Redirects send no `Referer`.
+/// - Brotli and zstd are off: a server may use them without being asked, with a window of up to a gigabyte.
+/// - `User-Agent: fetch-event-source/VERSION` is set: some servers answer 403 without one.
 pub fn default_client_builder() -> ClientBuilder {
     stack::client_builder()
 }
 
-/// The client that makes requests of bare URLs for `fetch` to send. It loads no root certificates: the
-/// machine may have none, and the caller's function brings or needs none.
+/// Builds requests for bare URLs that `fetch` sends. It loads no root certificates: the machine may have
+/// none, and the caller's function does not need them.
 pub(super) fn client_for_requests() -> Result<Client, Error> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     once(&CLIENT, stack::builder_for_requests)

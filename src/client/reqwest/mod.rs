@@ -1,4 +1,4 @@
-//! reqwest: with `platform`, the only folder that names it.
+//! reqwest. Only this folder and `platform` name it.
 
 pub(crate) mod classify;
 mod default_client;
@@ -27,7 +27,7 @@ use fetch::Fetch;
 
 pub use default_client::{default_client, default_client_builder};
 
-/// Events from a URL, by GET: short for [`EventSource::get`].
+/// The events of a URL, by GET: short for [`EventSource::get`].
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), fetch_event_source::Error> {
@@ -48,7 +48,7 @@ pub fn fetch_event_source(url: impl AsRef<str>) -> EventSource<'static> {
     EventSource::get(url)
 }
 
-/// `client.get(url).event_source()`, at the end of a request that was built:
+/// Adds `event_source()` to a request builder:
 ///
 /// ```
 /// use fetch_event_source::RequestBuilderExt;
@@ -62,7 +62,7 @@ pub fn fetch_event_source(url: impl AsRef<str>) -> EventSource<'static> {
 /// # let _ = events;
 /// ```
 pub trait RequestBuilderExt: sealed::Sealed {
-    /// The source of this request's events: short for [`EventSource::new`].
+    /// Returns a source of the events of this request: short for [`EventSource::new`].
     fn event_source(self) -> EventSource<'static>;
 }
 
@@ -73,9 +73,9 @@ impl RequestBuilderExt for RequestBuilder {
 }
 
 impl EventSource<'static> {
-    /// A GET of this URL, by the [default client](default_client).
+    /// The events of this URL, by GET with the [default client](default_client).
     ///
-    /// A URL that cannot be parsed is the first error that comes out:
+    /// A URL that cannot be parsed is the first error:
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest).
     #[doc(alias = "url")]
     pub fn get(url: impl AsRef<str>) -> Self {
@@ -85,16 +85,16 @@ impl EventSource<'static> {
 }
 
 impl<'h> EventSource<'h> {
-    /// Sends requests by this function in place of their own client: a middleware, or a recording.
-    /// Default: the client of the request, or the [default client](default_client).
+    /// Sends requests with this function instead of their client: middleware, or a recording. Default: the
+    /// client of the request, or the [default client](default_client).
     ///
-    /// Another HTTP stack needs no detour over reqwest: see [`connect_with`](Self::connect_with). An error
-    /// of the function counts as no response. It is shown as it is, except that reqwest's errors lose their
-    /// URL. An error caused by an [`io::Error`](std::io::Error) of the kind `ConnectionRefused` says that
-    /// the server saw nothing of the request, so that a POST may be sent again. A function that does not
-    /// follow redirects gives [`ErrorKind::Status`](crate::ErrorKind::Status) for one.
+    /// For another HTTP stack, [`connect_with`](Self::connect_with) avoids reqwest. An error of the function
+    /// is [`ErrorKind::NoResponse`](crate::ErrorKind::NoResponse). It is shown unchanged, except that errors of
+    /// reqwest lose their URL. An [`io::Error`](std::io::Error) of kind `ConnectionRefused` in its chain proves
+    /// that the server saw nothing of the request, so that a POST may be sent again. If the function does not
+    /// follow redirects, a redirect is [`ErrorKind::Status`](crate::ErrorKind::Status).
     ///
-    /// The clocks run and [`Handle`](crate::Handle) works as ever: they drop the function's future.
+    /// Timeouts and [`Handle`](crate::Handle) work as usual: they drop the function's future.
     ///
     /// ```
     /// # use fetch_event_source::EventSource;
@@ -148,7 +148,7 @@ impl RequestTemplate for UrlTemplate {
     }
 }
 
-/// One request of the caller.
+/// The caller's request.
 struct RequestOnce {
     client: Client,
     request: Stored,

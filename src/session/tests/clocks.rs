@@ -1,4 +1,4 @@
-//! What takes too long.
+//! Timeouts.
 
 use crate::session::clocks::{FRESH_STARTS, HELD_UP};
 
@@ -64,7 +64,7 @@ fn each_clock_runs_in_its_phase_only() {
     assert_eq!((session.deadline(), session.runs_clocks()), (None, false));
 }
 
-/// Case D2: `from_fn` is never ready.
+/// `from_fn` is never ready.
 #[test]
 fn the_response_clock_includes_the_time_that_the_request_takes_to_make() {
     let clocks = Clocks {
@@ -82,7 +82,7 @@ fn the_response_clock_includes_the_time_that_the_request_takes_to_make() {
     assert_eq!(session.deadline(), Some(SECOND * 11));
     assert_eq!(session.expired(SECOND * 11), expired);
 
-    // It ends an attempt that sent nothing, and the next has its own.
+    // It ends an attempt that sent nothing, and the next attempt has a new one.
     let mut session = with_clocks(clocks);
     session.next_attempt(SECOND);
     let outcome = outcome(&mut session, RESET, ASKED_FOR, SECOND * 11);
@@ -91,7 +91,7 @@ fn the_response_clock_includes_the_time_that_the_request_takes_to_make() {
     assert_eq!(session.deadline(), Some(SECOND * 22));
 }
 
-/// Case N: the head at once, the first event after 600 ms, then one each 20 ms.
+/// The head arrives at once, the first event after 600 ms, then one event each 20 ms.
 #[test]
 fn a_first_event_clock_holds_back_the_idle_clock_and_the_event_clock() {
     let clocks = Clocks {
@@ -103,7 +103,7 @@ fn a_first_event_clock_holds_back_the_idle_clock_and_the_event_clock() {
     let mut session = with_clocks(clocks);
     open(&mut session, Duration::ZERO);
     for at in [100, 400] {
-        session.received_bytes(millis(at)); // comments and bare IDs do not stop it
+        session.received_bytes(millis(at)); // comments and IDs without data do not stop it
         assert_eq!(session.deadline(), Some(SECOND));
     }
     session.received_bytes(millis(600));
@@ -125,9 +125,9 @@ fn a_first_event_clock_holds_back_the_idle_clock_and_the_event_clock() {
     assert!(session.runs_clocks());
 }
 
-/// Case N: nothing but pings.
+/// Nothing but pings.
 #[test]
-fn a_keep_alive_is_no_event_to_the_clocks() {
+fn the_event_clocks_ignore_keep_alives() {
     for clocks in [
         Clocks {
             event: Some(millis(300)),
@@ -147,7 +147,7 @@ fn a_keep_alive_is_no_event_to_the_clocks() {
         }
         assert!(session.expired(millis(300)).is_some());
     }
-    // But it is bytes.
+    // The idle clock counts it, because it is bytes.
     let mut session = with_clocks(idle(millis(300)));
     open(&mut session, Duration::ZERO);
     session.received_bytes(millis(250));
@@ -174,7 +174,7 @@ fn a_first_event_clock_runs_once_a_connection() {
 }
 
 #[test]
-fn a_clock_that_nobody_watched_starts_again() {
+fn an_unwatched_clock_starts_again() {
     let mut session = with_clocks(idle(SECOND));
     open(&mut session, Duration::ZERO);
     assert_eq!(session.expired(SECOND * 30), None, "found overdue by much");
@@ -185,7 +185,7 @@ fn a_clock_that_nobody_watched_starts_again() {
 }
 
 #[test]
-fn each_clock_stands_still_while_nobody_polls() {
+fn each_clock_stops_while_nobody_polls() {
     let clocks = Clocks {
         response: Some(SECOND),
         first_event: Some(SECOND),
@@ -225,7 +225,7 @@ fn a_clock_is_late_after_a_tenth_of_a_second() {
     }
 }
 
-/// How many late looks it takes until a clock of a second runs out, and which it is.
+/// Returns how many late checks it takes until a clock of one second expires, and which clock it is.
 fn late_looks(session: &mut Session, now: &mut Duration) -> (u8, Expired) {
     for looks in 1..=100 {
         *now += SECOND * 2;
@@ -236,9 +236,9 @@ fn late_looks(session: &mut Session, now: &mut Duration) -> (u8, Expired) {
     panic!("it never runs out");
 }
 
-/// A server may keep the executor so busy that every look is late.
+/// A server may keep the executor so busy that every check is late.
 #[test]
-fn a_clock_starts_again_only_so_often_unless_something_comes() {
+fn a_clock_starts_again_a_limited_number_of_times() {
     const LOOKS: u8 = FRESH_STARTS + 1;
     let clocks = Clocks {
         response: Some(SECOND),
@@ -259,7 +259,7 @@ fn a_clock_starts_again_only_so_often_unless_something_comes() {
 }
 
 #[test]
-fn a_flood_of_bytes_does_not_hold_the_clock_for_events() {
+fn a_flood_of_bytes_does_not_stop_the_event_clock() {
     for clocks in [
         Clocks {
             event: Some(SECOND),
@@ -283,7 +283,7 @@ fn a_flood_of_bytes_does_not_hold_the_clock_for_events() {
 }
 
 #[test]
-fn a_clock_that_ran_out_while_the_thread_was_held_up_gets_a_little_more_once() {
+fn a_clock_that_expired_on_a_starved_thread_gets_more_time_once() {
     let late = |over| SECOND + millis(over);
     let mut session = with_clocks(idle(SECOND));
     open(&mut session, Duration::ZERO);

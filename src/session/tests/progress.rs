@@ -1,4 +1,4 @@
-//! What counts as progress. The cases are those of servers in the field.
+//! Progress, with the behaviour of real servers.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::server::{Block, Connection, Subscriber, cut, event, for_any, number};
 use super::*;
 
-/// Requests enough to say that it goes on for ever.
+/// Enough requests to conclude that it continues for ever.
 const FOR_EVER: u64 = 200;
 
 fn goes_on_for_ever(subscriber: &Subscriber) -> bool {
@@ -27,7 +27,7 @@ fn lasts(connection: Connection, lasts: Duration) -> Connection {
     }
 }
 
-/// A1: a paid answer that breaks off after its first token, each time.
+/// A paid answer that breaks off after its first token, every time.
 #[test]
 fn a_post_that_is_cut_after_an_event_each_time_is_sent_four_times() {
     let policy = RetryPolicy::default()
@@ -47,7 +47,7 @@ fn a_post_that_is_cut_after_an_event_each_time_is_sent_four_times() {
     assert!(*subscriber.requests.last().expect("requests") <= SECOND * 60);
 }
 
-/// A1, with `on_error` asking for `retries() < 3`.
+/// The same, with `on_error` asking for `retries() < 3`.
 #[test]
 fn a_hook_that_counts_retries_stops_a_post_that_is_cut_each_time() {
     let mut session = session(RetryPolicy::default());
@@ -60,9 +60,9 @@ fn a_hook_that_counts_retries_stops_a_post_that_is_cut_each_time() {
     }
 }
 
-/// A2: a greeting, and a cut.
+/// A greeting, and a cut.
 #[test]
-fn a_server_that_greets_and_dies_is_asked_ever_more_rarely() {
+fn a_server_that_greets_and_dies_gets_requests_ever_more_rarely() {
     let greeting = |_: u64, _: &str| cut([Block::Event(None)]);
     let subscriber = Subscriber::of(RetryPolicy::default(), true, FOR_EVER, greeting);
     assert_eq!(subscriber.requests.len(), 11);
@@ -71,20 +71,20 @@ fn a_server_that_greets_and_dies_is_asked_ever_more_rarely() {
     assert_eq!(gaps, [1005, 2005, 4005, 8005, 16_005, 30_005]);
 }
 
-/// A3: an event with the same ID each time, and a clean end before the end marker was met.
+/// An event with the same ID each time, and a clean end before the end marker was met.
 #[test]
-fn an_answer_without_its_end_marker_is_asked_for_three_times() {
+fn an_answer_without_its_end_marker_is_requested_three_times() {
     let policy = RetryPolicy::default().max_retries(2);
     let subscriber = Subscriber::of(policy, true, FOR_EVER, |_, _| Connection {
         retry: Some(millis(100)),
-        ..cut([event("p")]) // `Incomplete` is a broken end
+        ..cut([event("p")]) // `Incomplete` counts as broken
     });
     assert_eq!(subscriber.requests.len(), 3);
 }
 
-/// A4: a script that is polled. Each connection brings an event without an ID, and ends cleanly.
+/// A script that is polled: each connection delivers an event without an ID, and ends cleanly.
 #[test]
-fn a_server_that_is_polled_is_asked_for_ever_at_the_reconnection_time() {
+fn a_polled_server_gets_requests_at_the_reconnection_time_for_ever() {
     let polled = |_: u64, _: &str| Connection {
         retry: Some(millis(200)),
         ..clean([Block::Event(None)])
@@ -99,7 +99,7 @@ fn a_server_that_is_polled_is_asked_for_ever_at_the_reconnection_time() {
 }
 
 #[test]
-fn a_clean_end_after_keep_alives_only_is_no_progress() {
+fn a_clean_end_after_only_keep_alives_is_not_progress() {
     let policy = RetryPolicy::persistent().max_retries(2);
     for blocks in [vec![], vec![Block::KeepAlive, Block::KeepAlive]] {
         let server = |_: u64, _: &str| clean(blocks.clone());
@@ -108,7 +108,7 @@ fn a_clean_end_after_keep_alives_only_is_no_progress() {
     }
 }
 
-/// A1b: two IDs each time, whatever Last-Event-ID is.
+/// Two IDs each time, whatever Last-Event-ID is.
 #[test]
 fn a_server_that_starts_over_each_time_makes_no_progress() {
     for blocks in [
@@ -124,7 +124,7 @@ fn a_server_that_starts_over_each_time_makes_no_progress() {
         let subscriber = Subscriber::of(policy.clone(), true, FOR_EVER, server);
         assert_eq!(subscriber.requests.len(), 4, "{blocks:?}");
 
-        // Nor if it does not always get so far.
+        // Also if some connections deliver less.
         let server = |nth: u64, _: &str| match nth % 2 {
             0 => cut([]),
             _ => cut(blocks.clone()),
@@ -134,9 +134,9 @@ fn a_server_that_starts_over_each_time_makes_no_progress() {
     }
 }
 
-/// A1b: a POST with a new ID each time, or one that lasts for 12 s.
+/// A POST with a new ID each time, or one that lasts for 12 s.
 #[test]
-fn a_post_that_is_no_subscription_makes_no_progress() {
+fn a_post_without_a_subscription_makes_no_progress() {
     let policy = RetryPolicy::default()
         .max_retries(3)
         .replay_non_idempotent(true);
@@ -147,7 +147,7 @@ fn a_post_that_is_no_subscription_makes_no_progress() {
     let posts = Subscriber::of(policy.clone(), false, FOR_EVER, lasting);
     assert_eq!(posts.requests.len(), 4);
 
-    // A subscription by POST does, and so does a GET.
+    // A subscription by POST makes progress, and so does a GET.
     let subscription = policy.clone().reconnect_on_close(true);
     for (policy, idempotent) in [(subscription, false), (policy, true)] {
         for server in [new_ids, lasting] {
@@ -157,7 +157,7 @@ fn a_post_that_is_no_subscription_makes_no_progress() {
     }
 }
 
-/// A5: each connection moves the ID by one.
+/// Each connection moves the ID by one.
 #[test]
 fn a_position_that_moves_each_time_goes_on_for_ever() {
     let policy = RetryPolicy::default().max_retries(2);
@@ -175,9 +175,9 @@ fn a_position_that_moves_each_time_goes_on_for_ever() {
 }
 
 #[test]
-fn an_id_that_is_given_up_is_no_progress() {
+fn a_cleared_id_is_not_progress() {
     let policy = RetryPolicy::default().max_retries(2);
-    // It moves once, from nothing to 1, and is given up with each connection after that.
+    // The ID moves once, from nothing to 1, and is cleared on each later connection.
     let server = |nth: u64, _: &str| match nth {
         1 => cut([number(1)]),
         _ => cut([event("")]),
@@ -210,7 +210,7 @@ fn the_position_is_the_one_that_the_attempt_began_from() {
     );
 }
 
-/// A session that has failed twice and is open, since 20 s.
+/// A session that failed twice and is open since 20 s.
 fn open_after_failures(policy: RetryPolicy) -> Session {
     let mut session = session(policy);
     for _ in 0..2 {
@@ -236,7 +236,7 @@ fn a_body_that_is_found_open_after_ten_seconds_is_progress() {
     assert_eq!(session.deadline(), None);
     assert_eq!(retries(&mut session, SECOND * 30), 0);
 
-    // Not by the time of its end alone, nor by a look at the clocks.
+    // Neither the time of the end alone nor a check of the clocks counts.
     let mut session = open_after_failures(RetryPolicy::persistent());
     session.found_open(millis(29_999));
     assert_eq!(session.expired(SECOND * 90), None);
@@ -254,10 +254,10 @@ fn health_is_counted_from_the_response_and_as_the_policy_sets_it() {
     assert_eq!(retries(&mut session, SECOND * 90), 2);
 }
 
-/// The thread stood for a minute, and with it the task that reads the socket: the first look may
-/// not know yet that the connection is lost.
+/// The thread was starved for a minute, and so was the task that reads the socket: the first check may not know yet that the
+/// connection is lost.
 #[test]
-fn a_poll_that_comes_late_looks_twice() {
+fn a_late_poll_does_not_count_alone() {
     let mut session = open_after_failures(RetryPolicy::persistent());
     session.found_open(SECOND * 90);
     let moment = SECOND * 90 + millis(10);
@@ -271,14 +271,14 @@ fn a_poll_that_comes_late_looks_twice() {
     session.found_open(SECOND * 90);
     assert_eq!(retries(&mut session, SECOND * 90), 2);
 
-    // The second look counts, however late it is.
+    // The second check counts, however late it is.
     let mut session = open_after_failures(RetryPolicy::persistent());
     session.found_open(SECOND * 90);
     session.found_open(SECOND * 900);
     assert_eq!(retries(&mut session, SECOND * 900), 0);
 }
 
-/// The clock is read for it only while there is something to forget.
+/// The clock is read for it only while there are failures to forget.
 #[test]
 fn health_is_awaited_only_while_it_matters() {
     let mut first = session(RetryPolicy::persistent());
@@ -288,7 +288,7 @@ fn health_is_awaited_only_while_it_matters() {
     first.ordered(Order::Reconnect, SECOND, 0.0);
     open(&mut first, SECOND);
     assert!(first.awaits_health(), "an order to forget");
-    assert!(!first.runs_clocks(), "which no gap has to be told for");
+    assert!(!first.runs_clocks(), "no clock that needs reports of gaps");
     first.committed(&"1".into());
     assert!(!first.awaits_health(), "progress already");
 
@@ -299,7 +299,7 @@ fn health_is_awaited_only_while_it_matters() {
 }
 
 #[test]
-fn an_event_that_was_only_received_is_no_progress() {
+fn an_undelivered_event_is_not_progress() {
     let mut session = open_after_failures(RetryPolicy::persistent());
     session.received_bytes(SECOND * 20);
     session.received_event(SECOND * 20, false);
@@ -313,7 +313,7 @@ fn an_event_that_was_only_received_is_no_progress() {
 }
 
 #[test]
-fn all_is_told_of_a_connection_once_it_has_progressed_and_an_id_is_known() {
+fn a_connection_with_progress_and_an_id_needs_no_more_reports() {
     let mut session = open_after_failures(RetryPolicy::persistent());
     session.delivered(false);
     assert!(!session.has_progressed());
@@ -342,10 +342,10 @@ fn not_clean() -> impl Strategy<Value = End> {
     ]
 }
 
-/// The law of bounded costs: a server that does the same each time, whatever it is asked, gets as
-/// many requests as the policy says, unless it ends cleanly or stays healthy.
+/// The law of bounded costs: a server that does the same each time gets the policy's number of requests, unless it ends
+/// cleanly or stays healthy.
 #[test]
-fn a_server_that_repeats_itself_is_asked_as_often_as_the_policy_says() {
+fn a_server_that_repeats_itself_gets_the_policys_number_of_requests() {
     let policies = prop_oneof![
         Just(RetryPolicy::default()),
         Just(RetryPolicy::interactive()),
@@ -366,7 +366,7 @@ fn a_server_that_repeats_itself_is_asked_as_often_as_the_policy_says() {
     });
 }
 
-/// A POST that is no subscription is bounded in all, whatever the server does.
+/// The retries of a POST without a subscription are limited in total, whatever the server does.
 #[test]
 fn a_post_is_sent_as_often_as_the_policy_says() {
     let connections = vec((blocks(), 0_u64..100_000, not_clean()), 1..8);
@@ -390,9 +390,9 @@ fn a_post_is_sent_as_often_as_the_policy_says() {
     });
 }
 
-/// Each connection that goes on where the last one stopped is progress, however it ends.
+/// Each connection that continues where the last one stopped is progress, however it ends.
 #[test]
-fn a_server_that_goes_on_is_asked_for_ever() {
+fn a_server_with_progress_gets_requests_for_ever() {
     let steps = vec((1_u64..4, not_clean()), 1..8);
     for_any((1_u32..6, steps), |(max_retries, steps)| {
         let policy = RetryPolicy::default().max_retries(max_retries);

@@ -1,9 +1,9 @@
-//! What may be sent again.
+//! Repeated requests.
 
 use super::*;
 
 #[test]
-fn a_request_that_is_not_idempotent_is_repeated_only_where_the_server_cannot_have_acted() {
+fn a_non_idempotent_request_is_repeated_only_if_the_server_cannot_have_acted() {
     let refused = |status, settled_after, redirected| End::Refused {
         status,
         retry_after: Some(SECOND),
@@ -23,7 +23,7 @@ fn a_request_that_is_not_idempotent_is_repeated_only_where_the_server_cannot_hav
         // retry-after-ms alone settles nothing for a 503.
         (refused(503, false, false), false),
         (refused(429, false, false), true),
-        // From behind a redirect.
+        // After a redirect.
         (refused(429, true, true), false),
         (refused(425, true, true), false),
         (refused(503, true, true), false),
@@ -43,7 +43,7 @@ fn a_request_that_is_not_idempotent_is_repeated_only_where_the_server_cannot_hav
 }
 
 #[test]
-fn a_clean_end_of_a_post_that_wants_to_be_repeated_is_refused() {
+fn repeating_a_post_after_a_clean_end_is_refused() {
     let mut session = session(RetryPolicy::persistent());
     post(&mut session, Duration::ZERO);
     let outcome = outcome(&mut session, End::Clean, POST, SECOND);
@@ -51,7 +51,7 @@ fn a_clean_end_of_a_post_that_wants_to_be_repeated_is_refused() {
 }
 
 #[test]
-fn what_the_caller_answers_is_judged_when_he_has_answered() {
+fn the_callers_request_is_judged_when_it_is_known() {
     let mut session = session(RetryPolicy::default());
     send(&mut session, false, Duration::ZERO);
     assert!(is_retry(outcome(&mut session, RESET, ASKED_FOR, SECOND)));
@@ -70,18 +70,18 @@ fn the_policys_consent_is_for_all() {
     post(&mut session, SECOND);
 }
 
-/// What happens, one after the other, and whether another POST may be sent then.
+/// A sequence of steps, and whether another POST may be sent after it.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// A request, idempotent or not; its end; the hook's answer.
+    /// A request, idempotent or not, its end, and the hook's answer.
     Get(End, Verdict),
     Post(End, Verdict),
-    /// `from_fn` gave no request.
+    /// `from_fn` returned no request.
     NotMade(Verdict),
-    /// A request, idempotent or not, which an order ends.
+    /// A request, idempotent or not, that an order ends.
     GetOrder(Order),
     PostOrder(Order),
-    /// An order while the next request is waited for, or asked for.
+    /// An order during the wait for the next request, or while it is made.
     Order(Order),
     OrderWhileAsked(Order),
 }
@@ -146,10 +146,9 @@ const CONSENTS: [Verdict; 3] = [
     Verdict::RetryWithoutId,
 ];
 
-/// Case C, and its kind: a hook that was shown a failure in which nothing was sent, or a GET was,
-/// has not agreed to anything.
+/// A hook that saw a failure in which nothing was sent, or only a GET, has not consented to anything.
 #[test]
-fn an_answer_to_what_sent_no_post_is_no_consent() {
+fn retrying_an_attempt_without_a_post_is_not_consent() {
     for yes in CONSENTS {
         for shown in [
             Step::NotMade(yes),
@@ -166,10 +165,10 @@ fn an_answer_to_what_sent_no_post_is_no_consent() {
     }
 }
 
-/// Case C2: consent is not used up by what the server cannot have acted on, nor taken away by an
-/// answer to something else.
+/// A request on which the server cannot have acted does not use up consent, and an answer to another failure does not
+/// withdraw it.
 #[test]
-fn consent_lasts_until_a_request_has_left_on_which_the_server_may_have_acted() {
+fn consent_lasts_until_the_next_request_that_may_have_acted() {
     for yes in CONSENTS {
         let consent = Step::Post(CUT, yes);
         let lasts = [
@@ -204,7 +203,7 @@ fn consent_lasts_until_a_request_has_left_on_which_the_server_may_have_acted() {
 }
 
 #[test]
-fn orders_are_no_consent() {
+fn orders_are_not_consent() {
     for order in [Order::Pause, Order::Resume, Order::Reconnect] {
         let cut = Step::Post(CUT, FOLLOW);
         assert!(!may_post_after(&[cut, Step::Order(order)]), "{order:?}");
@@ -215,7 +214,7 @@ fn orders_are_no_consent() {
     }
 }
 
-/// "From the URL that was asked": the server that redirected has acted, perhaps.
+/// "From the URL that was asked": the server that redirected may have acted.
 #[test]
 fn an_answer_from_behind_a_redirect_settles_nothing() {
     let elsewhere = End::Refused {
@@ -227,7 +226,7 @@ fn an_answer_from_behind_a_redirect_settles_nothing() {
     assert!(!may_post_after(&[Step::Post(elsewhere, FOLLOW)]));
 }
 
-/// What became of the GET says nothing of the POST.
+/// The result of the GET says nothing about the POST.
 #[test]
 fn a_get_in_between_settles_nothing() {
     let cut = Step::Post(CUT, FOLLOW);

@@ -1,22 +1,22 @@
 //! Whether an HTTP/2 stream was reset with the code `NO_ERROR`.
 //!
 //! RFC 9113, section 8.1: a server may do that "after sending a complete response (i.e., a frame with the
-//! END_STREAM flag set)". hyper does not look for that flag, and takes each such reset for an end. But
-//! proxies do so with what breaks off behind them, and servers that are about to go. To be deleted when
-//! hyper tells.
+//! END_STREAM flag set)". hyper does not check that flag, and treats each such reset as a clean end. But
+//! proxies send it when the server behind them breaks off, and so do servers that shut down. Delete this file
+//! when hyper tells the two apart.
 
 use http_body::Body as _;
 use reqwest::{Body, ClientBuilder, Response, Version};
 
-/// Whether a body that was read to its end was reset before it. Through reqwest's decoders END_STREAM is
-/// not to be seen, whether or not they decode.
+/// Whether a body that was read to its end was in fact reset. With reqwest's decoders built in, END_STREAM
+/// cannot be seen, whether or not they decode this body.
 pub(super) fn broke_off(response: Response) -> bool {
     response.version() == Version::HTTP_2
         && !decoders_are_built_in()
         && !Body::from(response).is_end_stream()
 }
 
-/// Whether any part of the program has built reqwest with a decoder.
+/// Whether reqwest is built with a decoder, by any part of the program.
 const fn decoders_are_built_in() -> bool {
     knows(|builder| builder.gzip(true))
         || knows(|builder| builder.brotli(true))
@@ -42,7 +42,7 @@ impl Built for Unknown {
     const KNOWS: bool = false;
 }
 
-/// A method of reqwest goes before one of the same name here.
+/// If reqwest has a method of the same name, it takes precedence over the method here.
 #[allow(dead_code)]
 trait OrElse: Sized {
     fn gzip(self, _: bool) -> Unknown {

@@ -1,4 +1,4 @@
-//! The scripted server in place of a client's sending.
+//! The scripted server in place of a client.
 
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 
@@ -6,7 +6,7 @@ use crate::bounds::{BoxError, BoxFuture, MaybeSend};
 use crate::testing::{ScriptedRequest, ScriptedServer};
 
 impl ScriptedServer {
-    /// What a source is given as its [`fetch`](crate::EventSource::fetch), in place of a client.
+    /// Returns the argument for [`EventSource::fetch`](crate::EventSource::fetch).
     ///
     /// # Panics
     ///
