@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-/// The sources and their names. A URL is no name: it may hold secrets.
+/// The sources and their names. A URL is not a name: it may hold secrets.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions(Vec<(String, Handle)>);
 

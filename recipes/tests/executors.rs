@@ -9,7 +9,7 @@ use fetch_event_source_recipes::{blocking::Events, smol::collect};
 use support::{Refusing, Server};
 use tokio::runtime::Runtime;
 
-/// A server on a thread of its own.
+/// A server on its own runtime.
 fn server() -> (Runtime, Server) {
     let runtime = Runtime::new().expect("a runtime");
     let server = runtime.block_on(Server::start());

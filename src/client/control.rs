@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_hides_gives_the_connection_up_and_is_no_order_of_a_handle() {
+    fn a_page_that_hides_drops_the_connection_and_gives_no_order() {
         let control = Control::default();
         control.set_hidden(true);
         assert_eq!(orders(&control), Some((ReadyState::Paused, true, true)));

@@ -47,6 +47,6 @@ impl Notes {
 }
 
 fn write(what: impl Display) {
-    // Where nothing reads standard error, this cannot be reported either.
+    // If nothing reads standard error, this cannot be reported either.
     let _ = writeln!(anstream::stderr(), "{STYLE}{what}{STYLE:#}");
 }

@@ -64,7 +64,7 @@ async fn a_server_that_does_not_allow_our_header_answers_once() {
 
 /// The stack of the JavaScript error is not shown.
 #[wasm_bindgen_test]
-async fn an_error_is_told_in_one_short_line() {
+async fn an_error_is_one_short_line() {
     let policy = RetryPolicy::never();
     let mut events = fetch_event_source(url("text", "cors=none"))
         .retry(policy)
@@ -91,7 +91,7 @@ async fn what_the_browser_has_decoded_opens() {
 
 /// Of the same origin `Content-Encoding` is seen although the body is decoded.
 #[wasm_bindgen_test]
-async fn a_content_encoding_that_is_seen_is_no_error() {
+async fn a_visible_content_encoding_is_not_an_error() {
     let head = http_response("gzip");
     let events = EventSource::from_response(head).stream();
     assert_eq!(events.finished(), None);
@@ -108,7 +108,7 @@ fn http_response(encoding: &str) -> fetch_event_source::http::Response<Chunk> {
         .expect("a response")
 }
 
-/// A body of one chunk. It is no `Send`: there is a `JsValue` in a browser's.
+/// A body of one chunk. It is not `Send`: a browser's has a `JsValue` in it.
 struct Chunk(Option<bytes::Bytes>);
 
 impl http_body::Body for Chunk {
@@ -133,7 +133,7 @@ async fn a_redirect_is_followed_and_each_attempt_starts_anew() {
 }
 
 #[wasm_bindgen_test]
-async fn an_id_beyond_ascii_is_left_out_and_told() {
+async fn an_id_beyond_ascii_is_left_out_with_a_signal() {
     let mut signals = fetch_event_source(url("id", "id=%C3%A9&cut=1"))
         .retry(quick())
         .signals();
@@ -249,7 +249,7 @@ async fn no_timeout_is_lifted_that_is_not_there() {
     assert_eq!(events.finished(), Some(&Finished::Ended));
 }
 
-/// 31 bits of milliseconds are 25 days: a longer wait is no short one.
+/// 31 bits of milliseconds are 25 days: a longer wait must not become a short one.
 #[wasm_bindgen_test]
 async fn a_wait_of_years_does_not_end_at_once() {
     let policy = quick()

@@ -1,7 +1,7 @@
 //! `open_when_hidden(false)`: no connection while nobody sees the page.
 //!
 //! The page is not really hidden: `document.hidden` is defined anew, and the event dispatched. The example
-//! page is hidden for good: see `browser/run`. One test at a time, for there is one page.
+//! page is hidden for good: see `browser/run`. One test at a time, because there is one page.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ async fn a_page_that_hides_closes_and_a_shown_one_resumes() {
 }
 
 #[wasm_bindgen_test]
-async fn a_page_that_hides_is_told_as_a_disconnection() {
+async fn a_page_that_hides_is_a_disconnection() {
     let page = Page;
     let source = fetch_event_source(url("told", "")).open_when_hidden(false);
     let mut signals = source.signals();
@@ -123,7 +123,7 @@ async fn a_source_made_in_a_hidden_page_sends_nothing_before_it_is_shown() {
     assert_eq!(number, 1);
 }
 
-/// A page's hiding and showing is no order of a handle, whose orders in a row are delayed.
+/// Hiding and showing a page gives no order: repeated orders of a handle are delayed.
 #[wasm_bindgen_test]
 async fn a_page_that_is_shown_again_and_again_is_never_delayed() {
     let page = Page;

@@ -11,7 +11,7 @@ use futures_util::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
 use serde::Deserialize;
 
-/// Another origin than the tests' page. Chromium is told by a flag where it is: see `browser/run`.
+/// Another origin than the tests' page. A flag of Chromium names its address: see `browser/run`.
 const SERVER: &str = "http://sse.localhost";
 
 /// What came for one stream.
@@ -29,7 +29,7 @@ pub struct Request {
 }
 
 impl Page {
-    /// The requests that are no preflights.
+    /// The requests that are not preflights.
     pub fn sent(&self) -> impl Iterator<Item = &Request> {
         let is_sent = |request: &&Request| request.method != "OPTIONS";
         self.requests.iter().filter(is_sent)

@@ -36,8 +36,6 @@ pub(super) struct AttemptState {
     pub(super) failure: Option<Error>,
     /// A result that the short way leaves to the long one.
     pub(super) arrived: Option<SyncWrapper<ExchangeEvent>>,
-    /// Whether the response is only a body, with a made-up head.
-    is_bare: bool,
     /// Whether the body ended cleanly and its last event is being delivered.
     pub(super) body_is_over: bool,
     /// Whether the consumer has received `Signal::Open`.
@@ -50,6 +48,8 @@ pub(super) struct SentRequest {
     pub(super) method: Option<Method>,
     pub(super) url: Option<Url>,
     pub(super) is_sent: bool,
+    /// Whether its response is only a body, with a made-up head.
+    is_bare: bool,
 }
 
 impl AttemptState {
@@ -72,7 +72,6 @@ impl AttemptState {
             head: None,
             failure: None,
             arrived: None,
-            is_bare: false,
             body_is_over: false,
             is_told_open: false,
         }
@@ -95,7 +94,6 @@ impl AttemptState {
         self.request = SentRequest::default();
         self.head = None;
         self.arrived = None;
-        self.is_bare = false;
         self.body_is_over = false;
         self.is_told_open = false;
     }
@@ -179,7 +177,7 @@ impl Driver<'_> {
         let now = self.pacing.now();
         let number = self.session.next_attempt(now);
         self.attempt.begin(number);
-        self.attempt.is_bare = is_bare;
+        self.attempt.request.is_bare = is_bare;
         self.note_only_one(self.attempt.is_idempotent);
         // It is the first: nothing forbids it.
         self.attempt.request.is_sent = self.session.begin(self.attempt.is_idempotent, now).is_ok();
@@ -264,7 +262,7 @@ impl Driver<'_> {
     pub(super) fn judge(&mut self, response: Incoming, cx: &mut Context<'_>) -> Turn {
         let status = response.head.status();
         self.attempt.trace.answered(status);
-        let kind = match self.attempt.is_bare {
+        let kind = match self.attempt.request.is_bare {
             true => Kind::Stream,
             false => response::judge(status, response.head.headers(), &self.attempt.allowed),
         };
@@ -287,7 +285,7 @@ impl Driver<'_> {
 
     fn open(&mut self, response: Incoming, cx: &mut Context<'_>) -> Turn {
         let Incoming { head, body } = response;
-        if !self.attempt.is_bare {
+        if !self.attempt.request.is_bare {
             let validated = self.calls.validate(&head);
             // The predicate may have ended the source; then no hook is called.
             self.poll_abort(cx);

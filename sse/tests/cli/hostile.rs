@@ -39,7 +39,7 @@ async fn the_body_of_a_refusal_is_cut_and_escaped() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_are_no_event_stream() {
+async fn bytes_that_are_not_text_are_not_an_event_stream() {
     let bytes: Vec<u8> = (0..4096u32).map(|n| (n * 167 % 251) as u8).collect();
     let reply = Reply::raw([OK.as_bytes(), &bytes].concat()).fin();
     let server = Server::script([reply]).await;

@@ -162,7 +162,7 @@ const BREAKS: [Fault; 3] = [Fault::Fin, Fault::Reset, Fault::Stall];
 /// What carries pings: whatever has no length, and no block to fill.
 const PINGING: [Transport; 3] = [Transport::Close, Transport::Chunked, Transport::Http2];
 
-/// How often pings befall one of the few consumers that notice them, while others are befallen once.
+/// How often a consumer that notices pings gets them, for each time that it gets another fault: there are few.
 const PINGS: usize = 5;
 
 /// How often in a row a server greets and dies.
@@ -370,7 +370,7 @@ impl Itinerary {
         self.traveller.takes_unfinished
     }
 
-    /// What befalls the connection of this number.
+    /// Returns the plan of the connection with this number.
     pub(crate) fn plan(&self, number: usize) -> Plan {
         if let Some(plan) = self.plans.get(number) {
             return plan.clone();

@@ -69,7 +69,7 @@ impl Server {
         self.itineraries[consumer].takes_unfinished()
     }
 
-    /// What befalls the next attempt of this consumer.
+    /// Returns the plan of the next attempt of this consumer.
     pub(crate) fn plan(&self, consumer: usize, attempt: usize) -> Plan {
         self.itineraries[consumer].plan(attempt)
     }
