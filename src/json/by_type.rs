@@ -1,7 +1,6 @@
-//! An event as an enum: the type names the variant, the data is its content.
+//! Reads an event as an enum: the type names the variant, the data is its content.
 //!
-//! It is what serde's external tagging makes of `{"price": {…}}`, but that the tag stands outside
-//! the JSON.
+//! This is serde's external tagging, as of `{"price": {…}}`, with the tag outside of the JSON.
 
 use serde::Deserialize;
 use serde::de::{
@@ -24,15 +23,15 @@ pub(super) fn by_type<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, 
     })
 }
 
-/// To know the path costs with each value, so it is looked for when it is wanted.
+/// Tracking the path costs time for each value, so the path is computed only after an error.
 #[cold]
 fn path_of_error<'de, T: Deserialize<'de>>(event: &'de Event) -> Path {
     let mut track = Track::new();
-    let _ = T::deserialize(ByType::new(event, &mut true, Some(&mut track))); // fails as before
+    let _ = T::deserialize(ByType::new(event, &mut true, Some(&mut track))); // fails as it did before
     track.path()
 }
 
-/// An event to be read by its type.
+/// A deserializer of an event, by its type.
 struct ByType<'de, 't> {
     event: &'de Event,
     has_variant: &'t mut bool,
@@ -126,7 +125,7 @@ impl<'de> Content<'de, '_> {
 impl<'de> VariantAccess<'de> for Content<'de, '_> {
     type Error = Error;
 
-    /// The type says it all: the data may be empty, `{}`, or no JSON.
+    /// The type is enough: the data may be empty, `{}`, or not JSON.
     fn unit_variant(self) -> Result<(), Error> {
         Ok(())
     }
@@ -148,7 +147,7 @@ impl<'de> VariantAccess<'de> for Content<'de, '_> {
     }
 }
 
-/// What a visitor of a tuple asks of the JSON.
+/// The calls of a tuple's visitor to the JSON.
 struct Tuple<V> {
     len: usize,
     visitor: V,
@@ -162,7 +161,7 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Tuple<V> {
     }
 }
 
-/// What a visitor of a struct asks of the JSON.
+/// The calls of a struct's visitor to the JSON.
 struct Struct<V> {
     fields: &'static [&'static str],
     visitor: V,

@@ -1,4 +1,4 @@
-//! What is wrong with an event's JSON, and where.
+//! The error of an event's JSON, and its place.
 
 use std::fmt::{self, Write};
 
@@ -6,16 +6,15 @@ use serde_path_to_error::{Path, Segment};
 
 use crate::event::Event;
 
-/// So many bytes of what a server wrote are shown.
+/// How many bytes of the server's text are shown.
 const QUOTED: usize = 128;
 
-/// An event that is not what was expected: from [`Event::json`], [`Event::typed`] and
+/// The error of an event whose data is not the expected JSON: from [`Event::json`], [`Event::typed`] and
 /// [`JsonStream`](crate::JsonStream).
 ///
-/// `Display` says which event, and where in its JSON; the cause is in
-/// [`source`](std::error::Error::source), a [`serde_json::Error`]. What it prints may go to a log: of
-/// the data it shows no more than the path, and the one value that serde quotes in the cause, each
-/// at most a line, without control characters.
+/// `Display` names the event and the place in its JSON; [`source`](std::error::Error::source) is a
+/// [`serde_json::Error`]. You can log them: of the data they show only the path, and the one value that serde
+/// quotes, each in at most one line without control characters.
 ///
 /// ```
 /// use fetch_event_source::Event;
@@ -36,7 +35,7 @@ const QUOTED: usize = 128;
 /// assert_eq!(error.path(), "bids[0].price");
 /// assert_eq!(
 ///     error.to_string(),
-///     r#"event "book" with ID "7": its data is not the JSON expected, at "bids[0].price""#
+///     r#"event "book" with ID "7": its data is not the expected JSON, at "bids[0].price""#
 /// );
 /// # use std::error::Error;
 /// let cause = error.source().unwrap().to_string();
@@ -53,13 +52,13 @@ struct Parts {
 }
 
 impl JsonError {
-    /// The data is at fault, at this path; an empty one where it is not known.
+    /// Makes the error for wrong data at this path, which is empty if it is not known.
     #[cold]
     pub(super) fn data(event: &Event, path: &Path, source: serde_json::Error) -> Self {
         Self::new(event, in_words(path), false, source)
     }
 
-    /// There is nothing to read an event of this type as.
+    /// Makes the error for a type without a variant.
     #[cold]
     pub(super) fn unknown_type(event: &Event, source: serde_json::Error) -> Self {
         Self::new(event, String::new(), true, source)
@@ -74,39 +73,38 @@ impl JsonError {
         }))
     }
 
-    /// Where in the data, such as `choices[0].delta.text`; at most the first 128 bytes of it.
-    /// Empty: the data as a whole, or not known. (Within what serde reads first and sorts later,
-    /// `untagged` and `flatten` for example, it sees no path.)
+    /// Returns the place in the data, such as `choices[0].delta.text`; at most its first 128 bytes. Empty for the
+    /// data as a whole, and if the path is not known. (serde loses the path inside `untagged` and `flatten`.)
     #[must_use]
     pub fn path(&self) -> &str {
         &self.0.path
     }
 
-    /// The event that could not be read.
+    /// Returns the event that could not be read.
     #[must_use]
     pub fn event(&self) -> &Event {
         &self.0.event
     }
 
-    /// The event that could not be read.
+    /// Returns the event that could not be read.
     #[must_use]
     pub fn into_event(self) -> Event {
         self.0.event
     }
 
-    /// The type of the event.
+    /// Returns the type of the event.
     #[must_use]
     pub fn event_type(&self) -> &str {
         self.0.event.event_type()
     }
 
-    /// The last event ID, as of the event.
+    /// Returns the last event ID of the event.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         self.0.event.last_event_id()
     }
 
-    /// Whether [`Event::typed`] found no variant for the type. The data was not looked at.
+    /// Whether [`Event::typed`] found no variant for the type. The data was not read then.
     #[must_use]
     pub fn is_unknown_type(&self) -> bool {
         self.0.is_unknown_type
@@ -121,12 +119,9 @@ impl fmt::Display for JsonError {
             id => write!(f, "with ID {:?}: ", shortened(id))?,
         }
         if self.is_unknown_type() {
-            return f.write_str(
-                "no variant has the name of its type: add one, or a unit variant with \
-                 #[serde(other)]",
-            );
+            return f.write_str("no variant for its type: add one, or one with #[serde(other)]");
         }
-        f.write_str("its data is not the JSON expected")?;
+        f.write_str("its data is not the expected JSON")?;
         match self.path() {
             "" => Ok(()),
             path => write!(f, ", at {path:?}"),
@@ -151,7 +146,7 @@ impl std::error::Error for JsonError {
     }
 }
 
-/// As one would write it in code. Its keys are the server's.
+/// Formats a path as in code. The server chose the keys.
 fn in_words(path: &Path) -> String {
     let mut words = String::new();
     for segment in path {
@@ -170,7 +165,7 @@ fn in_words(path: &Path) -> String {
     shortened(&words).to_string()
 }
 
-/// serde quotes the value that it did not expect, whatever its length, and a name as it is.
+/// serde quotes an unexpected value at any length, and a name without escapes, so this shortens and escapes.
 fn in_a_line(error: serde_json::Error) -> serde_json::Error {
     let (line, column) = (error.line(), error.column());
     let words = error.to_string();
@@ -182,11 +177,11 @@ fn in_a_line(error: serde_json::Error) -> serde_json::Error {
         .chars()
         .map(|char| if char.is_control() { '\u{fffd}' } else { char })
         .collect();
-    // It reads the place from the end of the words.
+    // serde_json reads the place from the end of the text.
     serde::de::Error::custom(format_args!("{words} at line {line} column {column}"))
 }
 
-/// The beginning of a text of any length.
+/// The beginning of a text.
 fn shortened(text: &str) -> Shortened<'_> {
     match text.char_indices().find(|&(at, _)| at >= QUOTED) {
         Some((end, _)) => Shortened(&text[..end], "…"),
@@ -194,7 +189,7 @@ fn shortened(text: &str) -> Shortened<'_> {
     }
 }
 
-/// A beginning, and what stands for the rest.
+/// A beginning, and a sign for the rest.
 struct Shortened<'a>(&'a str, &'static str);
 
 impl fmt::Display for Shortened<'_> {

@@ -1,4 +1,4 @@
-//! Events read as JSON: their data, or type and data together.
+//! Reads events as JSON: the data, or type and data together.
 
 mod by_type;
 #[cfg(feature = "client")]
@@ -16,7 +16,7 @@ pub use error::JsonError;
 pub use stream::{JsonStream, JsonStreamError, JsonStreamExt};
 
 impl Event {
-    /// The data, read as JSON.
+    /// Reads the data as JSON.
     ///
     /// ```
     /// use fetch_event_source::Event;
@@ -27,7 +27,7 @@ impl Event {
     /// # Ok::<_, fetch_event_source::JsonError>(())
     /// ```
     ///
-    /// Data that names its own type, as that of many LLMs does, is an enum with serde's `tag`:
+    /// If the data names its own type, as in many LLM APIs, use an enum with serde's `tag`:
     ///
     /// ```
     /// use fetch_event_source::Event;
@@ -38,7 +38,7 @@ impl Event {
     ///     ContentBlockDelta { index: usize, delta: Delta },
     ///     MessageStop,
     ///     #[serde(other)]
-    ///     Other, // whatever they invent next
+    ///     Other, // types that the server adds later
     /// }
     /// #[derive(Debug, PartialEq, serde::Deserialize)]
     /// #[serde(tag = "type", rename_all = "snake_case")]
@@ -56,7 +56,7 @@ impl Event {
     /// # Ok::<_, fetch_event_source::JsonError>(())
     /// ```
     ///
-    /// Where the event's own type says which it is: [`typed`](Self::typed). For a stream of them:
+    /// If the event's type selects the variant, use [`typed`](Self::typed). For a stream of values use
     /// [`JsonStreamExt`](crate::JsonStreamExt). In a hook:
     ///
     /// ```
@@ -65,7 +65,7 @@ impl Event {
     /// # #[derive(serde::Deserialize)]
     /// # struct Delta { text: String }
     /// let source = source.on_message(move |event| {
-    ///     event.json().map(|delta: Delta| answer.push_str(&delta.text)) // an error is for `on_error`
+    ///     event.json().map(|delta: Delta| answer.push_str(&delta.text)) // an error goes to `on_error`
     /// });
     /// # drop(source);
     /// # }
@@ -75,15 +75,13 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// If the data is not JSON, or not what `T` expects: the error says where. Empty data is never
-    /// JSON.
+    /// If the data is not JSON, or not a `T`; the error names the place. Empty data is never JSON.
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, JsonError> {
         data(self)
     }
 
-    /// Type and data, read as an enum: the type is the name of the variant, the data is what is in
-    /// it, as JSON.
+    /// Reads type and data as an enum: the type selects the variant, and the data is its content, as JSON.
     ///
     /// ```
     /// use fetch_event_source::Event;
@@ -95,9 +93,9 @@ impl Event {
     ///     Alert { level: u8 }, // event: alert, data: {"level": 3}
     ///     Range(f64, f64),     // event: range, data: [1.5, 2.5]
     ///     Message(String),     // data: "for an event without a type"
-    ///     Ping,                // event: ping, whatever its data
+    ///     Ping,                // event: ping, with any data
     ///     #[serde(other)]
-    ///     Other, // all else, whatever its data
+    ///     Other, // any other type, with any data
     /// }
     /// #[derive(Debug, PartialEq, serde::Deserialize)]
     /// struct Price {
@@ -115,10 +113,9 @@ impl Event {
     /// # Ok::<_, fetch_event_source::JsonError>(())
     /// ```
     ///
-    /// `rename`, `alias` and the like do what they do elsewhere; the enum has no `tag` and is not
-    /// `untagged`. Data that names its own type is read by [`json`](Self::json); either will do for
-    /// servers that say it twice, for what a variant does not know is passed over. `T` may borrow
-    /// from the event.
+    /// `rename`, `alias` and similar attributes work as usual; the enum has no `tag` and is not `untagged`. If the
+    /// data names its own type, use [`json`](Self::json). If the server sends the type in both places, either
+    /// method works, because unknown fields are ignored. `T` may borrow from the event.
     ///
     /// In a hook it is a `match`:
     ///
@@ -157,7 +154,7 @@ fn data<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, JsonError> {
         let mut json = serde_json::Deserializer::from_str(event.data());
         let mut track = Track::new();
         let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
-        let _ = T::deserialize(tracked); // fails as before, and the path is known
+        let _ = T::deserialize(tracked); // fails as it did before, and now the path is known
         JsonError::data(event, &track.path(), error)
     })
 }

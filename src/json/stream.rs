@@ -1,4 +1,4 @@
-//! A stream of events as a stream of what their JSON says.
+//! A stream of events as a stream of JSON values.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,13 +14,11 @@ use crate::event::Event;
 use crate::events::EventsError;
 use crate::next::Next;
 
-/// After this many events without an item the executor gets a turn: a server may send nothing but
-/// empty ones.
+/// After this many events without an item the task yields: a server may send only empty events.
 const EVENTS_PER_POLL: u32 = 64;
 
-/// Reads the events of a stream as JSON. It is there for every stream of events with `Result`
-/// items: [`EventStream`](crate::EventStream), [`Events`](crate::Events), and what an adapter of
-/// `futures_util` makes of them.
+/// Reads the events of a stream as JSON. Every stream of events with `Result` items has it:
+/// [`EventStream`](crate::EventStream), [`Events`](crate::Events), and adapters of `futures_util` over them.
 ///
 /// ```
 /// use fetch_event_source::{JsonStreamExt, events};
@@ -45,12 +43,11 @@ const EVENTS_PER_POLL: u32 = 64;
 /// # }).unwrap().unwrap();
 /// ```
 ///
-/// # What is there already
+/// # Adapters
 ///
-/// The rest is done by [`StreamExt`] and [`TryStreamExt`]: `map_ok` for a part of each value,
-/// `try_filter` and `try_filter_map` to pick some, `try_collect` and `try_fold` for the whole,
-/// `take`, `take_until`, `chunks`, `buffered`. A single type of event is picked before it is
-/// read; what cannot be read is left out by `filter_map`:
+/// [`StreamExt`] and [`TryStreamExt`] do the rest: `map_ok` takes a part of each value, `try_filter` and
+/// `try_filter_map` select some, `try_collect` and `try_fold` take all; there are also `take`, `take_until`,
+/// `chunks` and `buffered`. This selects one type of event before it is read, and skips errors:
 ///
 /// ```
 /// use fetch_event_source::{Event, JsonStreamExt};
@@ -76,10 +73,10 @@ const EVENTS_PER_POLL: u32 = 64;
 /// [`TryStreamExt`]: https://docs.rs/futures-util/latest/futures_util/stream/trait.TryStreamExt.html
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub trait JsonStreamExt: TryStream<Ok = Event> + Sized {
-    /// Each event's data as a `T`: see [`Event::json`].
+    /// Reads each event's data as a `T`: see [`Event::json`].
     ///
-    /// Events whose data is empty, or white space, are passed over: that is never JSON, and servers
-    /// send it to keep a connection alive.
+    /// Events whose data is empty or white space are skipped: they are never JSON, and servers send them to keep a
+    /// connection alive.
     fn json<T: DeserializeOwned>(self) -> JsonStream<Self, T> {
         JsonStream {
             read: |event| match event.data().trim_ascii() {
@@ -90,9 +87,9 @@ pub trait JsonStreamExt: TryStream<Ok = Event> + Sized {
         }
     }
 
-    /// Each event as a variant of `T`, by its type: see [`Event::typed`].
+    /// Reads each event as a variant of `T`, by its type: see [`Event::typed`].
     ///
-    /// Events whose data is empty are given, too: the type may say it all.
+    /// Events with empty data are read too, because the type may be enough.
     fn typed<T: DeserializeOwned>(self) -> JsonStream<Self, T> {
         JsonStream {
             events: self,
@@ -105,11 +102,11 @@ pub trait JsonStreamExt: TryStream<Ok = Event> + Sized {
 
 impl<S: TryStream<Ok = Event>> JsonStreamExt for S {}
 
-/// What the JSON of a stream of events says, as a stream: made by [`JsonStreamExt`].
+/// A stream of the JSON values of events: made by [`JsonStreamExt`].
 ///
-/// An event that is not a `T` is an item, [`JsonStreamError::Event`], and the stream goes on: its
-/// ID counts as delivered. What the stream beneath fails with is handed on, as
-/// [`JsonStreamError::Stream`]; of a stream of this crate that is the last item.
+/// An event that is not a `T` is an item, [`JsonStreamError::Event`]. The stream continues, and the ID counts as
+/// delivered. An error of the inner stream is [`JsonStreamError::Stream`]; for a stream of this crate it is the
+/// last item.
 ///
 /// ```
 /// # use fetch_event_source::{BoxError, JsonStreamError, JsonStreamExt, fetch_event_source};
@@ -121,7 +118,7 @@ impl<S: TryStream<Ok = Event>> JsonStreamExt for S {}
 /// while let Some(price) = prices.next().await {
 ///     match price {
 ///         Ok(price) => { /* … */ }
-///         Err(JsonStreamError::Event(error)) => eprintln!("left out: {error}"),
+///         Err(JsonStreamError::Event(error)) => eprintln!("skipped: {error}"),
 ///         Err(error) => return Err(error.into()),
 ///     }
 /// }
@@ -130,63 +127,57 @@ impl<S: TryStream<Ok = Event>> JsonStreamExt for S {}
 /// # }
 /// ```
 ///
-/// It is polled where the stream beneath is [`Unpin`], as those of this crate are; others go in a
-/// `Box::pin`.
+/// The inner stream must be [`Unpin`], as those of this crate are; put others into a `Box::pin`.
 ///
 /// # Cancel safety
 ///
-/// That of the stream beneath: nothing is kept here.
+/// The same as of the inner stream: nothing is kept here.
 #[must_use = "streams do nothing unless polled"]
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub struct JsonStream<S, T> {
     events: S,
-    /// `None`: to be passed over.
+    /// `None` to skip the event.
     read: fn(&Event) -> Option<Result<T, JsonError>>,
     until: Option<Until>,
     state: State,
 }
 
-/// Never locked: only so that the stream is `Sync`.
+/// Never locked; it only makes the stream `Sync`.
 type Until = Mutex<BoxLook<'static, Event, bool>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Reading,
-    /// The stream beneath failed: so its end needs no more words.
+    /// Whether the inner stream failed, so that its end is not reported again.
     Failed,
     Ended,
 }
 
-/// Why an item of a [`JsonStream`] is no value.
+/// Why an item of a [`JsonStream`] is not a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub enum JsonStreamError<E> {
-    /// One event could not be read. The stream goes on.
+    /// One event could not be read. The stream continues.
     #[error(transparent)]
     Event(#[from] JsonError),
 
-    /// The stream beneath failed, with this error.
+    /// The inner stream failed with this error.
     #[error(transparent)]
     Stream(E),
 
-    /// The stream beneath ended before the event that [`JsonStream::until`] waits for: what came is
-    /// not the whole.
-    #[error(
-        "the stream ended before its end marker: what arrived is incomplete, ask again or check \
-         `until`"
-    )]
+    /// The inner stream ended before the end marker of [`JsonStream::until`]: the values are not complete.
+    #[error("the stream ended before its end marker")]
     Incomplete,
 }
 
 impl<S, T> JsonStream<S, T> {
-    /// The end marker: the event for which this is true is not read, and ends the stream. A stream
-    /// that ends before it, and without an error, gives [`JsonStreamError::Incomplete`] at last.
+    /// The end marker: the first event for which this returns `true` ends the stream, and is not read as JSON. If
+    /// the inner stream ends without an error before it, the last item is [`JsonStreamError::Incomplete`].
     ///
-    /// It is for streams that have no such thing of their own, as [`events()`](crate::events). A
-    /// source better knows it: see [`EventSource::until`](crate::EventSource::until), which also
-    /// ends the connection, and asks again where the answer broke off. Here the stream beneath is
-    /// no more polled, and is dropped with this one.
+    /// It is for streams without an end marker of their own. For a source prefer
+    /// [`EventSource::until`](crate::EventSource::until), which also closes the connection, and retries if the
+    /// answer breaks off. Here, the inner stream is only not polled any more, and dropped with this one.
     pub fn until<F>(self, is_end: F) -> Self
     where
         F: FnMut(&Event) -> bool + MaybeSend + 'static,
@@ -197,19 +188,19 @@ impl<S, T> JsonStream<S, T> {
         }
     }
 
-    /// The stream beneath: for `finished()` and `handle()`.
+    /// Returns the inner stream, for its methods.
     #[must_use]
     pub fn get_ref(&self) -> &S {
         &self.events
     }
 
-    /// The stream beneath. An event that is taken from it is not seen here.
+    /// Returns the inner stream. An event taken from it does not appear here.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.events
     }
 
-    /// The stream beneath, with all events that were not read yet.
+    /// Returns the inner stream, with all events that were not read yet.
     pub fn into_inner(self) -> S {
         self.events
     }
@@ -219,15 +210,14 @@ impl<S, T> JsonStream<S, T>
 where
     Self: Stream + Unpin,
 {
-    /// The next item. Nothing is lost when the future is dropped, if the stream beneath loses
-    /// nothing.
+    /// Returns the next item. Dropping the future loses nothing, unless the inner stream does.
     pub fn next(&mut self) -> Next<'_, Self> {
         Next::new(self)
     }
 }
 
 impl<E> JsonStreamError<EventsError<E>> {
-    /// Whether the stream ended before its end marker: this one's, or that of the stream beneath.
+    /// Whether the stream ended before its end marker, or that of the inner stream.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         match self {
@@ -244,7 +234,7 @@ impl<S, T> JsonStream<S, T>
 where
     S: TryStream<Ok = Event>,
 {
-    /// The item that comes of the event, if any; the end (`None` within), if it is the marker.
+    /// Turns an event into an item, nothing, or, for the marker, the end (an inner `None`).
     fn take(&mut self, event: &Event) -> Option<Option<Item<S, T>>> {
         let until = self.until.as_mut().map(Mutex::get_mut);
         let until = until.map(|until| until.unwrap_or_else(PoisonError::into_inner));
@@ -256,7 +246,7 @@ where
         Some(Some(value.map_err(JsonStreamError::Event)))
     }
 
-    /// The stream beneath has ended.
+    /// Called when the inner stream ended.
     fn end(&mut self) -> Option<Item<S, T>> {
         let is_incomplete = self.state == State::Reading && self.until.is_some();
         self.state = State::Ended;

@@ -5,21 +5,20 @@
 
 use std::time::Duration;
 
-/// How long the body of a refused request may take.
+/// How long reading the body of a refusal may take.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A clock found overdue by more than this was not waited for: nobody polled. A task that waits is
-/// woken well within it, unless the executor is busy.
+/// A clock that is overdue by more than this was not waited for: the source was not polled. A waiting task is
+/// woken well within this time, unless the executor is busy.
 const LATE: Duration = Duration::from_millis(100);
 
-/// How often in a row a clock that nobody waited for starts again. Several polls may pass until a
-/// connection is made, and each of them may be late. But a server that keeps the executor busy
-/// makes every poll late, and must not stop the clock for good.
+/// How often in a row a clock that was not waited for starts again. Connecting may take several polls, and each of
+/// them may be late. But a server that keeps the executor busy makes every poll late, and must not stop the clock
+/// for ever.
 pub(super) const FRESH_STARTS: u8 = 8;
 
-/// A clock found overdue by more than this was waited for by a thread that did not get to run. The
-/// tasks that read the socket did not run either, so what has arrived may not have come through
-/// yet: the clock gets this much more, once.
+/// A clock that is overdue by more than this was waited for, but its thread was starved, and so were the tasks that
+/// read the socket. Bytes that have arrived may not be readable yet, so the clock gets this much more time, once.
 pub(super) const HELD_UP: Duration = Duration::from_millis(10);
 
 /// The clocks that the caller sets, each off until set.
@@ -31,27 +30,27 @@ pub(crate) struct Clocks {
     pub(crate) event: Option<Duration>,
 }
 
-/// A clock that ran out.
+/// A clock that expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expired {
     Response(Duration),
     FirstEvent(Duration),
     Idle(Duration),
     Event(Duration),
-    /// The body of a refused request did not end in time: what was read of it will do.
+    /// The body of a refusal did not end in time: the part that was read is used.
     RefusalBody,
 }
 
-/// What happens in an attempt, as far as clocks care.
+/// A moment in an attempt that matters to clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
-    /// The caller is asked for the request.
+    /// The caller's function is called for the request.
     Asked,
-    /// A response came that opens no stream.
+    /// A response arrived that opens no stream.
     Refused,
     Opened,
     Bytes,
-    /// An event came that is no keep-alive.
+    /// An event arrived that is not a keep-alive.
     Event,
 }
 
@@ -66,9 +65,9 @@ struct Row {
     stops: &'static [Moment],
 }
 
-/// Where several have run out, the first of them counts.
+/// If several have expired, the first of them counts.
 const TABLE: [Row; 5] = [
-    // It includes the time that the caller's function takes to make the request.
+    // It includes the time of the caller's function that makes the request.
     Row {
         limit: |clocks| clocks.response,
         expired: Expired::Response,
@@ -120,11 +119,11 @@ impl Row {
     }
 }
 
-/// The clocks of the present attempt.
+/// The clocks of the current attempt.
 #[derive(Debug)]
 pub(super) struct Timers {
     clocks: Clocks,
-    /// As the rows of [`TABLE`]; `None`: it does not run.
+    /// One for each row of [`TABLE`]; `None` if it does not run.
     running: [Option<Timer>; TABLE.len()],
 }
 
@@ -136,7 +135,7 @@ impl Timers {
         }
     }
 
-    /// Starts, restarts and stops what this moment starts, restarts and stops.
+    /// Starts, restarts and stops the clocks for this moment.
     pub(super) fn note(&mut self, moment: Moment, now: Duration) {
         for (row, running) in TABLE.iter().zip(&mut self.running) {
             if running.is_some() {
@@ -151,7 +150,7 @@ impl Timers {
         }
     }
 
-    /// The attempt is over.
+    /// Called when the attempt is over.
     pub(super) fn stop(&mut self) {
         self.running = [None; TABLE.len()];
     }
@@ -160,7 +159,7 @@ impl Timers {
         self.running.iter().any(Option::is_some)
     }
 
-    /// The earliest time at which one of them runs out.
+    /// Returns the earliest deadline.
     pub(super) fn deadline(&self) -> Option<Duration> {
         TABLE
             .iter()
@@ -183,7 +182,7 @@ impl Timers {
             })
     }
 
-    /// Nobody polled for this long: a slow consumer is not an idle server.
+    /// Called when the source was not polled for this time: a slow consumer is not an idle server.
     pub(super) fn stood_still(&mut self, gap: Duration) {
         for timer in self.running.iter_mut().flatten() {
             timer.shift(gap);
@@ -191,13 +190,13 @@ impl Timers {
     }
 }
 
-/// Since when a clock runs.
+/// A running clock.
 #[derive(Debug, Clone, Copy)]
 struct Timer {
     since: Duration,
-    /// How often it started again although nothing had come.
+    /// How often it started again although nothing arrived.
     fresh_starts: u8,
-    /// It got more time once, because the thread had been held up.
+    /// Whether it got more time already, because the thread was starved.
     was_held_up: bool,
 }
 
@@ -218,12 +217,12 @@ impl Timer {
         self.since = self.since.saturating_add(gap);
     }
 
-    /// Whether the clock ran out. One that is found overdue gets more time first: a task that
-    /// waited for it would have been woken in time.
+    /// Whether the clock expired. An overdue clock gets more time first, because a task that waited for it would have
+    /// been woken in time.
     ///
-    /// Why two rules, and not one that asks for a second look after a yield? A consumer may leave a
-    /// pending poll for a day. Nobody listened to the server on that day, so the clock must run in
-    /// full again, and not for the time of a yield.
+    /// Why are there two rules, and not one with a second look after a yield? A consumer may leave a pending poll for a
+    /// day. Nothing read from the server on that day, so the clock must run in full again, and not only for the time of
+    /// a yield.
     fn ran_out(&mut self, limit: Duration, now: Duration) -> bool {
         let deadline = self.deadline(limit);
         let overdue = now.saturating_sub(deadline);

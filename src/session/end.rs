@@ -1,49 +1,48 @@
-//! How an attempt ends, and the words for what is proposed, answered and done about it.
+//! The end of an attempt, and the types for the proposal, the answer and the outcome.
 //!
-//! Every judgment of an [`End`] by itself is here: a new way to end is a variant of it, and an arm
-//! in each function below.
+//! Every rule about a single [`End`] is here: a new kind of end is a variant, and an arm in each function below.
 
 use std::time::Duration;
 
 use crate::retry::RetryPolicy;
 
-/// How an attempt ended, as far as the decision needs to know.
+/// How an attempt ended, with the facts that the decision needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The body ended where it should.
+    /// The body ended cleanly.
     Clean,
-    /// The caller's function gave no request, so nothing was sent.
+    /// The caller's function returned no request, so nothing was sent.
     NotMade {
-        /// The cause may pass: a refused connection, a timeout.
+        /// Whether the cause may pass: a refused connection, a timeout.
         transient: bool,
     },
     /// No response came.
     Unreached {
-        /// The connection was never made, so the request was never sent.
+        /// Whether connecting failed, so that the request was never sent.
         unsent: bool,
-        /// Another attempt is known to end the same way.
+        /// Whether another attempt would end the same way.
         futile: bool,
     },
-    /// The body broke off, a clock ran out, or the body ended before its end marker.
+    /// The body broke off, a clock expired, or the body ended before its end marker.
     Broken,
     /// A status that opens no stream.
     Refused {
         status: u16,
         /// How long the server asks to wait: its `Retry-After` or `retry-after-ms`.
         retry_after: Option<Duration>,
-        /// There was a `Retry-After`. `retry-after-ms` alone settles nothing.
+        /// Whether there was a `Retry-After`. `retry-after-ms` alone settles nothing.
         settled_after: bool,
-        /// The answer came from another URL than was asked, so a server before it has acted.
+        /// Whether the answer came from another URL than the requested one, so that an earlier server has acted.
         redirected: bool,
     },
-    /// Repeating the request does not help: a wrong content type, an event over the limit, an
-    /// error of the caller's own code.
+    /// A failure that a repetition does not help: a wrong content type, an event over the limit, an error of the
+    /// caller's code.
     Fatal,
 }
 
 impl End {
-    /// Whether the policy retries such an end, its limits apart. `answered`: a response has come
-    /// before, on this connection or an earlier one.
+    /// Whether the policy retries such an end, apart from its limits. `answered`: a response has arrived before, on this
+    /// connection or an earlier one.
     pub(super) fn is_retried_by(self, policy: &RetryPolicy, answered: bool) -> bool {
         match self {
             Self::Clean => policy.reconnect_on_close,
@@ -94,52 +93,52 @@ impl End {
     }
 }
 
-/// What is known of the request that would come next.
+/// What is known of the next request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NextRequest {
-    /// `None`: not known before the caller's function is asked for it.
+    /// `None` if it is not known before the caller's function returns it.
     pub(crate) idempotent: Option<bool>,
-    /// There is one: its body could be cloned.
+    /// Whether there is one, because its body could be cloned.
     pub(crate) available: bool,
-    /// The source was given one response and nothing to ask again with: its end is the end.
+    /// The source has one response and no way to make a request: its end is the end of the source.
     pub(crate) is_only_one: bool,
 }
 
-/// Why a request that was due is not sent.
+/// Why a request that was due must not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotSent {
-    /// It is not idempotent, and the server may have acted on an earlier one.
+    /// The request is not idempotent, and the server may have acted on an earlier one.
     NotIdempotent,
-    /// Its body was sent, and could not be cloned.
+    /// The body was sent and could not be cloned.
     NotCloneable,
 }
 
-/// What a hook is shown about an end.
+/// The proposal about an end, for the hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Proposal {
     /// Retries in a row before this end, without progress in between.
     pub(crate) retries: u32,
-    /// Attempts in all, this one included.
+    /// Attempts so far, this one included.
     pub(crate) attempts: u64,
-    /// Whether any attempt so far has opened a stream.
+    /// Whether any attempt so far opened a stream.
     pub(crate) ever_opened: bool,
-    /// How long the policy would wait; `None`: it would give up.
+    /// How long the policy would wait, `None` if it would give up.
     pub(crate) next_delay: Option<Duration>,
 }
 
-/// What a hook answers.
+/// The answer of a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     FollowPolicy,
     Retry,
     RetryAfter(Duration),
-    /// To the session the same as [`Retry`](Self::Retry): the last event ID is the shell's.
+    /// For the session the same as [`Retry`](Self::Retry): it does not know the last event ID.
     RetryWithoutId,
     Stop,
     GiveUp,
 }
 
-/// What follows.
+/// The outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Retry { delay: Duration, retries: u32 },
@@ -148,7 +147,7 @@ pub(crate) enum Outcome {
     Stop,
 }
 
-/// What a handle orders.
+/// An order of a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Pause,

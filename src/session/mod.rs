@@ -1,4 +1,4 @@
-//! The reconnect state machine: what is due next, and what follows the end of an attempt.
+//! The reconnect state machine: decides what to do next, and what follows the end of an attempt.
 //!
 //! ```text
 //!      next_attempt      begin              opened            ended
@@ -12,14 +12,13 @@
 //! └──────────────────────── time has come ──────────────────────────┘
 //! ```
 //!
-//! An order is to resume or to reconnect; it comes from anywhere, not only out of a pause.
+//! An order is to resume or to reconnect; it is possible in every phase, not only in a pause.
 //!
-//! Times, results and a random number come in, decisions go out. There is no future, no socket, no
-//! clock here, so every rule can be tested with plain values. An early or repeated call is a no-op
-//! where it makes no sense: the shell may be sloppy, this may not.
+//! The input is times, results and a random number; the output is decisions. There are no futures, sockets or clocks,
+//! so every rule can be tested with plain values. An early or repeated call is a no-op, so the driver may be careless.
 //!
-//! [`end`] judges how an attempt ended, [`clocks`] when it takes too long, [`replay`] what may be
-//! sent again, [`progress`] what ends a row of failures. Here is when the next attempt is due.
+//! [`end`] judges the end of an attempt, [`clocks`] whether it takes too long, [`replay`] what may be sent again, and
+//! [`progress`] what ends a row of failures. This file decides when the next attempt is due.
 
 mod clocks;
 mod end;
@@ -51,15 +50,15 @@ pub(crate) struct Session {
     timers: Timers,
     state: State,
     reconnection_time: Duration,
-    /// Requests asked for, the present one included.
+    /// Attempts so far, the current one included.
     attempts: u64,
     streak: Streak,
     progress: Progress,
     replays: Replays,
-    /// A response has come, whatever it said.
+    /// Whether any response has arrived.
     answered: bool,
     ever_opened: bool,
-    /// Until when the server asked to be left alone.
+    /// The time before which the server asked for no request.
     not_before: Duration,
 }
 
@@ -88,8 +87,8 @@ impl Session {
         matches!(self.state, State::Open)
     }
 
-    /// Whether a body that is no event stream is an error. The standard has no such error: there,
-    /// unknown lines are ignored, and the end of the body is a clean one.
+    /// Whether a body that is not an event stream is an error. The standard has no such error: it ignores unknown lines,
+    /// and the end of the body is clean.
     pub(crate) fn rejects_other_bodies(&self) -> bool {
         self.policy.rejects_other_bodies
     }
@@ -99,8 +98,8 @@ impl Session {
         self.policy.retries_status(status)
     }
 
-    /// A request is asked for, if one is due. Returns its number, from 1. The response clock
-    /// starts: the time that the caller takes to make the request counts.
+    /// Begins the next attempt, if one is due. Returns its number, from 1. The response clock starts, so it includes the
+    /// time of the caller's function.
     pub(crate) fn next_attempt(&mut self, now: Duration) -> u64 {
         if let State::Due = self.state {
             self.attempts = self.attempts.saturating_add(1);
@@ -111,8 +110,8 @@ impl Session {
         self.attempts
     }
 
-    /// The request is about to be sent, unless it must not be. `Ok(false)`: none was asked for, or
-    /// it is not wanted any more.
+    /// Called when the request is about to be sent. Returns an error if it must not be sent, `Ok(false)` if no attempt has
+    /// begun, or it was cancelled.
     pub(crate) fn begin(&mut self, idempotent: bool, _now: Duration) -> Result<bool, NotSent> {
         let State::Asking = self.state else {
             return Ok(false);
@@ -127,7 +126,7 @@ impl Session {
         Ok(true)
     }
 
-    /// A response came that opens no stream; its body is read first.
+    /// Called when a response opens no stream; its body is read first.
     pub(crate) fn refused(&mut self, now: Duration) {
         if let State::Requesting = self.state {
             self.responded();
@@ -136,12 +135,12 @@ impl Session {
         }
     }
 
-    /// A response came, whatever becomes of it: from now on a connect error may pass.
+    /// Called when any response arrives: from now on a connect error may pass.
     pub(crate) fn responded(&mut self) {
         self.answered = true;
     }
 
-    /// A response opened the stream. `last_event_id`: the position that this attempt began from.
+    /// Called when a response opened the stream. `last_event_id`: the position from which this attempt started.
     pub(crate) fn opened(&mut self, now: Duration, last_event_id: &EcoString) {
         if let State::Requesting = self.state {
             self.responded();
@@ -159,23 +158,22 @@ impl Session {
         }
     }
 
-    /// An event came out of the bytes. It is no progress until it is
-    /// [`delivered`](Self::delivered).
+    /// Called when an event was parsed. It is not progress before it is [`delivered`](Self::delivered).
     pub(crate) fn received_event(&mut self, now: Duration, keep_alive: bool) {
         if self.is_open() && !keep_alive {
             self.timers.note(Moment::Event, now);
         }
     }
 
-    /// The consumer was handed an event.
+    /// Called when an event was delivered.
     pub(crate) fn delivered(&mut self, keep_alive: bool) {
         if self.is_open() {
             self.progress.delivered(keep_alive);
         }
     }
 
-    /// A block that set the ID was handed over: an event, or one without data. Blocks that merely
-    /// keep the ID of an earlier one need not be told.
+    /// Called when a block that set the ID was delivered: an event, or a block without data. It is not needed for blocks
+    /// that keep an earlier ID.
     ///
     /// HTML standard, 9.2.6: "Set the last event ID string of the event source to the value of the
     /// last event ID buffer", before an event without data is dropped.
@@ -185,13 +183,12 @@ impl Session {
         }
     }
 
-    /// Whether this connection has made progress, and nothing more need be told of what it
-    /// delivers and commits.
+    /// Whether this connection has made progress, so that further deliveries and commits need not be reported.
     pub(crate) fn has_progressed(&self) -> bool {
         self.progress.is_complete()
     }
 
-    /// The server's `retry:`. Returns the reconnection time that now holds.
+    /// Called with the server's `retry:`. Returns the new reconnection time.
     ///
     /// HTML standard, 9.2.6: "set the event stream's reconnection time to that integer".
     pub(crate) fn received_retry(&mut self, reconnection_time: Duration) -> Duration {
@@ -199,22 +196,21 @@ impl Session {
         self.reconnection_time
     }
 
-    /// Whether it matters that the body stays open: there is something to forget, and no progress
-    /// yet. Otherwise nobody need read the clock for it.
+    /// Whether it matters that the body stays open: there are failures to forget, and no progress yet. Otherwise the clock
+    /// need not be read for it.
     pub(crate) fn awaits_health(&self) -> bool {
         self.health_deadline().is_some()
     }
 
-    /// A poll found the body open, with nothing to read. To be told while
-    /// [`awaits_health`](Self::awaits_health), before the clocks are looked at.
+    /// Called when a poll found the body open with nothing to read, while [`awaits_health`](Self::awaits_health), before
+    /// the clocks are checked.
     pub(crate) fn found_open(&mut self, now: Duration) {
         if self.awaits_health() && self.progress.found_open(now) {
             self.streak.forget();
         }
     }
 
-    /// An attempt ended. Every end goes through here. `chance` is random, in `0.0..1.0`. `None`:
-    /// no attempt was under way.
+    /// Called at every end of an attempt. `chance` is random, in `0.0..1.0`. Returns `None` if there was no attempt.
     pub(crate) fn ended(
         &mut self,
         end: End,
@@ -232,7 +228,7 @@ impl Session {
             self.replays.settle();
         }
         self.answered |= matches!(end, End::Refused { .. });
-        // A retry that is against the policy still keeps to what the server asked, within bounds.
+        // A retry against the policy still follows the server's delay, within the bounds.
         let floor = end
             .retry_after()
             .map(|delay| self.policy.clamp_server_delay(delay));
@@ -267,8 +263,7 @@ impl Session {
         }
     }
 
-    /// The hook for a clean end failed: the end is a failure after all, which the policy does not
-    /// retry.
+    /// Called if the hook for a clean end failed: the end becomes a failure that the policy does not retry.
     pub(crate) fn failed_on_close(&mut self) -> Option<Proposal> {
         let State::Ended(ended) = &mut self.state else {
             return None;
@@ -277,7 +272,7 @@ impl Session {
         Some(self.proposal(None))
     }
 
-    /// The answer to an end.
+    /// Applies the answer to an end.
     pub(crate) fn answer(&mut self, verdict: Verdict, now: Duration) -> Outcome {
         let State::Ended(ended) = self.state else {
             return Outcome::GiveUp;
@@ -301,17 +296,16 @@ impl Session {
             }
             Verdict::RetryAfter(exactly) => {
                 self.replays.consent();
-                // The hook's word goes before the server's, also if an order comes.
+                // The hook's delay overrides the server's, also if an order follows.
                 self.not_before = self.not_before.min(now.saturating_add(exactly));
                 self.wait(exactly, ended.at, now)
             }
         }
     }
 
-    /// A handle's order, after the connection was dropped. What the connection had brought counts.
+    /// Applies an order of a handle, after the connection was dropped. The progress of the connection counts.
     ///
-    /// To resume and to reconnect are the same, from wherever the session stands: a pause that is
-    /// over before anybody polled is a reconnect.
+    /// Resume and reconnect are the same in every phase: a pause that ends before the next poll is a reconnect.
     pub(crate) fn ordered(&mut self, order: Order, now: Duration, chance: f64) {
         let (paused_at, wait_until) = match self.state {
             State::Over => return,
@@ -334,7 +328,7 @@ impl Session {
             None => now,
             Some(nth) => {
                 let delay = self.policy.delay(self.reconnection_time, nth, None, chance);
-                // An order never makes a wait longer: if it did, frequent ones would never connect.
+                // An order never extends a wait; otherwise frequent orders would never connect.
                 now.saturating_add(delay)
                     .min(wait_until.unwrap_or(Duration::MAX))
             }
@@ -351,8 +345,8 @@ impl Session {
         self.state = State::Over;
     }
 
-    /// When to look at the clock again, if nothing comes before: when a clock runs out, or when it
-    /// is time for [`found_open`](Self::found_open).
+    /// Returns when to check the time again, if nothing happens before: when a clock expires, or when it is time for
+    /// [`found_open`](Self::found_open).
     pub(crate) fn deadline(&self) -> Option<Duration> {
         match self.state {
             State::Waiting { until } => Some(until),
@@ -363,9 +357,9 @@ impl Session {
         }
     }
 
-    /// What has run out by now. To be asked only where the connection has nothing to give. The end
-    /// of a wait is no clock that ran out: it makes the next request due. Nor is health, which only
-    /// [`found_open`](Self::found_open) counts.
+    /// Returns the clock that has expired. Call this only if the connection has nothing to read. The end of a wait is not
+    /// an expired clock: it makes the next request due. Health is not one either: only [`found_open`](Self::found_open)
+    /// counts it.
     pub(crate) fn expired(&mut self, now: Duration) -> Option<Expired> {
         if let State::Waiting { until } = self.state {
             if now >= until {
@@ -376,12 +370,12 @@ impl Session {
         self.timers.expired(now)
     }
 
-    /// Whether time that nobody polls must be told by [`stood_still`](Self::stood_still).
+    /// Whether time without polls must be reported to [`stood_still`](Self::stood_still).
     pub(crate) fn runs_clocks(&self) -> bool {
         self.timers.are_running()
     }
 
-    /// Nobody polled for this long: a slow consumer is not an idle server.
+    /// Called when the source was not polled for this time: a slow consumer is not an idle server.
     pub(crate) fn stood_still(&mut self, gap: Duration) {
         self.timers.stood_still(gap);
     }
@@ -393,13 +387,13 @@ impl Session {
         self.progress.health_deadline()
     }
 
-    /// What the policy does about an end while its limits are not reached.
+    /// Returns what the policy does about an end within its limits.
     fn plan(&self, end: End, next: NextRequest) -> Plan {
         if next.is_only_one || !end.is_retried_by(&self.policy, self.answered) {
             return Plan::GiveUp;
         }
         if next.idempotent == Some(false) && !self.replays.allows(false) {
-            // A failure speaks for itself; a clean end would look like success.
+            // A failure is the result as it is; a clean end would look like success.
             return match end {
                 End::Clean => Plan::Refuse(NotSent::NotIdempotent),
                 _ => Plan::GiveUp,
@@ -411,8 +405,8 @@ impl Session {
         }
     }
 
-    /// The delay runs from the answer, not from the end: a hook may have taken its time, and what
-    /// it was shown is what it gets.
+    /// The delay runs from the answer, not from the end: the hook may have taken time, and gets the delay that it was
+    /// shown.
     fn wait(&mut self, delay: Duration, ended_at: Duration, now: Duration) -> Outcome {
         let retries = self.streak.retried(ended_at);
         self.state = State::Waiting {

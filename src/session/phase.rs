@@ -1,29 +1,29 @@
-//! Where a session stands, and what belongs to it there.
+//! The phases of a session, with their data.
 
 use std::time::Duration;
 
 use super::end::NotSent;
 
-/// Where a session stands.
+/// The phase of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// The next request is due.
     Due,
-    /// The caller is asked for it.
+    /// The caller's function is making it.
     Asking,
-    /// A request is on its way.
+    /// A request is in flight.
     Requesting,
     /// The body of a response that opens no stream is being read.
     Refused,
     Open,
-    /// An attempt ended; what follows is for the hooks to say.
+    /// An attempt ended; the hooks decide what follows.
     Ended,
     Waiting,
     Paused,
     Over,
 }
 
-/// The same, with what belongs to it. Times are since the start of the session.
+/// The same with its data. Times count from the start of the session.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum State {
     Due,
@@ -37,7 +37,7 @@ pub(super) enum State {
     },
     Paused {
         since: Duration,
-        /// When the next request would have been due, if one was waited for.
+        /// When the next request would have been due, if there was a wait.
         until: Option<Duration>,
     },
     Over,
@@ -47,7 +47,7 @@ pub(super) enum State {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ended {
     pub(super) plan: Plan,
-    /// What a retry waits, even one against the policy.
+    /// The delay of a retry, even against the policy.
     pub(super) delay: Duration,
     pub(super) at: Duration,
     pub(super) available: bool,

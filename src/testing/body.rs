@@ -1,4 +1,4 @@
-//! A body that comes in steps.
+//! A body that is sent in steps.
 
 use std::fmt;
 use std::io;
@@ -29,10 +29,10 @@ pub(super) enum End {
 pub struct ScriptedBody {
     steps: std::vec::IntoIter<Step>,
     end: End,
-    /// `None`: it is over.
+    /// `None` after the end.
     connection: Option<Connection>,
     timer: Timer,
-    /// When the next step is taken, whenever it is read.
+    /// The time of the next step, independent of reads.
     due: Duration,
 }
 

@@ -1,15 +1,14 @@
-//! Scripted answers without a network, for tests of one's own subscribers.
+//! A scripted server without a network, to test your own code.
 //!
-//! A [`ScriptedServer`] answers the requests of a source with the [`Reply`]s it was given, one after
-//! the other: events, raw bytes, waits, a body that is cut, a status, a connection that is refused.
-//! Then it tells what was [asked](ReceivedRequest), and when. It takes the place of the HTTP stack by
-//! [`EventSource::connect_with`](crate::EventSource::connect_with), or of the client by
-//! [`EventSource::fetch`](crate::EventSource::fetch): no socket, no task, no port, and any number of
-//! tests at once. Its time is tokio's, so that in a test whose clock is paused (tokio's feature
-//! `test-util`) an hour's wait takes no time. Paused time and real sockets do not go together: the kernel
-//! does not stop, so each clock runs out before the first byte is there.
+//! A [`ScriptedServer`] answers requests with a list of [`Reply`]s: events, raw bytes, waits, a body that is
+//! cut, a status, a refused connection. Afterwards it returns the [requests](ReceivedRequest) and their times.
+//! It replaces the HTTP stack with [`EventSource::connect_with`](crate::EventSource::connect_with), or the
+//! client with [`EventSource::fetch`](crate::EventSource::fetch). There is no socket, task or port, so any
+//! number of tests can run at once. Its time is tokio's: in a test with paused time (tokio's feature
+//! `test-util`) a wait of an hour takes no time. Do not combine paused time with real sockets: paused time runs
+//! ahead of the socket, so timeouts expire before the first byte arrives.
 //!
-//! Turn the feature on for tests alone:
+//! Enable the feature for tests only:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -17,13 +16,13 @@
 //! tokio = { version = "1", features = ["macros", "rt", "test-util"] }
 //! ```
 //!
-//! A whole test. The subscriber leaves the source to its caller, who says where it leads:
+//! A whole test. The function under test takes the source from its caller, which chooses the URL:
 //!
 //! ```
 //! use fetch_event_source::{Error, EventSource, Finished, RetryPolicy};
 //! use std::time::Duration;
 //!
-//! /// Follows the prices, until the server wants a new login.
+//! /// Follows the prices until the server asks for a new login.
 //! async fn follow(prices: EventSource<'_>, seen: &mut Vec<String>) -> Result<Finished, Error> {
 //!     prices
 //!         .retry(RetryPolicy::persistent().jitter(0.0))
@@ -39,13 +38,13 @@
 //! #[tokio::test(start_paused = true)]
 //! # async fn shown() {}
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
-//! async fn it_resumes_where_it_was_cut_and_gives_up_on_a_401() {
+//! async fn resumes_after_a_cut_and_gives_up_on_a_401() {
 //!     let price = |id: &str, price: &str| Event::new(price).with_last_event_id(id);
 //!     let server = ScriptedServer::new([
-//!         // A stream that breaks off in the midst of its second event.
+//!         // A stream that breaks off in the middle of its second event.
 //!         Reply::ok().event(price("1", "9.50")).bytes("id: 2\nda").cut(),
 //!         Reply::refused(),
-//!         // One that falls silent after a minute of keep-alive comments.
+//!         // A stream that falls silent after a minute of keep-alive comments.
 //!         Reply::ok()
 //!             .event(price("2", "9.60"))
 //!             .wait(Duration::from_secs(30))
@@ -67,16 +66,15 @@
 //!     let requests = server.requests();
 //!     let ids: Vec<_> = requests.iter().map(|request| request.last_event_id()).collect();
 //!     assert_eq!(ids, [None, Some("1"), Some("1"), Some("3")]);
-//!     // Cut: after 1 s; refused: after 2 s more; silent: 60 s, then 45 s of silence, then 1 s.
+//!     // After the cut 1 s; after the refusal 2 s; then 60 s of stream, 45 s of silence, and 1 s.
 //!     let times: Vec<_> = requests.iter().map(|request| request.at().as_secs()).collect();
 //!     assert_eq!(times, [0, 1, 3, 109]);
 //!     assert_eq!(server.open_connections(), 0);
 //! }
-//! # fn main() { it_resumes_where_it_was_cut_and_gives_up_on_a_401() }
+//! # fn main() { resumes_after_a_cut_and_gives_up_on_a_401() }
 //! ```
 //!
-//! What must not happen shows in the requests, too. An answer that is paid for, and breaks off, is
-//! not asked for again:
+//! The requests also show what did not happen: a paid answer that breaks off is not requested again.
 //!
 //! ```
 //! use fetch_event_source::testing::{Reply, ScriptedServer};
@@ -97,16 +95,16 @@
 //! let error = answer[1].as_ref().unwrap_err();
 //! assert_eq!(error.kind(), ErrorKind::Disconnected);
 //! let [request] = &server.requests()[..] else {
-//!     panic!("it was asked again");
+//!     panic!("it was requested again");
 //! };
 //! assert_eq!(request.body(), Some(&b"Why?"[..]));
 //! # }
 //! ```
 //!
-//! # What it does not show
+//! # What it does not cover
 //!
-//! What an HTTP stack does below `connect` and `fetch`: redirects, cookies, proxies, TLS, decoding, connections that
-//! are shared. A redirect is the status that it is.
+//! The work of an HTTP stack: redirects, cookies, proxies, TLS, decoding, shared connections. A redirect is only a
+//! status here.
 
 mod body;
 mod received;
@@ -131,14 +129,12 @@ use crate::client::http::response::{self, ResponseHead};
 use crate::client::platform;
 use crate::client::timer::Clock;
 
-/// The answer that [`ScriptedServer::fetch`] gives to a request, to come.
+/// The future of an answer of [`ScriptedServer::fetch`].
 pub type Answering = BoxFuture<'static, Result<Response<ScriptedBody>, BoxError>>;
 
-/// A server that is not there: it answers in the order in which the answers were written down. See
-/// the [module](self).
+/// A scripted server: it answers requests with replies in the order of its list. See the [module](self).
 ///
-/// Several sources may use it at once: replies are given in the order in which requests come. A
-/// clone is the same server.
+/// Several sources may use it at once: replies follow the order of the requests. A clone is the same server.
 #[derive(Clone)]
 pub struct ScriptedServer(Arc<Shared>);
 
@@ -159,9 +155,8 @@ enum Script {
 }
 
 impl ScriptedServer {
-    /// The first request gets the first reply, and so on. A request past the last one is a mistake:
-    /// [`fetch`](Self::fetch) panics, and says which request it was. For something else,
-    /// see [`then`](Self::then).
+    /// Makes a server whose first request gets the first reply, and so on. [`fetch`](Self::fetch) panics at a request
+    /// after the last reply, unless [`then`](Self::then) is set.
     pub fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
         let replies = Vec::from_iter(replies);
         Self::of(Script::List {
@@ -171,7 +166,7 @@ impl ScriptedServer {
         })
     }
 
-    /// Each request gets what this says to it: for answers that depend on what is asked.
+    /// Makes a server that calls this function for each reply, so that answers can depend on the request.
     ///
     /// ```
     /// use fetch_event_source::Event;
@@ -195,9 +190,8 @@ impl ScriptedServer {
         }))
     }
 
-    /// All requests past the script's end get this reply: [`Reply::pending`] keeps them waiting,
-    /// [`Reply::no_content`] sends a subscriber home. (A server [`from_fn`](Self::from_fn) never
-    /// comes to its end.)
+    /// Sets the reply for all requests after the last one of the list: [`Reply::pending`] lets them wait,
+    /// [`Reply::no_content`] ends a subscription. (A server [`from_fn`](Self::from_fn) has no last reply.)
     #[must_use]
     pub fn then(self, reply: Reply) -> Self {
         if let Script::List { then, .. } = &mut *lock(&self.0.script) {
@@ -206,8 +200,7 @@ impl ScriptedServer {
         self
     }
 
-    /// What a source is made of by [`connect_with`](crate::EventSource::connect_with), in place of an HTTP
-    /// stack.
+    /// Returns the argument for [`EventSource::connect_with`](crate::EventSource::connect_with).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -223,8 +216,7 @@ impl ScriptedServer {
     ///
     /// # Panics
     ///
-    /// Called past the script's end, it panics. That ends the source, and where the test polls it, the test; a
-    /// task that polls it ends with the panic.
+    /// At a request after the last reply it panics. That ends the source, and the test or the task that polls it.
     pub fn connect(
         &self,
     ) -> impl Fn(Attempt) -> Answering + Clone + MaybeSend + Sync + 'static + use<> {
@@ -245,14 +237,14 @@ impl ScriptedServer {
         reply.play(connection)
     }
 
-    /// The requests that came, in order.
+    /// Returns the requests so far, in order.
     #[must_use]
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         lock(&self.0.log).clone()
     }
 
-    /// How many requests wait for their answer, or have a body that neither ended nor was dropped
-    /// by the client. A source has one at most, and none once it was closed or dropped.
+    /// Returns how many requests wait for their answer, or have a body that neither ended nor was dropped by the
+    /// client. A source has at most one, and none after it was closed or dropped.
     #[must_use]
     pub fn open_connections(&self) -> usize {
         let requests = self.requests();
@@ -272,21 +264,21 @@ impl ScriptedServer {
     }
 }
 
-/// A head, for tests of code that looks at one. Its URL is not known.
+/// Makes a response head, for unit tests. It has no URL.
 ///
 /// # Panics
 ///
-/// If the status is none, below 100 or above 999.
+/// If the status is below 100 or above 999.
 #[must_use]
 #[track_caller]
 pub fn response_head(status: u16, headers: &HeaderMap) -> ResponseHead {
     let Ok(status) = StatusCode::from_u16(status) else {
-        panic!("{status} is no status: take one from 100 to 999");
+        panic!("{status} is not a status: use 100 to 999");
     };
     ResponseHead::new(status, Version::HTTP_11, headers, None, None)
 }
 
-/// The error of a response that was refused for its status, for tests of code that judges errors.
+/// Makes the error of a response that was refused for its status, for unit tests.
 ///
 /// ```
 /// use fetch_event_source::http::HeaderMap;
@@ -299,7 +291,7 @@ pub fn response_head(status: u16, headers: &HeaderMap) -> ResponseHead {
 ///
 /// # Panics
 ///
-/// If the status is none, below 100 or above 999.
+/// If the status is below 100 or above 999.
 #[must_use]
 #[track_caller]
 pub fn refused(status: u16, headers: &HeaderMap, body: impl Into<Bytes>) -> Error {
@@ -312,7 +304,7 @@ pub fn refused(status: u16, headers: &HeaderMap, body: impl Into<Bytes>) -> Erro
     Error::refused(ErrorKind::Status(head.status()), head, refused)
 }
 
-/// An error of this kind without a cause, for tests of code that judges errors.
+/// Makes an error of this kind without a cause, for unit tests.
 #[must_use]
 pub fn error(kind: ErrorKind) -> Error {
     kind.into()
@@ -330,8 +322,8 @@ impl Script {
         };
         next.or_else(|| then.clone()).unwrap_or_else(|| {
             panic!(
-                "the script is over: {request:?} came after the last of {length} replies; add \
-                 one, or say by `then` what follows"
+                "the script is over: {request:?} arrived after the last of {length} replies; add \
+                 one, or set a reply with `then`"
             )
         })
     }
@@ -345,7 +337,7 @@ impl fmt::Debug for ScriptedServer {
     }
 }
 
-/// A request that is on its way, or whose response is. Dropped, it is closed.
+/// A request or response in flight. Dropping it closes the connection.
 struct Connection {
     request: ReceivedRequest,
     server: Arc<Shared>,
@@ -357,7 +349,7 @@ impl Drop for Connection {
     }
 }
 
-/// A panic past the script's end must not keep the test from looking at what came before.
+/// After a panic at the end of the script, the test may still inspect earlier requests.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What was asked.
+//! Received requests.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -10,11 +10,11 @@ use url::Url;
 
 use super::lock;
 
-/// A request as it came to a [`ScriptedServer`](super::ScriptedServer), as it would have been sent.
+/// A request that a [`ScriptedServer`](super::ScriptedServer) received, as it would have been sent.
 #[derive(Clone)]
 pub struct ReceivedRequest(Arc<Parts>);
 
-/// What a server is asked.
+/// The parts of a request.
 pub(crate) struct ScriptedRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
@@ -55,72 +55,72 @@ impl ReceivedRequest {
         *lock(&self.0.closed_at) = Some(at);
     }
 
-    /// Its number among those of this server, from 1.
+    /// Returns the number of the request at this server, from 1.
     #[must_use]
     pub fn number(&self) -> usize {
         self.0.number
     }
 
-    /// The method; GET for a request by [`connect`](super::ScriptedServer::connect), which has none.
+    /// Returns the method; GET for a request by [`connect`](super::ScriptedServer::connect), which has none.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.0.method
     }
 
-    /// The URL; `http://scripted.test/` for a request by [`connect`](super::ScriptedServer::connect), which
+    /// Returns the URL; `http://scripted.test/` for a request by [`connect`](super::ScriptedServer::connect), which
     /// has none.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.0.url
     }
 
-    /// The headers, those included that this crate sets. What a client adds itself (`Host`,
-    /// `User-Agent`, its default headers) is not there.
+    /// Returns the headers, including those that this crate sets. Headers that a client adds (`Host`, `User-Agent`,
+    /// its default headers) are missing.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.0.headers
     }
 
-    /// The (first) header of this name, if it is there and UTF-8.
+    /// Returns the first header of this name, if it exists and is UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let value = self.headers().get(name)?;
         std::str::from_utf8(value.as_bytes()).ok()
     }
 
-    /// `Last-Event-ID`: what the source asks to be resumed after.
+    /// Returns `Last-Event-ID`, after which the source resumes.
     #[must_use]
     pub fn last_event_id(&self) -> Option<&str> {
         self.header("last-event-id")
     }
 
-    /// The body; `None` if there is none, or if it is a stream.
+    /// Returns the body; `None` if there is none, or if it is a stream.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         self.0.body.as_deref()
     }
 
-    /// When it came: the time since the server's first request, by tokio's clock.
+    /// Returns when the request arrived: the time since the server's first request, by tokio's clock.
     #[must_use]
     pub fn at(&self) -> Duration {
         self.0.at
     }
 
-    /// When it was over: its body had ended or was cut, no response came, or the client dropped it.
-    /// By the same clock; `None`: it is open.
+    /// Returns when the exchange was over: the body ended or was cut, no response came, or the client dropped it.
+    /// By the same clock; `None` while it is open.
     #[must_use]
     pub fn closed_at(&self) -> Option<Duration> {
         *lock(&self.0.closed_at)
     }
 
-    /// Whether it waits for its answer, or for the rest of it.
+    /// Whether the request waits for its answer, or for the rest of it.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.closed_at().is_none()
     }
 }
 
-/// In short: not all headers, and no body.
+/// Shows no body, and not all headers.
 impl fmt::Debug for ReceivedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceivedRequest")

@@ -1,4 +1,4 @@
-//! What is answered.
+//! Scripted replies.
 
 use std::future::{pending, poll_fn};
 use std::io;
@@ -54,9 +54,9 @@ struct Scripted {
     end: End,
 }
 
-/// Kinds of answers.
+/// Constructors.
 impl Reply {
-    /// A stream: 200, `Content-Type: text/event-stream`, and nothing in it so far.
+    /// A stream: 200, `Content-Type: text/event-stream`, and an empty body so far.
     pub fn ok() -> Self {
         let mut reply = Self::status(200);
         let event_stream = HeaderValue::from_static("text/event-stream");
@@ -64,15 +64,15 @@ impl Reply {
         reply
     }
 
-    /// This status, without headers and body so far.
+    /// A response with this status, without headers and body so far.
     ///
     /// # Panics
     ///
-    /// If it is no status: below 100, or above 999.
+    /// If the status is below 100 or above 999.
     #[track_caller]
     pub fn status(code: u16) -> Self {
         let Ok(status) = StatusCode::from_u16(code) else {
-            panic!("{code} is no status: take one from 100 to 999");
+            panic!("{code} is not a status: use 100 to 999");
         };
         Self::of(Answer::Response(Scripted {
             status,
@@ -82,26 +82,24 @@ impl Reply {
         }))
     }
 
-    /// A 204: nothing (more) to come, a subscriber is not to ask again.
+    /// A 204: no more events will come, and a subscriber must not reconnect.
     pub fn no_content() -> Self {
         Self::status(204)
     }
 
-    /// No response, since the connection was refused: the request was not sent, so a POST is sent
-    /// again.
+    /// No response, because the connection was refused: nothing was sent, so a POST may be sent again.
     pub fn refused() -> Self {
         Self::failed(io::ErrorKind::ConnectionRefused)
     }
 
-    /// No response, for this reason: `ConnectionReset` for a server that hung up, `TimedOut` for a
-    /// client that waits no longer.
+    /// No response, for this reason: for example `ConnectionReset`, or `TimedOut` for a timeout of the client.
     pub fn failed(kind: io::ErrorKind) -> Self {
         Self::of(Answer::Failure(kind))
     }
 
-    /// Never an answer. The test goes on when a clock runs out:
-    /// [`response_timeout`](crate::EventSource::response_timeout), or `tokio::time::timeout` around
-    /// it. Without any it hangs.
+    /// No answer for ever. The test continues when a timeout expires:
+    /// [`response_timeout`](crate::EventSource::response_timeout), or `tokio::time::timeout` around the source.
+    /// Without a timeout it hangs.
     pub fn pending() -> Self {
         Self::of(Answer::Nothing)
     }
@@ -114,45 +112,44 @@ impl Reply {
     }
 }
 
-/// Its head.
+/// The head.
 impl Reply {
-    /// Sets a header of the response, in place of any of this name.
+    /// Sets a header of the response, and replaces one of the same name.
     ///
     /// # Panics
     ///
-    /// If there can be no such header, or no response is given.
+    /// If the header is invalid, or the reply is not a response.
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let (Ok(header), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) else {
-            panic!("{name:?}: {value:?} is no header");
+            panic!("{name:?}: {value:?} is not a header");
         };
         self.response().headers.insert(header, value);
         self
     }
 
-    /// Answers after so long, or fails after so long. Default: at once.
+    /// Answers or fails after this time. Default: at once.
     pub fn after(mut self, time: Duration) -> Self {
         self.after = time;
         self
     }
 }
 
-/// The steps of its body, in the order in which they are called. (They panic where no response is
-/// given.)
+/// The steps of the body, in the order of the calls. (They panic if the reply is not a response.)
 impl Reply {
-    /// Sends an event, in wire form. Without an ID of its own it has that of the one before.
+    /// Sends an event in wire form. Without its own ID it has the ID of the event before.
     #[track_caller]
     pub fn event(self, event: Event) -> Self {
         self.bytes(event.to_string())
     }
 
-    /// Sends these events, one by one.
+    /// Sends these events one by one.
     #[track_caller]
     pub fn events(self, events: impl IntoIterator<Item = Event>) -> Self {
         events.into_iter().fold(self, Self::event)
     }
 
-    /// Sends a comment, which keeps a connection alive and is no event. Each line of the text is one.
+    /// Sends a comment, as servers do to keep a connection alive. Each line of the text becomes one.
     #[track_caller]
     pub fn comment(self, text: &str) -> Self {
         let lines = text.split(['\r', '\n']);
@@ -165,33 +162,31 @@ impl Reply {
         self.bytes(format!("retry: {}\n", time.as_millis()))
     }
 
-    /// Sends these bytes as they are, as one chunk: half an event, a recorded stream, the body of a
-    /// refusal.
+    /// Sends these bytes unchanged, as one chunk: half an event, a recorded stream, the body of a refusal.
     #[track_caller]
     pub fn bytes(self, bytes: impl AsRef<[u8]>) -> Self {
         match bytes.as_ref() {
-            [] => self, // no server sends a chunk with nothing in it
+            [] => self, // a server sends no empty chunk
             bytes => self.step(Step::Send(Bytes::copy_from_slice(bytes))),
         }
     }
 
-    /// Sends nothing for so long. It is the server's time: it passes whether or not the client
-    /// reads.
+    /// Sends nothing for this time. It passes whether or not the client reads.
     #[track_caller]
     pub fn wait(self, time: Duration) -> Self {
         self.step(Step::Wait(time))
     }
 
-    /// After the last step the body breaks off, as of a connection that is lost:
+    /// Breaks the body off after the last step, as a lost connection does:
     /// [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected).
     #[track_caller]
     pub fn cut(self) -> Self {
         self.ending(End::Cut)
     }
 
-    /// After the last step the body stays open and silent. The test goes on when the client
-    /// closes, or a clock runs out: [`idle_timeout`](crate::EventSource::idle_timeout), or
-    /// `tokio::time::timeout` around it. Without any it hangs.
+    /// Keeps the body open and silent after the last step. The test continues when the client closes, or a timeout
+    /// expires: [`idle_timeout`](crate::EventSource::idle_timeout), or `tokio::time::timeout` around the source.
+    /// Without a timeout it hangs.
     #[track_caller]
     pub fn hold(self) -> Self {
         self.ending(End::Hold)
@@ -213,13 +208,13 @@ impl Reply {
     fn response(&mut self) -> &mut Scripted {
         match &mut self.answer {
             Answer::Response(response) => response,
-            _ => panic!("there is no response, so no header and no body: begin with `Reply::ok()`"),
+            _ => panic!("this reply has no head and no body: begin with `Reply::ok()` or `Reply::status(…)`"),
         }
     }
 }
 
 impl Reply {
-    /// The time begins with the call.
+    /// The time starts with the call.
     pub(super) fn play(self, connection: Connection) -> Answering {
         let mut timer = Timer::new(connection.server.clock.clone());
         let due = timer.now().saturating_add(self.after);

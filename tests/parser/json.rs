@@ -46,7 +46,7 @@ mod the_data {
         assert!(!error.is_unknown_type());
         assert_eq!(
             error.to_string(),
-            r#"event "delta" with ID "7": its data is not the JSON expected, at "choices[1].text""#
+            r#"event "delta" with ID "7": its data is not the expected JSON, at "choices[1].text""#
         );
         let source = error.source().unwrap();
         let source: &serde_json::Error = source.downcast_ref().unwrap();
@@ -61,7 +61,7 @@ mod the_data {
         let error = Event::new("").json::<Value>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#"event "message" without an ID: its data is not the JSON expected"#
+            r#"event "message" without an ID: its data is not the expected JSON"#
         );
         assert!(cause(&error).starts_with("EOF while parsing"));
     }
@@ -305,8 +305,8 @@ mod typed {
         assert_eq!((error.event_type(), error.path()), ("trade", ""));
         assert_eq!(
             error.to_string(),
-            "event \"trade\" with ID \"7\": no variant has the name of its type: add one, or a unit \
-             variant with #[serde(other)]"
+            "event \"trade\" with ID \"7\": no variant for its type: add one, or one with \
+             #[serde(other)]"
         );
         assert!(cause(&error).starts_with("unknown variant `trade`, expected one of `price`"));
     }
@@ -449,7 +449,7 @@ mod a_stream {
         let error = values.next().now_or_never().unwrap().unwrap().unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#"event "message" with ID "7": its data is not the JSON expected, at "a[1]""#
+            r#"event "message" with ID "7": its data is not the expected JSON, at "a[1]""#
         );
     }
 
