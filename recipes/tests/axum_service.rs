@@ -15,7 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 async fn start(upstream: String) -> (String, CancellationToken, JoinHandle<std::io::Result<()>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/events", listener.local_addr().expect("an address"));
+    let url = format!(
+        "http://{}/events",
+        listener.local_addr().expect("an address")
+    );
     let stopped = CancellationToken::new();
     let service = Service {
         client: Client::new(),

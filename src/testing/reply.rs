@@ -208,7 +208,9 @@ impl Reply {
     fn response(&mut self) -> &mut Scripted {
         match &mut self.answer {
             Answer::Response(response) => response,
-            _ => panic!("this reply has no head and no body: begin with `Reply::ok()` or `Reply::status(…)`"),
+            _ => panic!(
+                "this reply has no head and no body: begin with `Reply::ok()` or `Reply::status(…)`"
+            ),
         }
     }
 }

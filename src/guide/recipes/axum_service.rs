@@ -50,7 +50,9 @@ pub async fn feed(
 /// Runs until `stopped` is cancelled. axum then waits for every response, and `abort_on` ends the streams.
 pub async fn serve(listener: TcpListener, service: Service) -> std::io::Result<()> {
     let stopped = service.stopped.clone();
-    let app = Router::new().route("/events", get(feed)).with_state(service);
+    let app = Router::new()
+        .route("/events", get(feed))
+        .with_state(service);
     axum::serve(listener, app)
         .with_graceful_shutdown(stopped.cancelled_owned())
         .await
