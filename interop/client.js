@@ -1,13 +1,13 @@
 'use strict';
 
-// The client under test: `@microsoft/fetch-event-source`, unmodified. The protocol is in
-// src/lib.rs. It is used as its README shows, with its defaults: `onclose` throws where a clean end
-// is to be followed by another request, and `onerror` returns nothing, or the delay asked for.
+// The client under test: the unmodified `@microsoft/fetch-event-source`. The protocol is in src/lib.rs. It runs
+// as its README shows, with its defaults: `onclose` throws if a clean end should be followed by another request,
+// and `onerror` returns nothing, or the delay of the row.
 
 const fs = require('node:fs');
 const readline = require('node:readline');
 
-// It is made for browsers: what it needs of one.
+// It is made for browsers; this is what it needs from one.
 globalThis.window = globalThis;
 globalThis.document = { hidden: false, addEventListener() {}, removeEventListener() {} };
 
@@ -17,7 +17,7 @@ const ask = JSON.parse(process.argv[2]);
 const controller = new AbortController();
 let how;
 
-// At once: the process may be killed after any line.
+// Flush at once, because the process may be killed after any line.
 function say(what, rest) {
   fs.writeSync(1, `${JSON.stringify({ what, ...rest })}\n`);
 }
@@ -51,7 +51,7 @@ const options = {
   method: ask.method,
   headers,
   signal: controller.signal,
-  // Tells of each response; the default check of it stays in place.
+  // Reports each response; the default check stays.
   async fetch(...args) {
     const response = await fetch(...args);
     say('open', {
@@ -91,7 +91,7 @@ if (ask.body !== null) {
   options.body = ask.body;
 }
 if (ask.allow_content_type !== null) {
-  // There is no other way to accept one more.
+  // There is no other way to accept another type.
   options.onopen = async (response) => {
     if (!response.ok) {
       throw new Error(`status ${response.status}`);
@@ -109,7 +109,7 @@ fetchEventSource(ask.url, options).then(
   (error) => ended('error', trouble(error)),
 );
 
-// A line closes the source, the end of it the process: until then its connections are counted.
+// A line on stdin closes the source, the end of stdin ends the process; until then its connections are counted.
 const stdin = readline.createInterface({ input: process.stdin });
 stdin.on('line', () => stop('Aborted'));
 stdin.on('close', () => process.exit(0));

@@ -1,7 +1,7 @@
 'use strict';
 
-// Numbered events by better-sse, with UUIDs for IDs as it has them: `node better-sse.js PORT`.
-// Not more than `?burst=` on one connection.
+// Numbered events by better-sse, with its UUIDs as IDs: `node better-sse.js PORT`.
+// At most `?burst=` events on one connection.
 
 const express = require('express');
 const { createSession } = require('better-sse');

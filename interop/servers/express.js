@@ -1,8 +1,8 @@
 'use strict';
 
-// Numbered events from Express, as its users write them: `node express.js PORT`.
-// Event n is the same in every process, so a client may read on after the server was killed.
-// `?every=` so many milliseconds, and not more than `?burst=` on one connection.
+// Numbered events from Express, as its users write it: `node express.js PORT`.
+// Event n is the same in every process, so a client may continue after the server was killed.
+// One event each `?every=` milliseconds, and at most `?burst=` on one connection.
 // Ends gracefully, its streams too, when its stdin is closed.
 
 const express = require('express');
@@ -51,7 +51,7 @@ router.get('/', (req, res) => {
 const app = express();
 app.use('/sse', router);
 
-// Says nothing after its first event.
+// Sends nothing after its first event.
 app.get('/quiet', (req, res) => {
   const n = Number(req.get('Last-Event-ID') ?? '') + 1;
   res.setHeader('Content-Type', 'text/event-stream');

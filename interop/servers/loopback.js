@@ -1,6 +1,6 @@
 'use strict';
 
-// For a server that listens on all addresses and cannot be told otherwise: node --require this.
+// For a server that listens on all addresses and has no option for that: node --require this.
 
 const net = require('node:net');
 

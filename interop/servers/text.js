@@ -1,6 +1,6 @@
 'use strict';
 
-// What event n says: the same in each server, and in the harness (src/bin/interop/ledger.rs).
+// The text of event n: the same in each server and in the harness (src/bin/interop/ledger.rs).
 
 const contents = ['hello', 'γειά σου', 'こんにちは', '🚀 two\nlines'];
 

@@ -1,50 +1,50 @@
-//! What the harness asks of a client under test, and what it hears of it: one protocol for both
-//! clients, ours (`src/bin/client.rs`) and the JavaScript one (`client.js`).
+//! The protocol between the harness and a client under test: `src/bin/client.rs`, or the JavaScript client,
+//! `client.js`.
 //!
-//! A client is a process. Its one argument is an [`Ask`], as JSON; what it sees, it writes to
-//! stdout, a [`Seen`] a line. The line `stop` on its stdin closes the source. When it is over the
-//! process stays, so that its connections can be counted, until its stdin ends.
+//! A client is a process. Its only argument is an [`Ask`], as JSON. It reports to stdout, one [`Seen`] in each line.
+//! The line `stop` on its stdin closes the source. After the end of the source the process stays until its stdin ends,
+//! so that its connections can be counted.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What a client is to do.
+/// The task of a client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ask {
-    /// Where to.
+    /// The URL.
     pub url: String,
-    /// GET, unless it says otherwise.
+    /// GET by default.
     pub method: String,
-    /// Besides what the client sets by itself.
+    /// Headers besides those that the client sets.
     pub headers: BTreeMap<String, String>,
-    /// Of the request.
+    /// The body of the request.
     pub body: Option<String>,
     /// Where an earlier process stopped.
     pub last_event_id: Option<String>,
     /// Whether a clean end is followed by another request.
     pub subscribe: bool,
-    /// How long to wait where the server does not say.
+    /// The delay if the server sends none.
     pub base_delay_ms: Option<u64>,
-    /// In a row; ours only, the JavaScript client knows no limit.
+    /// The limit of retries in a row; the JavaScript client has none.
     pub max_retries: Option<u32>,
-    /// A content type that opens a stream, besides `text/event-stream`; ours only.
+    /// Another content type that opens a stream; this crate only.
     pub allow_content_type: Option<String>,
-    /// Ours only.
+    /// For this crate only.
     pub idle_timeout_ms: Option<u64>,
-    /// Ours only.
+    /// For this crate only.
     pub response_timeout_ms: Option<u64>,
     /// Take this event, and stop.
     pub last: Option<Marker>,
-    /// Where this event comes it is over; it is not taken.
+    /// The end marker, which is not taken.
     pub until: Option<Marker>,
     /// At this event the handler fails, each time.
     pub fails_at: Option<Marker>,
-    /// The longest that it may take.
+    /// The time limit.
     pub limit_ms: u64,
-    /// In PEM: a root to trust. (The JavaScript client is told by `NODE_EXTRA_CA_CERTS`.)
+    /// A root certificate in PEM. (The JavaScript client gets it by `NODE_EXTRA_CA_CERTS`.)
     pub root_certificate: Option<PathBuf>,
 }
 
@@ -52,14 +52,14 @@ pub struct Ask {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Marker {
-    /// One with these data.
+    /// An event with this data.
     Data(String),
-    /// One of this type.
+    /// An event of this type.
     Type(String),
 }
 
 impl Marker {
-    /// Whether the event is the one.
+    /// Whether the event matches.
     #[must_use]
     pub fn is(&self, event_type: &str, data: &str) -> bool {
         match self {
@@ -69,66 +69,66 @@ impl Marker {
     }
 }
 
-/// What a client sees.
+/// A report of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Seen {
-    /// A stream is open. (The JavaScript client does not tell: there it is any response.)
+    /// A stream is open. (For the JavaScript client, any response.)
     Open {
-        /// Of the response.
+        /// The status of the response.
         status: u16,
-        /// Of HTTP, where the client tells.
+        /// The HTTP version, if the client reports it.
         version: Option<String>,
-        /// The response's `Content-Encoding`, where nobody has taken it away.
+        /// The response's `Content-Encoding`, if the HTTP stack kept it.
         encoding: Option<String>,
     },
-    /// An event was handed over.
+    /// An event was delivered.
     Event {
         /// The last event ID.
         id: String,
-        /// `message` where the server names none.
+        /// The type, `message` by default.
         #[serde(rename = "type")]
         event_type: String,
-        /// Its lines.
+        /// The data.
         data: String,
     },
-    /// A comment; ours only.
+    /// A comment; this crate only.
     Comment {
-        /// Without its colon.
+        /// The text, without its colon.
         text: String,
     },
     /// Another attempt follows.
     Retry {
-        /// Why; none after a clean end.
+        /// The failure; `None` after a clean end.
         error: Option<Trouble>,
-        /// In how long, where the client tells.
+        /// The delay, if the client reports it.
         delay_ms: Option<u64>,
     },
-    /// A stream that was open is not any more; ours only.
+    /// An open stream was closed; this crate only.
     Disconnected,
-    /// It is over, by an error.
+    /// The source ended with an error.
     Error {
-        /// Which.
+        /// The error.
         #[serde(flatten)]
         error: Trouble,
     },
-    /// It is over: `EndMarker` (the end marker), `Ended` (a clean end), `NoContent`, `Stopped` (the last
-    /// event was taken), `Aborted` (by `stop`), or `Limit` (it took too long).
+    /// The source ended: `EndMarker` (the end marker), `Ended` (a clean end), `NoContent`, `Stopped` (the last event was
+    /// taken), `Aborted` (by `stop`), or `Limit` (it took too long).
     Finished {
-        /// Which of these.
+        /// The name of the end.
         how: String,
     },
 }
 
-/// An error, as a client tells of it.
+/// An error, as a client reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
-    /// Its name, and those of the failures behind it.
+    /// Its name, and the names of its causes.
     pub kind: String,
-    /// Of the response behind it.
+    /// From the refused response.
     pub status: Option<u16>,
-    /// Of the response behind it.
+    /// From the refused response.
     pub body: Option<String>,
-    /// For people.
+    /// The text.
     pub message: String,
 }

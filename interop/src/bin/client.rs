@@ -1,4 +1,4 @@
-//! The client under test: ours. The protocol is in `src/lib.rs`.
+//! The client under test: this crate. The protocol is in `src/lib.rs`.
 
 use std::io::{Write, stdout};
 use std::process::{ExitCode, exit};
@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     match run(&ask).await {
-        Ok(()) => std::future::pending().await, // its connections are being counted
+        Ok(()) => std::future::pending().await, // the harness counts its connections
         Err(error) => {
             eprintln!("client: {error}");
             ExitCode::FAILURE
@@ -45,7 +45,7 @@ async fn run(ask: &str) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Until it is over: what is the last to say.
+/// Runs until the source ends; returns the last line to write.
 async fn listen(mut signals: Signals, ask: &Ask) -> Result<Seen, BoxError> {
     while let Some(signal) = signals.next().await {
         let seen = match signal {
@@ -73,7 +73,7 @@ async fn listen(mut signals: Signals, ask: &Ask) -> Result<Seen, BoxError> {
     })
 }
 
-/// The same by a hook, which fails at that event.
+/// The same with a hook that fails at this event.
 async fn handle(source: EventSource<'static>, fails_at: &Marker) -> Result<Seen, BoxError> {
     let handled = source.on_message(|event| -> HookResult {
         if fails_at.is(event.event_type(), event.data()) {
@@ -134,7 +134,7 @@ fn with_limits(mut policy: RetryPolicy, ask: &Ask) -> RetryPolicy {
     policy
 }
 
-/// A bare URL where that is all there is, as most users have it.
+/// Uses a bare URL if there is nothing else, as most users do.
 fn request(ask: &Ask) -> Result<EventSource<'static>, BoxError> {
     let is_bare = ask.method == "GET" && ask.headers.is_empty() && ask.root_certificate.is_none();
     if is_bare {
@@ -196,7 +196,7 @@ fn trouble(error: &Error) -> Trouble {
     }
 }
 
-/// `NotReplayed: Disconnected`, for one that has another failure as its source.
+/// `NotReplayed: Disconnected` for an error with another failure as its source.
 fn kind(error: &Error) -> String {
     let debug = format!("{:?}", error.kind());
     let variant = debug.split(|char: char| !char.is_alphanumeric()).next();
@@ -210,7 +210,7 @@ fn kind(error: &Error) -> String {
     }
 }
 
-/// At once: the process may be killed after any line.
+/// Flush at once, because the process may be killed after any line.
 fn say(seen: &Seen) -> Result<(), BoxError> {
     let mut line = serde_json::to_vec(seen)?;
     line.push(b'\n');
@@ -220,7 +220,7 @@ fn say(seen: &Seen) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// A line closes the source, the end of it the process.
+/// A line on stdin closes the source, the end of stdin ends the process.
 fn obey_stdin(handle: Handle) {
     std::thread::spawn(move || {
         for _ in std::io::stdin().lines() {

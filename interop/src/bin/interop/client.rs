@@ -1,4 +1,4 @@
-//! A client under test, in a process of its own.
+//! A client under test, in a separate process.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::PATIENCE;
 use crate::process::{Process, Stdout};
 
-/// Which of the two.
+/// Which client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
     Ours,
@@ -30,7 +30,7 @@ impl fmt::Display for Who {
     }
 }
 
-/// An [`Ask`] for a subscription, as it is most often.
+/// A typical [`Ask`] for a subscription.
 pub(crate) fn subscription(url: String) -> Ask {
     Ask {
         url,
@@ -47,7 +47,7 @@ pub(crate) fn subscription(url: String) -> Ask {
         last: None,
         until: None,
         fails_at: None,
-        limit_ms: 100_000, // a little less than a row may take
+        limit_ms: 100_000, // a little less than the limit of a row
         root_certificate: None,
     }
 }
@@ -96,7 +96,7 @@ impl Clients {
 pub(crate) struct Client {
     process: Process,
     lines: Lines<BufReader<ChildStdout>>,
-    /// All that it has said.
+    /// Everything that it reported.
     pub(crate) seen: Vec<Seen>,
 }
 
@@ -111,7 +111,7 @@ impl Client {
         })
     }
 
-    /// What it says next; none when it has ended.
+    /// Returns its next report, `None` after its end.
     async fn next(&mut self) -> Result<Option<&Seen>> {
         let line = timeout(PATIENCE, self.lines.next_line()).await;
         let line = line.with_context(|| self.process.tell("says nothing"))??;
@@ -121,7 +121,7 @@ impl Client {
         Ok(self.seen.last())
     }
 
-    /// Reads on until it says what is looked for.
+    /// Reads on until it reports this.
     pub(crate) async fn sees(&mut self, is_it: impl Fn(&Seen) -> bool) -> Result<()> {
         loop {
             match self.next().await? {
@@ -135,7 +135,7 @@ impl Client {
         }
     }
 
-    /// So many more events that say something.
+    /// Waits for this many more events with data.
     pub(crate) async fn events(&mut self, more: usize) -> Result<()> {
         for _ in 0..more {
             self.sees(|seen| matches!(seen, Seen::Event { data, .. } if !data.is_empty()))
@@ -152,7 +152,7 @@ impl Client {
         self.sees(|seen| matches!(seen, Seen::Retry { .. })).await
     }
 
-    /// Reads on until it is over; how it ended.
+    /// Reads on to the end; returns how it ended.
     pub(crate) async fn ends(&mut self) -> Result<Seen> {
         if let Some(last @ (Seen::Finished { .. } | Seen::Error { .. })) = self.seen.last() {
             return Ok(last.clone());
@@ -168,14 +168,14 @@ impl Client {
         }
     }
 
-    /// Asks it to close its source; how it ended.
+    /// Asks it to close its source; returns how it ended.
     pub(crate) async fn stop(&mut self) -> Result<Seen> {
         let stdin = self.process.stdin().context("it has no stdin")?;
         stdin.write_all(b"stop\n").await?;
         self.ends().await
     }
 
-    /// Gives it so much time to end, and then asks it to.
+    /// Waits this long for its end, then asks it to close.
     pub(crate) async fn ends_within(&mut self, patience: Duration) -> Result<()> {
         if let Ok(end) = timeout(patience, self.ends()).await {
             end?;
@@ -185,10 +185,10 @@ impl Client {
         Ok(())
     }
 
-    /// SIGKILL; what it has said until then.
+    /// Kills it with SIGKILL; returns its reports until then.
     pub(crate) async fn kill(mut self) -> Result<Vec<Seen>> {
         self.process.kill().await?;
-        // What is in the pipe still counts; a line that broke off does not.
+        // Lines in the pipe still count; an unfinished line does not.
         while let Ok(Ok(Some(line))) = timeout(Duration::from_secs(5), self.lines.next_line()).await
         {
             if let Ok(seen) = serde_json::from_str(&line) {
@@ -198,14 +198,14 @@ impl Client {
         Ok(self.seen)
     }
 
-    /// Lets it go; what it has said.
+    /// Ends the process; returns its reports.
     pub(crate) async fn quit(self) -> Result<Vec<Seen>> {
         self.process.end().await?;
         Ok(self.seen)
     }
 }
 
-/// The ID that the next process starts from. (The JavaScript client's messages may have none.)
+/// The ID from which the next process starts. (Messages of the JavaScript client may have none.)
 pub(crate) fn last_id(seen: &[Seen]) -> Option<String> {
     seen.iter().rev().find_map(|seen| match seen {
         Seen::Event { id, .. } if !id.is_empty() => Some(id.clone()),

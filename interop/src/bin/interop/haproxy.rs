@@ -1,4 +1,4 @@
-//! haproxy, with a server behind it: what it says in its own name.
+//! haproxy in front of a server: responses that haproxy makes itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +21,9 @@ pub(crate) fn suite() -> Suite {
         needs: vec![Tool::Node, Tool::Haproxy],
         trials: vec![
             Trial::new(
-                "nothing behind it for a while: 503, `Retry-After: 2`",
+                "no server behind it for a while: 503, `Retry-After: 2`",
                 unavailable,
-                Expect::end("Stopped, waited as told", 3),
+                Expect::end("Stopped, waited long enough", 3),
             ),
             Trial::new(
                 "one request in 3 s allowed, then cut: 429, `Retry-After: 6`",
@@ -31,7 +31,7 @@ pub(crate) fn suite() -> Suite {
                 Expect::end("Stopped", 3),
             ),
             Trial::new(
-                "429, `Retry-After: 3600`: longer than anybody waits",
+                "429, `Retry-After: 3600`: longer than any client waits",
                 |lab, who| hopeless(lab, who, "/429"),
                 Expect::end("Status 429", 1),
             ),
@@ -59,7 +59,7 @@ pub(crate) fn suite() -> Suite {
     }
 }
 
-/// haproxy, and Express behind it; a tap before each.
+/// haproxy in front of Express, with a tap before each.
 struct Front {
     front: Tap,
     back: Tap,
@@ -100,7 +100,7 @@ async fn unavailable(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let due = Numbers::Express.due(20);
     let mut ask = front.ask(&due, "/sse");
     if who == Who::Ours {
-        ask.base_delay_ms = Some(100); // the other one waits a second
+        ask.base_delay_ms = Some(100); // the other client waits a second
     }
     let mut client = lab.clients.start(who, &ask)?;
     for _ in 0..2 {
@@ -114,13 +114,13 @@ async fn unavailable(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
         .min()
         .is_some_and(|wait| wait >= Duration::from_secs(2));
     Ok(outcome.and(if waited {
-        "waited as told"
+        "waited long enough"
     } else {
         "did not wait"
     }))
 }
 
-/// Whoever asks again too soon is not let in; nor the next time, for that counts too.
+/// A client that asks again too soon is refused, and so is its next request, because refused requests count.
 async fn limited(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let front = Front::start(&lab).await?;
     front.front.cut_behind("id:", 10, 1);
@@ -164,7 +164,7 @@ async fn dropped(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     ask.base_delay_ms = Some(100);
     let mut client = lab.clients.start(who, &ask)?;
     if who == Who::JavaScript {
-        client.ends_within(Duration::from_secs(4)).await?; // it knows no such clock
+        client.ends_within(Duration::from_secs(4)).await?; // it has no such timeout
     }
     Outcome::of(client, &front.front, &[]).await
 }

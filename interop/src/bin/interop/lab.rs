@@ -1,4 +1,4 @@
-//! Where everything is, and how a server is started.
+//! Paths, and how servers are started.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,13 +45,13 @@ impl Lab {
         })
     }
 
-    /// A path that nobody else has, in a directory that is gone with us.
+    /// A unique path, in a directory that is deleted at the end.
     pub(crate) fn scratch(&self, name: &str) -> PathBuf {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         self.scratch.path().join(format!("{number}-{name}"))
     }
 
-    /// One of `servers/`, in which names between `@` are replaced; where it is.
+    /// Writes a file of `servers/` with names between `@` replaced; returns its path.
     pub(crate) fn configuration(&self, name: &str, values: &[(&str, &str)]) -> Result<PathBuf> {
         let template = std::fs::read_to_string(self.home.join("servers").join(name))?;
         let filled = values.iter().fold(template, |text, (name, value)| {
@@ -75,7 +75,7 @@ impl Lab {
     }
 }
 
-/// One that is where not everybody looks.
+/// A program outside of the usual PATH.
 pub(crate) fn system(program: &str) -> Command {
     let mut command = Command::new(program);
     let path = std::env::var("PATH").unwrap_or_default();
@@ -83,14 +83,14 @@ pub(crate) fn system(program: &str) -> Command {
     command
 }
 
-/// A server, on a port of its own.
+/// A server on a separate port.
 pub(crate) struct Server {
     process: Process,
     pub(crate) port: u16,
 }
 
 impl Server {
-    /// On a free port, which the command is made with; when this is done it listens.
+    /// Starts it on a free port, which the command gets, and waits until it listens.
     pub(crate) async fn start(
         lab: &Lab,
         command: impl FnOnce(u16) -> Result<Command>,
@@ -98,7 +98,7 @@ impl Server {
         Self::start_on(lab, free_port()?, command).await
     }
 
-    /// On this port, again.
+    /// Starts it again on this port.
     pub(crate) async fn start_on(
         lab: &Lab,
         port: u16,
@@ -110,12 +110,12 @@ impl Server {
         Ok(Self { process, port })
     }
 
-    /// SIGKILL.
+    /// Kills it with SIGKILL.
     pub(crate) async fn kill(self) -> Result<()> {
         self.process.kill().await
     }
 
-    /// Closes its stdin, by which it ends its streams, and waits for its end.
+    /// Closes its stdin, which makes it end its streams, and waits for its end.
     pub(crate) async fn end(self) -> Result<()> {
         let status = self.process.end().await?;
         anyhow::ensure!(status.success(), "the server ended with {status}");

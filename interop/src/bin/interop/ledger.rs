@@ -1,17 +1,17 @@
-//! What was due, and what came.
+//! Expected events and received events.
 
 use std::collections::HashMap;
 
 use fetch_event_source_interop::Seen;
 
-/// An event that is due, or that came.
+/// An expected or received event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// What it is known by, where the harness knows it.
+    /// Its ID, if the harness knows it.
     pub(crate) id: Option<String>,
     pub(crate) event_type: String,
     pub(crate) data: String,
-    /// Those of one lane come in order.
+    /// Events of one lane arrive in order.
     pub(crate) lane: u8,
 }
 
@@ -29,7 +29,7 @@ impl Event {
         Self { lane, ..self }
     }
 
-    /// Event n, as the servers with a log of numbers make it: servers/text.js.
+    /// Event n of the servers with numbered events: servers/text.js.
     pub(crate) fn numbered(n: usize, id: Option<String>, event_type: &str) -> Self {
         let contents = ["hello", "γειά σου", "こんにちは", "🚀 two\nlines"];
         let data = format!("{n} {}", contents[n % contents.len()]);
@@ -39,7 +39,7 @@ impl Event {
         }
     }
 
-    /// Whether it is what was seen.
+    /// Whether it equals a received event.
     fn is(&self, seen: &Seen) -> bool {
         match seen {
             Seen::Event {
@@ -56,19 +56,19 @@ impl Event {
     }
 }
 
-/// How they compare.
+/// The comparison.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) due: usize,
-    /// Due, and did not come, and nothing was said.
+    /// Expected and not received, without an error.
     pub(crate) lost: usize,
-    /// Due, and did not come, but the client ended with an error.
+    /// Expected and not received, and the client ended with an error.
     pub(crate) missing: usize,
-    /// Came once more than was due.
+    /// Received more often than expected.
     pub(crate) twice: usize,
-    /// Came and was not due, without data.
+    /// Received and not expected, without data.
     pub(crate) empty: usize,
-    /// Came and was not due: another ID, type or content; or came out of order.
+    /// Received and not expected: another ID, type or content, or out of order.
     pub(crate) wrong: usize,
 }
 

@@ -1,5 +1,5 @@
-//! Servers that stream answers as language models' do: a POST, typed chunks, an end marker. An
-//! answer is paid for, so a POST must not be sent twice.
+//! Servers that stream answers as language models do: a POST, typed chunks, an end marker. An answer costs money,
+//! so a POST must not be sent twice.
 
 use std::sync::Arc;
 
@@ -48,24 +48,24 @@ impl Llm {
             Trial::new(
                 "401",
                 move |lab, who| refused(lab, who, self, 401),
-                Expect::end("Status 401, body at hand", 1),
+                Expect::end("Status 401, with its body", 1),
             ),
         ];
         match self {
             Self::OpenAiMock => trials.push(Trial::new(
-                "`text/plain`, which nobody said to accept",
+                "`text/plain`, which was not allowed",
                 not_accepted,
                 Expect::end("ContentType 200", 1),
             )),
             _ => trials.push(Trial::new(
                 "429, two retries",
                 move |lab, who| refused(lab, who, self, 429),
-                Expect::end("Status 429, body at hand", 3),
+                Expect::end("Status 429, with its body", 3),
             )),
         }
         if self == Self::MockAiOpenAi {
             trials.push(Trial::new(
-                "POST, the handler fails at `[DONE]`, which is no JSON",
+                "POST, the handler fails at `[DONE]`, which is not JSON",
                 handler_fails,
                 Expect::end("Hook", 1),
             ));
@@ -103,7 +103,7 @@ impl Llm {
         }
     }
 
-    /// Of the answer to [`prompt`], before the marker.
+    /// The events of the answer to [`prompt`], before the marker.
     fn events(self) -> usize {
         match self {
             Self::MockAiOpenAi => 10,
@@ -118,7 +118,7 @@ impl Llm {
             Self::MockAiAnthropic => "app.anthropic_app:app",
             Self::OpenAiMock => return openai_mock(lab).await,
         };
-        // As its own command starts it, but for the port.
+        // As its command starts it, with another port.
         let server = Server::start(lab, |port| {
             let mut python = lab.python();
             python.args(["-m", "uvicorn", app, "--host", "127.0.0.1", "--port"]);
@@ -153,7 +153,7 @@ impl Llm {
         ask
     }
 
-    /// What the answer must say.
+    /// The expected text of the answer.
     fn answer(self) -> String {
         match self {
             Self::MockAiOpenAi => format!("Mock stream for: {}", prompt()),
@@ -181,7 +181,7 @@ fn prompt() -> String {
     words.join(" ")
 }
 
-/// By a configuration of its own; and bound to loopback, which it cannot be told.
+/// Starts it with a separate configuration, and bound to loopback, for which it has no option.
 async fn openai_mock(lab: &Lab) -> Result<Server> {
     let config = lab.scratch("openai-mock-api.yaml");
     let responses = json!({
@@ -207,8 +207,8 @@ async fn openai_mock(lab: &Lab) -> Result<Server> {
     server.await
 }
 
-/// The events of an answer but for the marker, read by other means than ours; and the same without
-/// what differs from answer to answer.
+/// The events of an answer without the marker, read without this crate; and the same without the parts that differ
+/// between answers.
 async fn due(llm: Llm, ask: &Ask) -> Result<Vec<Event>> {
     let mut request = Client::new().post(&ask.url);
     for (name, value) in &ask.headers {
@@ -316,7 +316,7 @@ async fn refused(lab: Arc<Lab>, who: Who, llm: Llm, status: u16) -> Result<Outco
         .as_ref()
         .and_then(|body| body["error"]["message"].as_str());
     Ok(outcome.and(match message {
-        Some(_) => "body at hand",
+        Some(_) => "with its body",
         None => "no body",
     }))
 }

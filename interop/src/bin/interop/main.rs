@@ -1,4 +1,4 @@
-//! fetch-event-source against servers that are not ours, side by side with the JavaScript client.
+//! fetch-event-source and the JavaScript client against other people's servers.
 //!
 //! `interop/run` installs what this needs, and starts it.
 
@@ -28,21 +28,21 @@ use crate::lab::Lab;
 use crate::suite::Suite;
 use crate::table::{Section, Table};
 
-/// A wait that is longer fails its row instead of hanging it.
+/// A longer wait fails its row instead of hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Servers that are not ours, and two clients: prints a table of what was tried and seen.
+/// Runs two clients against other people's servers, and prints a table of the results.
 ///
-/// Exits with 1 where a row fails, or more than two are skipped.
+/// Exits with 1 if a row fails or more than two are skipped.
 #[derive(Parser)]
 struct Options {
-    /// Only servers whose name has this in it.
+    /// Only servers whose name contains this.
     #[arg(long, default_value = "")]
     server: String,
-    /// Only what has this in its description.
+    /// Only rows whose description contains this.
     #[arg(long, default_value = "")]
     tried: String,
-    /// Tells of each row when it is done, and how long it took.
+    /// Prints each row when it is done, and how long it took.
     #[arg(long)]
     verbose: bool,
 }
@@ -67,7 +67,7 @@ async fn main() -> Result<ExitCode> {
     })
 }
 
-/// One thing after the other.
+/// Runs the rows one after the other.
 async fn run(suite: Suite, lab: &Arc<Lab>, options: &Options) -> Section {
     let mut section = Section::new(suite.name, suite.missing(lab));
     for trial in &suite.trials {

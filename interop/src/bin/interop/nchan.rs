@@ -1,4 +1,4 @@
-//! nginx with nchan: a hub that keeps the messages itself, and writes its IDs in its own way.
+//! nginx with nchan: a hub that keeps the messages and has its own format of IDs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) fn suite() -> Suite {
             Trial::new(
                 "the channel is deleted",
                 deleted,
-                Expect::end("Ended, told of 410 Gone", 1),
+                Expect::end("Ended, reported 410 Gone", 1),
             ),
             Trial::new(
                 "`Accept: application/json`",
@@ -59,7 +59,7 @@ async fn start(lab: &Lab) -> Result<Server> {
     Server::start(lab, |port| nginx::command(lab, port, "nchan.conf", &[])).await
 }
 
-/// Whoever publishes.
+/// A publisher.
 struct Publisher {
     http: Http,
     server: String,
@@ -123,14 +123,14 @@ async fn client_dies(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
         client.events(15).await?;
         seen.extend(client.kill().await?);
         ask.last_event_id = last_id(&seen);
-        publisher.publish("a", &part[15..]).await?; // nobody is there
+        publisher.publish("a", &part[15..]).await?; // there is no subscriber
     }
     publisher.publish("a", &due[60..]).await?;
     let client = lab.clients.start(who, &ask)?;
     Outcome::after(seen, client, &tap, &due).await
 }
 
-/// Its messages are in memory, so what it has must have been taken before it dies.
+/// Its messages are in memory, so they must be read before it is killed.
 async fn server_dies(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let mut server = start(&lab).await?;
     let mut tap = Tap::before(server.port).await?;
@@ -146,7 +146,7 @@ async fn server_dies(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
         let port = server.port;
         server.kill().await?;
         client.retries().await?;
-        // Its IDs begin with the second: in the same one it would count from 0 again.
+        // Its IDs begin with the time in seconds: within the same second it would count from 0 again.
         sleep(Duration::from_millis(1100)).await;
         let command = |port| nginx::command(&lab, port, "nchan.conf", &[]);
         server = Server::start_on(&lab, port, command).await?;
@@ -164,7 +164,7 @@ async fn connection_dies(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let due = due(80);
     Publisher::to(&server).publish("a", &due).await?;
     let mut ask = up_to(&due, tap.url("/subscribe?to=a"));
-    ask.base_delay_ms = Some(100); // the server does not say
+    ask.base_delay_ms = Some(100); // the server sends no `retry:`
     let client = lab.clients.start(who, &ask)?;
     Outcome::of(client, &tap, &due).await
 }
@@ -187,7 +187,7 @@ async fn two_channels(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let mut ask = up_to(&due, tap.url("/both?to=a&and=b"));
     ask.base_delay_ms = Some(100);
     let mut client = lab.clients.start(who, &ask)?;
-    // The order between channels is the server's: the last is published when all others went by.
+    // The server chooses the order between channels, so the last event is published after all others passed.
     ensure!(tap.requested(6).await, "it did not come back 5 times");
     client.events(30).await?;
     publisher.publish("b", last).await?;
@@ -229,7 +229,7 @@ async fn deleted(lab: Arc<Lab>, who: Who) -> Result<Outcome> {
     let (outcome, seen) = Outcome::with(client, &tap, &due, |seen| seen).await?;
     let gone = |seen: &Seen| matches!(seen, Seen::Comment { text } if text.contains("410 Gone"));
     Ok(match seen.iter().any(gone) {
-        true => outcome.and("told of 410 Gone"),
+        true => outcome.and("reported 410 Gone"),
         false => outcome,
     })
 }

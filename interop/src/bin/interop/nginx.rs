@@ -1,4 +1,4 @@
-//! nginx: how it is started, and what is seen through it with a server behind it.
+//! nginx in front of a server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::row::{Expect, Outcome, Taps, Trial, end_or_insist};
 use crate::suite::{Suite, Tool};
 use crate::tap::Tap;
 
-/// Where Debian's are.
+/// The folder of Debian's modules.
 pub(crate) const MODULES: &str = "/usr/lib/nginx/modules";
 
-/// With this configuration.
+/// Starts it with this configuration.
 pub(crate) fn command(
     lab: &Lab,
     port: u16,
@@ -54,7 +54,7 @@ pub(crate) fn suite() -> Suite {
                 Expect::end("Stopped, by HTTP/2.0, nothing held back", 1),
             ),
             Trial::new(
-                "a certificate that nobody vouches for",
+                "a certificate that is not trusted",
                 untrusted,
                 Expect::end("Certificate", 1),
             ),
@@ -74,7 +74,7 @@ pub(crate) fn suite() -> Suite {
                 Expect::end("Stopped", 2),
             ),
             Trial::new(
-                "`gzip on`, nobody asks for it",
+                "`gzip on`, not asked for",
                 |lab, who| compressed(lab, who, None),
                 Expect::end("Stopped, not compressed, nothing held back", 1),
             ),
@@ -97,7 +97,7 @@ pub(crate) fn suite() -> Suite {
     }
 }
 
-/// nginx, and Express behind it; a tap before each.
+/// nginx in front of Express, with a tap before each.
 struct Front {
     front: Tap,
     back: Tap,
@@ -146,7 +146,7 @@ impl Front {
     }
 }
 
-/// Whether the server had written much when the first event came.
+/// Whether the server had written much when the first event arrived.
 async fn held_back(front: &Front, client: &mut Client) -> Result<&'static str> {
     client.events(1).await?;
     Ok(match front.back.lines("id:") {

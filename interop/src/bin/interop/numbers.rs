@@ -1,5 +1,4 @@
-//! Servers with a log of numbered events: Express, better-sse, sse-starlette. Each thing in between
-//! dies, and dies in the worst moment.
+//! Servers with a log of numbered events: Express, better-sse, sse-starlette. Each part fails, at the worst moment.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,12 +61,12 @@ impl Numbers {
         if self == Self::Express {
             trials.extend([
                 Trial::new(
-                    "server replaced 3 times, in an orderly way",
+                    "server replaced 3 times, gracefully",
                     move |lab, who| server_is_replaced(lab, who, self),
                     stopped(4),
                 ),
                 Trial::new(
-                    "connection goes dead without a word; `idle_timeout` 2 s",
+                    "connection goes dead silently; `idle_timeout` 2 s",
                     move |lab, who| connection_goes_dead(lab, who, self),
                     stopped(2),
                 ),
@@ -115,7 +114,7 @@ impl Numbers {
         Server::start_on(lab, port, |port| Ok(self.command(lab, port))).await
     }
 
-    /// The first so many events.
+    /// The first `count` events.
     pub(crate) fn due(self, events: usize) -> Vec<Event> {
         let (event_type, id): (_, fn(usize) -> String) = match self {
             Self::Express => ("message", |n| n.to_string()),
@@ -128,15 +127,15 @@ impl Numbers {
     }
 }
 
-/// A fault comes after so many events more…
+/// A fault follows after this many more events…
 pub(crate) const READ: usize = 20;
 
-/// …and a connection brings so many at most: so that however late the fault is, the last event can
-/// only come when all faults are over.
+/// …and a connection delivers at most this many, so that the last event cannot arrive before all faults are over,
+/// however late a fault is.
 pub(crate) const BURSTS: &str = "/sse?burst=24";
 
-/// How many are due where so many faults are to come: more than all connections before can bring,
-/// and not more than the last one can.
+/// The number of expected events for this many faults: more than all earlier connections can deliver, and not more than
+/// the last one can.
 pub(crate) const fn with_faults(faults: usize) -> usize {
     24 * faults + 4
 }
@@ -227,7 +226,7 @@ async fn connection_goes_dead(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Resu
     client.events(READ).await?;
     tap.stall();
     if who == Who::JavaScript {
-        client.ends_within(Duration::from_secs(4)).await?; // it knows no such clock
+        client.ends_within(Duration::from_secs(4)).await?; // it has no such timeout
     }
     Outcome::of(client, &tap, &due).await
 }
@@ -247,13 +246,13 @@ async fn server_hangs(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outco
             client.retries().await?;
             client.retries().await?;
         }
-        Who::JavaScript => sleep(Duration::from_secs(4)).await, // it waits, whatever comes
+        Who::JavaScript => sleep(Duration::from_secs(4)).await, // it waits, whatever happens
     }
     server.signal(Signal::CONT)?;
     Outcome::of(client, &tap, &due).await
 }
 
-/// An error of the caller's own: for us the end, with nothing left behind.
+/// An error of the caller's code: this crate ends, and leaves nothing open.
 async fn handler_fails(lab: Arc<Lab>, who: Who, numbers: Numbers) -> Result<Outcome> {
     let server = numbers.start(&lab).await?;
     let tap = Tap::before(server.port).await?;

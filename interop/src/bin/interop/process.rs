@@ -1,4 +1,4 @@
-//! Processes that are gone when we are: servers, and clients.
+//! Processes of servers and clients that end with the harness.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::PATIENCE;
 
-/// A process, and what it has started: a group of its own, which is killed when this is dropped.
+/// A process and its children: a separate process group, which is killed when this is dropped.
 pub(crate) struct Process {
     child: Child,
     group: Option<Pid>,
@@ -23,7 +23,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Its stderr, and a stdout that nobody takes, go to this file.
+    /// The file of its stderr, and of its stdout if that is not read.
     pub(crate) fn start(mut command: Command, log: &Path, stdout: Stdout) -> Result<Self> {
         let file = File::create(log)?;
         let child = command
@@ -52,7 +52,7 @@ impl Process {
         self.child.stdin.as_mut()
     }
 
-    /// SIGKILL, to all of the group: there is no time to end anything.
+    /// Kills the whole group with SIGKILL, without time to clean up.
     pub(crate) async fn kill(mut self) -> Result<()> {
         self.kill_group();
         timeout(PATIENCE, self.child.wait()).await??;
@@ -68,13 +68,13 @@ impl Process {
         Ok(status)
     }
 
-    /// Sends a signal to the process alone.
+    /// Sends a signal only to the process.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let id = self.group.context("it has ended")?;
         Ok(rustix::process::kill_process(id, signal)?)
     }
 
-    /// Waits until somebody listens on the port.
+    /// Waits until a process listens on the port.
     pub(crate) async fn listens(&mut self, port: u16) -> Result<()> {
         let listening = async {
             loop {
@@ -93,7 +93,7 @@ impl Process {
         }
     }
 
-    /// Of what it has logged, the end.
+    /// Returns the end of its log.
     pub(crate) fn tell(&self, what: &str) -> String {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
@@ -110,7 +110,7 @@ impl Process {
 
     fn kill_group(&mut self) {
         if let Some(group) = self.group.take() {
-            let _ = kill_process_group(group, Signal::KILL); // it may have ended
+            let _ = kill_process_group(group, Signal::KILL); // it may have ended already
         }
     }
 }
@@ -121,15 +121,15 @@ impl Drop for Process {
     }
 }
 
-/// Who reads a process' stdout.
+/// The reader of a process's stdout.
 #[derive(Clone, Copy)]
 pub(crate) enum Stdout {
     Taken,
     Logged,
 }
 
-/// One that nobody listens on, and below those which the kernel gives to connections: so it is
-/// still free when the server takes it, and when it comes back.
+/// Returns a free port below those that the kernel gives to connections, so it is still free when the server takes it
+/// and when the server restarts.
 pub(crate) fn free_port() -> Result<u16> {
     const FIRST: u16 = 15_000;
     const SPAN: u16 = 15_000;

@@ -1,4 +1,4 @@
-//! A row of the table: what is tried, what must be seen of ours, and what was.
+//! A row of the table: what is tried, what is expected of this crate, and the results.
 
 use std::fmt;
 use std::future::Future;
@@ -15,28 +15,28 @@ use crate::lab::Lab;
 use crate::ledger::{Count, Event};
 use crate::tap::Tap;
 
-/// Longer than a JavaScript client keeps a connection that it does not use.
+/// Longer than a JavaScript client keeps an unused connection.
 const UNUSED: Duration = Duration::from_secs(6);
 
-/// More requests than any of ours, where nothing can come of it.
+/// More requests than this crate sends if no request can succeed.
 const ENOUGH: usize = 3;
 
-/// No row takes as long.
+/// Longer than any row takes.
 const LIMIT: Duration = Duration::from_secs(120);
 
 type Running = Pin<Box<dyn Future<Output = Result<Outcome>>>>;
 
-/// Something to try, with each of the clients.
+/// A row, which is run with each client.
 pub(crate) struct Trial {
     pub(crate) tried: String,
     run: Box<dyn Fn(Arc<Lab>, Who) -> Running>,
     expect: Expect,
 }
 
-/// What must be seen of our client. (Nothing must be seen of the other one.)
+/// What is expected of this crate. (Nothing is expected of the other client.)
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expect {
-    /// With an error that says so.
+    /// Missing, with an error.
     pub(crate) missing: usize,
     pub(crate) requests: usize,
     pub(crate) end: &'static str,
@@ -59,7 +59,7 @@ impl Trial {
     }
 
     pub(crate) async fn run(&self, lab: &Arc<Lab>) -> Row {
-        // Each with a server of its own.
+        // Each with a separate server.
         let ours = self.outcome(lab, Who::Ours);
         let javascript = self.outcome(lab, Who::JavaScript);
         let (ours, javascript) = tokio::join!(ours, javascript);
@@ -86,7 +86,7 @@ impl Trial {
 }
 
 impl Expect {
-    /// Nothing lost, so many requests, and this end.
+    /// Nothing lost, this number of requests, and this end.
     pub(crate) fn end(end: &'static str, requests: usize) -> Self {
         Self {
             missing: 0,
@@ -120,7 +120,7 @@ impl Expect {
     }
 }
 
-/// What was seen of a client.
+/// The results of a client.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) count: Count,
@@ -130,7 +130,7 @@ pub(crate) struct Outcome {
     pub(crate) end: String,
 }
 
-/// Where requests are counted, and where connections.
+/// The taps that count requests and connections.
 #[derive(Clone, Copy)]
 pub(crate) struct Taps<'a> {
     pub(crate) requests: &'a Tap,
@@ -156,7 +156,7 @@ impl Outcome {
         Ok(Self::with(client, taps, due, |seen| seen).await?.0)
     }
 
-    /// The same, where others went before.
+    /// The same, after earlier processes.
     pub(crate) async fn after(
         before: Vec<Seen>,
         client: Client,
@@ -167,7 +167,7 @@ impl Outcome {
         Ok(Self::with(client, taps, due, all).await?.0)
     }
 
-    /// The same, where what was seen is not what is compared; and what is.
+    /// The same, with other events to compare than those received.
     pub(crate) async fn with(
         mut client: Client,
         taps: impl Into<Taps<'_>>,
@@ -189,15 +189,15 @@ impl Outcome {
         Ok((outcome, seen))
     }
 
-    /// One more word about its end.
+    /// Adds a note about its end.
     pub(crate) fn and(mut self, what: &str) -> Self {
         self.end = format!("{}, {what}", self.end);
         self
     }
 }
 
-/// Where nothing can come of it: waits until the client sees that, or has asked so often that it is
-/// told to stop. What is no request in the clear is counted by its connection.
+/// For rows in which no request can succeed: waits until the client gives up, or has sent so many requests that the
+/// harness stops it. Requests inside TLS are counted by their connections.
 pub(crate) async fn end_or_insist(mut client: Client, tap: &Tap) -> Result<(Outcome, Seen)> {
     let end = tokio::select! {
         end = client.ends() => Some(end?),
@@ -264,7 +264,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What was seen of both.
+/// The results of both clients.
 pub(crate) struct Row {
     pub(crate) tried: String,
     pub(crate) ours: Option<Outcome>,

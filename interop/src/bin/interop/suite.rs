@@ -1,4 +1,4 @@
-//! A server, what it needs, and what is tried with it.
+//! A server, its requirements, and its rows.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ pub(crate) struct Suite {
     pub(crate) trials: Vec<Trial>,
 }
 
-/// What must be installed.
+/// A requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
-    /// Node, with what package.json names.
+    /// Node, with the packages of package.json.
     Node,
-    /// Python, with what requirements.txt names.
+    /// Python, with the packages of requirements.txt.
     Python,
     /// nginx.
     Nginx,
@@ -28,7 +28,7 @@ pub(crate) enum Tool {
 }
 
 impl Suite {
-    /// What of it is not there.
+    /// Returns what is missing.
     pub(crate) fn missing(&self, lab: &Lab) -> Option<&'static str> {
         self.needs.iter().find_map(|tool| tool.missing(lab))
     }

@@ -1,4 +1,4 @@
-//! What is printed.
+//! The printed tables.
 
 use std::fmt;
 

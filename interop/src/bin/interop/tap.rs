@@ -1,4 +1,4 @@
-//! What sits between a client and its server: counts requests and open connections, and cuts.
+//! A proxy between a client and its server: it counts requests and open connections, and cuts.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,16 +15,16 @@ use tokio::time::timeout;
 
 use crate::PATIENCE;
 
-/// A port of ours, before the one of a server.
+/// A port of the harness, in front of a server's.
 pub(crate) struct Tap {
     address: SocketAddr,
-    /// Bound, and does not listen: so nobody else gets the port while it refuses.
+    /// Bound without listening, so that the port stays reserved while it refuses connections.
     _reserve: Socket,
     shared: Arc<Shared>,
     listener: Option<JoinHandle<()>>,
 }
 
-/// The head of a request that came through.
+/// The head of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) at: Instant,
@@ -33,7 +33,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// By its name in lower case.
+    /// Values by name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
@@ -42,11 +42,11 @@ impl Request {
 struct Shared {
     upstream: u16,
     state: Mutex<State>,
-    /// How many connections are open just now.
+    /// The number of open connections.
     open: watch::Sender<usize>,
-    /// What befalls them all.
+    /// The fault of all connections.
     order: watch::Sender<Order>,
-    /// Changes with each request, and each line that was looked for.
+    /// Changes with each request, and each counted line.
     news: watch::Sender<u64>,
 }
 
@@ -56,7 +56,7 @@ struct State {
     most_open: usize,
     connections: usize,
     cut: Option<Cut>,
-    /// The beginning of a line, and how many such lines went by.
+    /// The beginning of a line, and how many such lines passed.
     lines: HashMap<&'static str, usize>,
 }
 
@@ -69,7 +69,7 @@ impl State {
     }
 }
 
-/// Behind so many lines that begin so, on each of so many connections.
+/// After this many lines with this beginning, on each of this many connections.
 #[derive(Clone, Copy)]
 struct Cut {
     line: &'static str,
@@ -77,25 +77,25 @@ struct Cut {
     connections: usize,
 }
 
-/// Befalls the connections that are open when its number changes.
+/// A fault of the connections that are open when its number changes.
 #[derive(Clone, Copy, Default)]
 struct Order {
     number: u64,
     fault: Fault,
 }
 
-/// What may befall a connection.
+/// A fault of a connection.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Fault {
     /// It ends, on both sides.
     #[default]
     Close,
-    /// Nothing comes through any more, and nothing ends.
+    /// Nothing passes any more, and nothing ends.
     Stall,
 }
 
 impl Tap {
-    /// Listens, before the server on this port.
+    /// Listens in front of the server on this port.
     pub(crate) async fn before(upstream: u16) -> io::Result<Self> {
         let reserve = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = reserve.local_addr()?.as_socket();
@@ -127,7 +127,7 @@ impl Tap {
         format!("https://127.0.0.1:{}{path}", self.port())
     }
 
-    /// Lets go of the port: who connects is refused. What is open stays.
+    /// Stops listening: new connections are refused, and open ones stay.
     pub(crate) async fn refuse(&mut self) {
         if let Some(listener) = self.listener.take() {
             listener.abort();
@@ -150,12 +150,12 @@ impl Tap {
         Ok(())
     }
 
-    /// Ends what is open.
+    /// Ends the open connections.
     pub(crate) fn cut(&self) {
         self.befall(Fault::Close);
     }
 
-    /// Lets what is open go dead, without a word.
+    /// Makes the open connections go silent.
     pub(crate) fn stall(&self) {
         self.befall(Fault::Stall);
     }
@@ -167,7 +167,7 @@ impl Tap {
         });
     }
 
-    /// Ends the next connections, each right behind so many lines that begin so.
+    /// Ends the next connections, each right after this many lines with this beginning.
     pub(crate) fn cut_behind(&self, line: &'static str, after: usize, connections: usize) {
         self.shared.lock().cut = Some(Cut {
             line,
@@ -176,7 +176,7 @@ impl Tap {
         });
     }
 
-    /// Counts the lines that begin so, from now on.
+    /// Counts the lines with this beginning from now on.
     pub(crate) fn count(&self, line: &'static str) {
         self.shared.lock().lines.insert(line, 0);
     }
@@ -189,27 +189,27 @@ impl Tap {
         self.shared.lock().most_open
     }
 
-    /// Waits until so many requests were made; whether they were.
+    /// Waits until this many requests were made; returns whether they were.
     pub(crate) async fn requested(&self, enough: usize) -> bool {
         self.until(|state| state.requests.len() >= enough).await
     }
 
-    /// How many requests were made, or where none is to be read, how many connections.
+    /// Returns the number of requests or, if they cannot be read, of connections.
     pub(crate) fn times_asked(&self) -> usize {
         self.shared.lock().times_asked()
     }
 
-    /// Waits until that is so many; whether it is.
+    /// Waits until that number is reached; returns whether it is.
     pub(crate) async fn asked(&self, enough: usize) -> bool {
         self.until(|state| state.times_asked() >= enough).await
     }
 
-    /// How many lines that begin so went by since they are counted.
+    /// Returns how many lines with this beginning passed since they are counted.
     pub(crate) fn lines(&self, line: &'static str) -> usize {
         self.shared.lock().lines.get(line).copied().unwrap_or(0)
     }
 
-    /// Waits until so many lines that begin so went by; whether they did.
+    /// Waits until this many lines with this beginning passed; returns whether they did.
     pub(crate) async fn went_by(&self, line: &'static str, enough: usize) -> bool {
         self.until(|state| state.lines.get(line).is_some_and(|&lines| lines >= enough))
             .await
@@ -221,7 +221,7 @@ impl Tap {
         timeout(PATIENCE, met).await.is_ok()
     }
 
-    /// How many connections are still open after this time, at most.
+    /// Returns how many connections are still open after this time.
     pub(crate) async fn left_open(&self, patience: Duration) -> usize {
         let mut open = self.shared.open.subscribe();
         let _ = timeout(patience, open.wait_for(|&open| open == 0)).await;
@@ -266,7 +266,7 @@ impl Shared {
     }
 }
 
-/// One that is open counts until this is dropped.
+/// Counts an open connection until this is dropped.
 struct Open(Arc<Shared>);
 
 impl Drop for Open {
@@ -281,7 +281,7 @@ async fn carry(client: TcpStream, shared: Arc<Shared>) {
     order.mark_unchanged();
     shared.opened();
     let open = Open(shared.clone());
-    // An error is its end too, as is what befalls it.
+    // Errors and faults also end it.
     let _ = exchange(client, &shared, &mut order).await;
     drop(open);
 }
@@ -330,7 +330,7 @@ async fn exchange(
     }
 }
 
-/// Until the client has enough of it.
+/// Runs until the client closes.
 async fn swallow(mut client: TcpStream, order: &mut watch::Receiver<Order>) -> io::Result<()> {
     let mut bytes = [0; 1024];
     loop {
@@ -345,11 +345,11 @@ async fn swallow(mut client: TcpStream, order: &mut watch::Receiver<Order>) -> i
     }
 }
 
-/// The requests on one connection. Of what is not HTTP/1.1 in the clear there are none.
+/// The requests on one connection. Only plain HTTP/1.1 has any.
 #[derive(Default)]
 struct Requests {
     unread: Vec<u8>,
-    /// Of a body that is on its way.
+    /// The rest of a body in flight.
     body: usize,
 }
 
@@ -362,7 +362,7 @@ impl Requests {
             self.body -= body;
             let (request, length) = match head(&self.unread) {
                 Ok(Some(head)) => head,
-                Ok(None) => return, // more is to come
+                Ok(None) => return, // the head is incomplete
                 Err(_) => return self.unread.clear(),
             };
             self.unread.drain(..length);
@@ -374,7 +374,7 @@ impl Requests {
     }
 }
 
-/// The first request, and how long its head is.
+/// Returns the first request and the length of its head.
 fn head(bytes: &[u8]) -> Result<Option<(Request, usize)>, httparse::Error> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
@@ -393,16 +393,16 @@ fn head(bytes: &[u8]) -> Result<Option<(Request, usize)>, httparse::Error> {
     Ok(Some((request, length)))
 }
 
-/// The lines on one connection, on their way to the client.
+/// The lines on one connection towards the client.
 #[derive(Default)]
 struct Lines {
     line: Vec<u8>,
-    /// That the next cut looks for.
+    /// The beginning of the line for the next cut.
     matched: usize,
 }
 
 impl Lines {
-    /// Where to cut these bytes, if here.
+    /// Returns where to cut these bytes, if at all.
     fn read(&mut self, bytes: &[u8], shared: &Shared) -> Option<usize> {
         for (at, &byte) in bytes.iter().enumerate() {
             if byte != b'\n' {
