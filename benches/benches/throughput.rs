@@ -1,5 +1,5 @@
 //! The contestants one by one, under divan: `cargo bench -p fetch-event-source-benches`, with a
-//! part of a name after `--` to choose. For ratios see `bin/compare.rs`.
+//! part of a name after `--` to select. For ratios see `bin/compare.rs`.
 
 use std::sync::LazyLock;
 

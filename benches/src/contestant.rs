@@ -1,17 +1,17 @@
-//! Who takes part: ours, the peers, and the floors. One pass reads every field of every event.
+//! The contestants: this crate, its peers, and the baselines. One pass reads every field of every event.
 //!
-//! Each peer gets its fastest public way, and its released defaults but for size limits:
+//! Each peer uses its fastest public API, with its released defaults except size limits:
 //!
-//! - **sse-core**: `SseDecoder::next` over slices; its stream adds to that.
+//! - **sse-core**: `SseDecoder::next` over slices; its stream takes longer.
 //! - **sse-stream**: `SseByteStream` over slices, which its docs prefer to the one over a body. It
-//!   gives an id only with the block that has one, and no default type: less work.
+//!   returns an ID only for the block that has one, and no default type, which is less work.
 //! - **sseer**: `EventStream` over `Bytes`; its events share the chunk instead of copying it. Its
 //!   `parse_line` is faster, but knows no events.
 //! - **eventsource-stream**: `EventStream` over slices.
 //!
-//! Ours: by the defaults.
+//! This crate has its defaults.
 //!
-//! Streams are polled without an executor. Slices cost less to hand over than `Bytes`.
+//! Streams are polled without an executor. Slices are cheaper to pass than `Bytes`.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,29 +29,29 @@ use crate::drive::{self, Stalled};
 use crate::tally::Tally;
 use crate::workload::Workload;
 
-/// Where limits are, they are above every workload.
+/// Size limits are above every workload.
 pub const LIMIT: usize = 64 << 20;
 
-/// What a contestant is there for.
+/// The kind of a contestant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// What memory allows.
+    /// A baseline.
     Floor,
     /// This crate.
     Ours,
-    /// Another crate, its fastest way: the ratios are to the fastest of them.
+    /// Another crate with its fastest API: the ratios compare with the fastest of them.
     Peer,
-    /// A peer that reads from a response of reqwest's, as `stream()` and `run()` do: what their ratio is to.
-    /// To poll such a body costs what the others do not pay.
+    /// A peer that reads from a response of reqwest, as `stream()` and `run()` do, which are compared with it. Polling such a
+    /// body has a cost that the others do not have.
     PeerOverBody,
 }
 
-/// Who takes part.
+/// A contestant.
 #[derive(Clone, Copy)]
 pub struct Contestant {
     /// Its name in tables, charts and files.
     pub name: &'static str,
-    /// What it is there for.
+    /// Its kind.
     pub kind: Kind,
     /// One pass over a workload.
     pub pass: fn(&Workload) -> Result<Tally, Stalled>,
@@ -90,17 +90,17 @@ const fn who(
 }
 
 impl Contestant {
-    /// Who has this name.
+    /// Returns the contestant of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         ALL.into_iter().find(|contestant| contestant.name == name)
     }
 
-    /// One pass: how long it took, or how it failed.
+    /// Runs one pass; returns its time, or its failure.
     ///
     /// # Errors
     ///
-    /// What went wrong, in words for the table.
+    /// The failure, as text for the table.
     pub fn check(&self, workload: &Workload) -> Result<Duration, String> {
         let start = ThreadTime::now();
         let passed = catch_unwind(AssertUnwindSafe(|| (self.pass)(workload)));
@@ -123,8 +123,8 @@ impl Contestant {
     }
 }
 
-/// All chunks are appended to one buffer that grows: what a single event asks for, pages that are
-/// new and caches that are too small included.
+/// Appends all chunks to one growing buffer: the memory work of a single large event, including new pages and cache
+/// misses.
 fn append(workload: &Workload) -> Result<Tally, Stalled> {
     let mut target = Vec::new();
     for chunk in workload.slices() {
@@ -136,13 +136,13 @@ fn append(workload: &Workload) -> Result<Tally, Stalled> {
     })
 }
 
-/// The line ends of each chunk are counted, and it is looked at as UTF-8.
+/// Counts the line ends of each chunk, and checks its UTF-8.
 fn scan(workload: &Workload) -> Result<Tally, Stalled> {
     let mut tally = Tally::default();
     for chunk in workload.slices() {
         tally.data_bytes += chunk.len() as u64;
         tally.sum += memchr::memchr2_iter(b'\n', b'\r', chunk).count() as u64;
-        // A chunk may end within a character: what comes out does not matter, only the look.
+        // A chunk may end inside a character; the result does not matter, only the check.
         tally.sum += u64::from(simdutf8::basic::from_utf8(chunk).is_ok());
     }
     Ok(tally)
@@ -191,7 +191,7 @@ fn our_run(workload: &Workload) -> Result<Tally, Stalled> {
     let running = source(workload)
         .on_message(|event| tally.event(event.event_type(), event.data(), event.last_event_id()))
         .run();
-    // A run that failed saw less than all.
+    // A failed run did not see all events.
     let _ = drive::finish(running)?;
     Ok(tally)
 }
@@ -295,7 +295,7 @@ fn slices(workload: &Workload) -> impl Stream<Item = Result<&[u8], Infallible>> 
     stream::iter(workload.slices().map(Ok))
 }
 
-/// Timers want one; nothing runs on it.
+/// Timers need a runtime; nothing runs on it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let built = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,4 +1,4 @@
-//! Streams and futures polled without an executor: what is in memory is always ready.
+//! Polls streams and futures without an executor: data in memory is always ready.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -6,10 +6,10 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
-/// How often in a row a stream may have nothing. One that yields now and then is far below.
+/// How often in a row a stream may be pending. A stream that sometimes yields stays far below.
 const PATIENCE: usize = 1 << 22;
 
-/// It has nothing, for ever.
+/// The stream is pending for ever.
 #[derive(Debug)]
 pub struct Stalled;
 

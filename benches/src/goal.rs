@@ -1,19 +1,19 @@
-//! What was set out to be reached, and whether it was.
+//! Goals, and whether they were reached.
 
 use serde::{Deserialize, Serialize};
 
 /// A goal and the figure that decides it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Goal {
-    /// What it is about.
+    /// The subject.
     pub name: String,
     /// What was measured.
     pub value: f64,
-    /// What it should be.
+    /// The target.
     pub target: f64,
     /// Whether more is better.
     pub at_least: bool,
-    /// What the figures count in.
+    /// The unit.
     pub unit: String,
 }
 
@@ -42,7 +42,7 @@ impl Goal {
         }
     }
 
-    /// Whether it is reached; what could not be measured is not.
+    /// Whether it is reached. A value that could not be measured is not.
     #[must_use]
     pub fn is_reached(&self) -> bool {
         if self.at_least {
@@ -52,7 +52,7 @@ impl Goal {
         }
     }
 
-    /// Target and figure; one that is not reached stands out.
+    /// Target and figure; a missed goal is bold.
     fn cells(&self) -> String {
         let sign = if self.at_least { '≥' } else { '≤' };
         let bold = if self.is_reached() { "" } else { "**" };
@@ -71,7 +71,7 @@ pub fn table(goals: &[Goal]) -> String {
     table
 }
 
-/// What was measured as users build, and of the same goals with fat LTO.
+/// The measurements as users build, and the same goals with fat LTO.
 #[must_use]
 pub fn table_of_both(goals: &[Goal], fat: &[Goal]) -> String {
     let mut table = String::from(
@@ -92,7 +92,7 @@ pub fn reached(goals: &[Goal]) -> String {
     format!("{reached} of {} reached", goals.len())
 }
 
-/// The geometric mean; of nothing it is no number.
+/// The geometric mean; NaN for no values.
 pub fn geometric_mean(values: impl IntoIterator<Item = f64>) -> f64 {
     let (count, logarithms) = values.into_iter().fold((0.0, 0.0), |(n, sum), value: f64| {
         (n + 1.0, sum + value.ln())

@@ -1,6 +1,6 @@
-//! How fast fetch-event-source is: beside its peers, and beside what memory allows.
+//! The speed of fetch-event-source, beside its peers and baselines.
 //!
-//! `benches/run` measures all of it and writes `benches/results/`. The ratios come from
+//! `benches/run` measures everything and writes `benches/results/`. The ratios come from
 //! `bin/compare.rs`, where all contestants take turns in each of several runs; `cargo bench` shows the
 //! same contestants one by one, under divan.
 
@@ -15,7 +15,7 @@ pub mod server;
 pub mod tally;
 pub mod workload;
 
-/// What the programs here fail with.
+/// The error of these programs.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The value of `--name value` on the command line.

@@ -1,11 +1,11 @@
-//! What it was measured on, and with what.
+//! The machine and the versions of a measurement.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-/// The crates whose versions stand beside the figures.
+/// The crates whose versions the report names.
 const CRATES: [&str; 12] = [
     "fetch-event-source",
     "sse-core",
@@ -26,11 +26,11 @@ const CRATES: [&str; 12] = [
 pub struct Machine {
     /// The processor's name.
     pub cpu: String,
-    /// How many of its cores there are to use.
+    /// How many of its cores are available.
     pub cores: usize,
     /// The system's name and release.
     pub os: String,
-    /// What `rustc --version` says.
+    /// The output of `rustc --version`.
     pub rustc: String,
     /// The day, in UTC.
     pub date: String,

@@ -1,4 +1,4 @@
-//! What each program leaves behind, for `report` to put together.
+//! The results of each program, for `report` to combine.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub const NAMES: [&str; 7] = [
     "e2e", "compare", "latency", "crowd", "linear", "memory", "compile",
 ];
 
-/// Cargo's release profile as it is: what users get.
+/// Cargo's unchanged release profile, which users get.
 pub const RELEASE: &str = "release";
 /// LTO over all crates, one codegen unit.
 pub const FAT: &str = "fat";
@@ -32,9 +32,9 @@ pub fn profile() -> String {
 /// A part of the results.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Part<T> {
-    /// Where it was measured, and when.
+    /// The machine and the time of the measurement.
     pub machine: Machine,
-    /// What was to be reached.
+    /// The goals.
     pub goals: Vec<Goal>,
     /// The tables.
     pub markdown: String,
@@ -54,7 +54,7 @@ impl<T: Serialize> Part<T> {
         }
     }
 
-    /// Shows it, and leaves it for the report.
+    /// Prints it, and saves it for the report.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl<T: Serialize> Part<T> {
     }
 }
 
-/// The part that a program of this profile left, if it did.
+/// The saved part of a program in this profile, if there is one.
 ///
 /// # Errors
 ///
@@ -89,7 +89,7 @@ fn path(profile: &str, name: &str) -> PathBuf {
     folder().join(profile).join(name).with_extension("json")
 }
 
-/// `BENCH_PARTS`, or beside the other things that are made.
+/// `BENCH_PARTS`, or the target directory.
 fn folder() -> PathBuf {
     std::env::var_os("BENCH_PARTS").map_or_else(|| "target/bench-parts".into(), PathBuf::from)
 }

@@ -1,7 +1,6 @@
-//! Interleaved timing: all contestants take turns, so that what disturbs one disturbs all.
+//! Interleaved timing: all contestants take turns, so that a disturbance affects all of them.
 //!
-//! What is timed is the thread's time on the processor. Here, where nothing waits, that is the
-//! wall's, less what other processes took meanwhile.
+//! It measures the CPU time of the thread. Nothing waits here, so that is wall time without other processes.
 
 use std::time::Duration;
 
@@ -9,9 +8,9 @@ use cpu_time::ThreadTime;
 
 /// A sample is at least this long, so that the clock does not matter.
 const SAMPLE: Duration = Duration::from_millis(2);
-/// Who is slower than this gets fewer samples.
+/// A slower contestant gets fewer samples.
 const SLOW: Duration = Duration::from_millis(50);
-/// Who is slower than this gets no other sample than its check.
+/// A slower contestant gets no sample besides its check.
 const HOPELESS: Duration = Duration::from_millis(800);
 
 /// One contestant's samples of one workload: nanoseconds a pass.
@@ -38,7 +37,7 @@ impl Samples {
         self.0.first().copied().unwrap_or(f64::NAN)
     }
 
-    /// The one that so great a part is below.
+    /// The quantile: this share is below it.
     #[must_use]
     pub fn quantile(&self, part: f64) -> f64 {
         let last = self.0.len().saturating_sub(1);
@@ -65,7 +64,7 @@ pub struct Racer<'a> {
     pub first: Duration,
 }
 
-/// Lets all take turns, each round beginning with another.
+/// Runs all in turns; each round begins with another one.
 pub fn interleave(racers: &mut [Racer<'_>], rounds: usize) -> Vec<Samples> {
     let mut samples: Vec<Vec<f64>> = racers.iter().map(|_| Vec::new()).collect();
     for (racer, samples) in racers.iter().zip(&mut samples) {

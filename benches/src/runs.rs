@@ -1,7 +1,7 @@
-//! Several runs of a program, each a process of its own.
+//! Several runs of a program, each in a separate process.
 //!
-//! Where code and memory come to lie differs between processes, and with it the speed of the same code, by
-//! a tenth and more. Within a process all contestants take turns; over the processes the median counts.
+//! The placement of code and memory differs between processes, and changes the speed of the same code by a tenth and more.
+//! Within a process all contestants take turns; over the processes the median counts.
 
 use std::env;
 use std::process::{Command, Stdio};
@@ -15,8 +15,8 @@ use crate::{BoxError, option};
 /// The argument that makes a process one of the runs. Its value is the run's number.
 const RUN: &str = "--run";
 
-/// What the runs measured, one after the other: the program starts itself so many times, with its own
-/// arguments. `None`: this process is one of the runs, and has said what it measured.
+/// Returns the measurements of the runs: the program starts itself this many times with its own arguments. `None` if this
+/// process is one of the runs, and has printed its measurements.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ fn run<T: DeserializeOwned>(number: usize) -> Result<T, BoxError> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// The median over the runs; NaN where there is none.
+/// The median over the runs; NaN if there is none.
 #[must_use]
 pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     Samples::of(figures.into_iter().collect()).median()

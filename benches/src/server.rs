@@ -1,5 +1,4 @@
-//! A server on the loopback that costs as little as can be: sockets of the standard library, and
-//! bytes that were made before.
+//! A cheap server on the loopback: sockets of the standard library, and prepared bytes.
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
@@ -34,7 +33,7 @@ pub fn chunked(pieces: impl IntoIterator<Item: AsRef<[u8]>>) -> Vec<u8> {
     chunks.chain(LAST_CHUNK.iter().copied()).collect()
 }
 
-/// Answers every request with these bytes, head included, from a thread of its own. Where it is.
+/// Answers every request with these bytes, head included, from a separate thread. Returns its address.
 ///
 /// # Errors
 ///
@@ -43,7 +42,7 @@ pub fn serve(response: Arc<[u8]>) -> io::Result<SocketAddr> {
     answer(move |mut stream| stream.write_all(&response))
 }
 
-/// Answers every request by this function, from a thread of its own. Where it is.
+/// Answers every request with this function, from a separate thread. Returns its address.
 ///
 /// # Errors
 ///
@@ -56,7 +55,7 @@ where
     let address = listener.local_addr()?;
     thread::spawn(move || {
         for stream in listener.incoming() {
-            // A client that goes away in the midst of it is no concern of ours.
+            // A client may leave before the end.
             let _ = stream.and_then(|stream| {
                 stream.set_nodelay(true)?;
                 read_request(&stream)?;
@@ -67,8 +66,8 @@ where
     Ok(address)
 }
 
-/// Answers every request over HTTP/2 without TLS, from a thread of its own: each piece is a DATA frame, unless
-/// the client's window cuts it. Where it is.
+/// Answers every request over HTTP/2 without TLS, from a separate thread: each piece is a DATA frame, unless
+/// the client's window cuts it. Returns its address.
 ///
 /// # Errors
 ///
@@ -118,7 +117,7 @@ async fn send(mut stream: h2::SendStream<Bytes>, pieces: Arc<[Bytes]>) -> Result
             while stream.capacity() == 0 {
                 match poll_fn(|context| stream.poll_capacity(context)).await {
                     Some(more) => drop(more?),
-                    None => return Ok(()), // the client went away
+                    None => return Ok(()), // the client left
                 }
             }
             let room = stream.capacity().min(rest.len());

@@ -1,11 +1,11 @@
-//! What a contestant saw: proof that it did its work.
+//! What a contestant saw, as proof that it did its work.
 
-/// Adds up every field of every event, so that none can be put off.
+/// Adds up every field of every event, so that no field is left unread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many events came.
+    /// The number of events.
     pub events: u64,
-    /// How long their data was together.
+    /// The total length of their data.
     pub data_bytes: u64,
     /// Everything else that was read.
     pub sum: u64,

@@ -1,4 +1,4 @@
-//! What is parsed: each workload is generated, the same on every machine.
+//! The workloads, generated, and the same on every machine.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use bytes::Bytes;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// The goals differ: an event's own cost is most of the work in one group, its bytes in the other.
+/// Groups with different goals: in one the cost of each event dominates, in the other the cost of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// Small events, many to a chunk.
     Small,
     /// Large events, many lines, comments, small chunks.
     Other,
-    /// Beside the goals: for the context only.
+    /// Without a goal, for context only.
     Context,
 }
 
@@ -31,14 +31,14 @@ impl Group {
     }
 }
 
-/// Bytes in chunks, and what must come out.
+/// Bytes in chunks, and the expected result.
 #[derive(Debug, Clone)]
 pub struct Workload {
     /// Its name in tables and files.
     pub name: &'static str,
     /// Which goal it counts for.
     pub group: Group,
-    /// How it is cut, in words.
+    /// A description of its chunks.
     pub cut: &'static str,
     /// The chunks, all of one allocation.
     pub chunks: Arc<[Bytes]>,
@@ -100,7 +100,7 @@ impl Workload {
     }
 }
 
-/// A stream in one piece, and what it says.
+/// A stream in one piece, and its expected result.
 #[derive(Debug, Clone, Default)]
 pub struct Text {
     /// The bytes.
@@ -249,7 +249,7 @@ pub fn all() -> impl Iterator<Item = Workload> {
     CATALOGUE.iter().map(|(name, make)| make(name))
 }
 
-/// What an LLM streams.
+/// Tokens of an LLM.
 #[must_use]
 pub fn tokens(count: usize) -> Text {
     token_events(count, |n, content| {
@@ -277,7 +277,7 @@ fn token(data: &mut String, content: &str) {
     );
 }
 
-/// What a subscriber gets: IDs that change, a type that does not.
+/// Notices of a subscription: IDs change, the type stays.
 #[must_use]
 pub fn notices(count: usize, line_end: &str) -> Text {
     let mut text = Writer::default();
@@ -288,7 +288,7 @@ pub fn notices(count: usize, line_end: &str) -> Text {
         text.event(wire.as_bytes(), data.len());
     }
     if line_end == "\r" {
-        // Some hold the last event back, until they know that no LF follows.
+        // Some parsers hold the last event back until they know that no LF follows.
         text.bytes.push(b'\n');
     }
     text.finish()
@@ -314,7 +314,7 @@ fn tiny(count: usize) -> Text {
     text.finish()
 }
 
-/// Events of so many data lines of about 30 bytes.
+/// Events of this many data lines of about 30 bytes.
 #[must_use]
 pub fn lines(count: usize, lines: usize) -> Text {
     let mut text = Writer::default();
@@ -331,7 +331,7 @@ pub fn lines(count: usize, lines: usize) -> Text {
     text.finish()
 }
 
-/// One event of so many data lines of a byte each.
+/// One event of this many data lines of one byte.
 #[must_use]
 pub fn short_lines(lines: usize) -> Text {
     let mut text = Writer::default();
@@ -341,7 +341,7 @@ pub fn short_lines(lines: usize) -> Text {
     text.finish()
 }
 
-/// Events of one line, whose data is so long.
+/// Events of one line with data of this length.
 #[must_use]
 pub fn large(count: usize, size: usize) -> Text {
     const WORDS: &str = "the quick brown fox jumps over the lazy dog and 0123456789 others; ";
@@ -355,7 +355,7 @@ pub fn large(count: usize, size: usize) -> Text {
     text.finish()
 }
 
-/// What keeps a quiet channel open.
+/// Keep-alive comments of a quiet channel.
 #[must_use]
 pub fn comments(count: usize) -> Text {
     Text::uncounted(": keep-alive\n\n".repeat(count))

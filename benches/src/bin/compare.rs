@@ -1,5 +1,4 @@
-//! The ratios: every contestant at every workload, in turns. The medians of several runs, and of
-//! those the median.
+//! The ratios: every contestant on every workload, in turns: the median of the medians of several runs.
 //!
 //! `--runs N` (default 5), `--rounds N` in each (default 15), `--only PART` for the workloads whose name
 //! contains it, `--who PART` for the contestants (to profile one).
@@ -42,7 +41,7 @@ fn main() -> Result<(), BoxError> {
     Part::new(rows.clone(), goals(&rows), markdown(&contestants, &rows)).leave("compare")
 }
 
-/// Of each time the median over the runs. Who fails in one of them fails.
+/// The median of each time over the runs. A contestant that fails in one of them fails.
 fn in_the_middle(measured: &[Vec<Row>]) -> Vec<Row> {
     let mut rows = measured.first().cloned().unwrap_or_default();
     for (at, row) in rows.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! What a program pays for the crate when it is built: crates, and time from nothing.
+//! The build cost of the crate: number of crates, and time from scratch.
 //!
 //! Two programs that do nothing are built in release, once each, one with reqwest and its default
 //! features, one with this crate and its own; dependencies are those of this workspace's Cargo.lock.
@@ -107,7 +107,7 @@ impl Program {
         cargo
     }
 
-    /// What is built for this machine, build scripts' own dependencies included, but for the program.
+    /// The crates built for this machine, including those of build scripts, without the program.
     fn crates(&self) -> Result<BTreeSet<String>, BoxError> {
         let mut tree = self.cargo(&["tree", "--edges", "normal,build", "--prefix", "none"]);
         let output = tree.args(["--format", "{p}"]).output()?;
@@ -115,7 +115,7 @@ impl Program {
             return Err("cargo tree fails".into());
         }
         let words = String::from_utf8(output.stdout)?;
-        // Name and version; what is behind them is where it lies.
+        // Name and version, followed by the path.
         let crates = words
             .lines()
             .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "));

@@ -1,4 +1,4 @@
-//! What many streams at once take of the processor, beside the same responses read raw: the client on one
+//! The CPU time of many streams at once, beside the same responses read raw: the client on one
 //! thread, the server in another process.
 //!
 //! `--runs N` (default 5), `--seconds N` to look at each (default 15).
@@ -23,7 +23,7 @@ use fetch_event_source_benches::goal::Goal;
 use fetch_event_source_benches::part::Part;
 use fetch_event_source_benches::{BoxError, option, runs, server};
 
-/// What all the streams of a crowd get.
+/// What each stream of a crowd gets.
 struct Case {
     name: &'static str,
     streams: usize,
@@ -117,7 +117,7 @@ fn main() -> Result<(), BoxError> {
     Part::new(measured, goals, markdown).leave("crowd")
 }
 
-/// Opens all, and looks for so long at what the thread takes.
+/// Opens all streams, and measures the thread's CPU time for this long.
 fn measure(
     case: &Case,
     open: fn(reqwest::RequestBuilder) -> Opening,
@@ -146,7 +146,7 @@ fn measure(
                     Err(error) => eprintln!("{error}"),
                 }
             });
-            // Not more at once than wait in the kernel.
+            // At most as many at once as the kernel queues.
             if stream % 100 == 0 {
                 for _ in 0..10_000 {
                     if opened.load(Relaxed) == stream {
@@ -164,7 +164,7 @@ fn measure(
         tokio::time::sleep(watched).await;
         let (cpu, seen) = (cpu.elapsed(), seen.load(Relaxed) - before);
         let due = case.streams as f64 * watched.as_secs_f64() / case.every.as_secs_f64();
-        // Comments are no events, but chunks.
+        // Comments are chunks without events.
         if seen > 0 && (seen as f64 / due - 1.0).abs() > 0.1 {
             return Err(format!("{seen} items, {due} are due").into());
         }
@@ -172,7 +172,7 @@ fn measure(
     })
 }
 
-/// The other process. It ends with this value.
+/// The other process, which ends when this is dropped.
 struct Server {
     process: Child,
     url: String,
@@ -195,12 +195,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.process.stdin.take()); // the sign to end
+        drop(self.process.stdin.take()); // ends the process
         let _ = self.process.wait();
     }
 }
 
-/// Until the standard input ends.
+/// Runs until the standard input ends.
 fn serve(case: &'static Case) -> Result<(), BoxError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -222,7 +222,7 @@ fn serve(case: &'static Case) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Each stream at its own moments, so that they come evenly.
+/// Each stream at its own moments, so that events arrive evenly.
 async fn play(mut socket: TcpStream, case: &Case, number: usize, start: Instant) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut request = Vec::new();

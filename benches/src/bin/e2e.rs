@@ -80,7 +80,7 @@ fn chunked(pieces: Vec<bytes::Bytes>) -> io::Result<SocketAddr> {
 
 type Pass = Pin<Box<dyn Future<Output = Result<Tally, BoxError>>>>;
 
-/// Both generations of reqwest, for reqwest-eventsource is built on the older.
+/// Both versions of reqwest, because reqwest-eventsource needs the older one.
 struct Clients {
     url: String,
     new: reqwest::Client,
@@ -109,7 +109,7 @@ impl Clients {
 
 const RAW: &str = "reqwest bytes_stream, drained";
 const PEER: &str = "sse-stream over bytes_stream";
-/// Takes longer than all the rest together, so it is in the first run only, with a content length only.
+/// It takes longer than all others together, so it only runs in the first run and with a content length.
 const SLOW: &str = "reqwest-eventsource";
 
 type Contestant = (&'static str, fn(&Clients) -> Pass);
@@ -175,7 +175,7 @@ fn main() -> Result<(), BoxError> {
     Part::new(&figures, goals, markdown).leave("e2e")
 }
 
-/// Of each figure the median over the runs in which it was taken.
+/// The median of each figure over the runs in which it was measured.
 fn in_the_middle(measured: &[Medians]) -> Medians {
     let mut all: BTreeMap<_, BTreeMap<_, Vec<Figures>>> = BTreeMap::new();
     for (framing, who, figures) in measured.iter().flatten().flat_map(|(framing, row)| {
@@ -197,7 +197,7 @@ fn in_the_middle(measured: &[Medians]) -> Medians {
         .collect()
 }
 
-/// One run: everybody in turns.
+/// One run: all contestants in turns.
 fn measure(
     run: usize,
     rounds: usize,
@@ -366,7 +366,7 @@ async fn eventsource(request: reqwest12::RequestBuilder) -> Result<Tally, BoxErr
         match event {
             Ok(Event::Open) => {}
             Ok(Event::Message(event)) => tally.event(&event.event, &event.data, &event.id),
-            Err(Error::StreamEnded) => events.close(), // or it asks again
+            Err(Error::StreamEnded) => events.close(), // otherwise it reconnects
             Err(error) => return Err(error.into()),
         }
     }

@@ -1,4 +1,4 @@
-//! One pass of ours over a workload, to be counted by callgrind: see `benches/instructions`.
+//! One pass of this crate over a workload, for callgrind to count: see `benches/instructions`.
 //!
 //! `instructions` lists what there is; `instructions PARSER WORKLOAD` does it.
 
@@ -22,7 +22,7 @@ fn main() -> Result<(), BoxError> {
     };
     let contestant = Contestant::named(&name).ok_or("no such contestant")?;
     let workload = workload::named(&workload).ok_or("no such workload")?;
-    contestant.check(&workload)?; // lazy things are done, buffers of the allocator are there
+    contestant.check(&workload)?; // so that lazy initialization and the allocator's buffers are done
     counted_pass(contestant, &workload);
     Ok(())
 }

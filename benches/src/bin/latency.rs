@@ -1,4 +1,4 @@
-//! How long after an event was written its consumer is awake, beside one who reads raw bytes: an event each
+//! The time from the write of an event to its consumer, beside a reader of raw bytes: an event each
 //! millisecond over the loopback, each an HTTP chunk.
 //!
 //! `--runs N` (default 5), `--rounds N` in each (default 6) of `--events N` (default 400); all take turns.

@@ -1,7 +1,7 @@
-//! Whether the time grows as the bytes do, whatever a server sends.
+//! Whether the time grows linearly with the bytes, for all kinds of bodies.
 //!
-//! `append` copies the same chunks into one growing buffer: how much of the growth is the memory's.
-//! Sizes grow fourfold; who takes too long goes no further. `--rounds N` (default 7).
+//! `append` copies the same chunks into one growing buffer, to show the growth caused by memory. Sizes grow fourfold; a
+//! contestant that takes too long stops. `--rounds N` (default 7).
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const TOO_LONG: Duration = Duration::from_millis(1_500);
 struct Case {
     name: &'static str,
     chunk: usize,
-    /// What to measure; the goal is about the last against the one named by `from`.
+    /// The sizes; the goal compares the last with the one at `from`.
     sizes: &'static [usize],
     from: usize,
     text: fn(usize) -> Text,
@@ -114,7 +114,7 @@ fn measure(case: &Case, rounds: usize) -> Vec<Curve> {
     curves
 }
 
-/// All who are still there, at one size.
+/// All remaining contestants at one size.
 fn step(workload: &Workload, size: usize, rounds: usize, curves: &mut [Curve]) {
     let mut there = Vec::new();
     let mut racers: Vec<Racer<'_>> = Vec::new();

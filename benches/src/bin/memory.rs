@@ -1,4 +1,4 @@
-//! What is allocated: how often, how much at most, and what stays.
+//! Allocations: how often, the peak, and what stays.
 //!
 //! `--streams N` (default 1 000) for the idle ones; each takes two descriptors.
 
@@ -31,8 +31,7 @@ struct Counting;
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static HELD: AtomicU64 = AtomicU64::new(0);
 static PEAK: AtomicU64 = AtomicU64::new(0);
-/// As `PEAK`, where a reallocation holds the old and the new at once: whether it does is up to the
-/// system.
+/// As `PEAK`, if a reallocation holds the old and the new memory at once, which depends on the system.
 static PEAK_MOVED: AtomicU64 = AtomicU64::new(0);
 
 impl Counting {
@@ -47,7 +46,7 @@ impl Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-#[allow(unsafe_code)] // an allocator cannot be without
+#[allow(unsafe_code)] // an allocator needs it
 // SAFETY: every call is the system's, unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -74,11 +73,11 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What something allocated.
+/// The allocations of a piece of code.
 #[derive(Debug, Clone, Copy)]
 struct Spent {
     calls: u64,
-    /// Beyond what was held before.
+    /// Above the memory held before.
     peak: u64,
     peak_moved: u64,
 }
@@ -198,7 +197,7 @@ fn calls_per_event(goals: &mut Vec<Goal>) -> Result<Table, BoxError> {
     })
 }
 
-/// The most that is held at once for one event of 15 MiB, over its size.
+/// The peak of memory for one event of 15 MiB, over its size.
 fn peak_of_a_large_event(goals: &mut Vec<Goal>) -> Table {
     let size = 15 * MIB;
     let text = workload::large(1, size);
@@ -224,7 +223,7 @@ fn peak_of_a_large_event(goals: &mut Vec<Goal>) -> Table {
     }
 }
 
-/// Keeps one event in a thousand, and looks at what that holds.
+/// Keeps one event in a thousand, and measures its memory.
 fn one_in_a_thousand(goals: &mut Vec<Goal>) -> Result<Table, BoxError> {
     let mut rows = Vec::new();
     for (name, text) in [
@@ -276,7 +275,7 @@ fn one_in_a_thousand(goals: &mut Vec<Goal>) -> Result<Table, BoxError> {
     })
 }
 
-/// Chunks of allocations of their own, as a network gives them.
+/// Chunks in separate allocations, as from a network.
 fn owned_chunks(workload: &Workload) -> impl Stream<Item = Result<bytes::Bytes, Infallible>> {
     let chunks = workload.chunks.iter();
     stream::iter(chunks.map(|chunk| Ok(bytes::Bytes::copy_from_slice(chunk))))
@@ -292,7 +291,7 @@ fn kept<S: Stream, T>(stream: S, take: impl Fn(S::Item) -> Option<(T, usize)>) -
     let mut kept = Vec::with_capacity(1_000);
     let (mut seen, mut bytes) = (0, 0);
     let before = HELD.load(Relaxed);
-    // Whether it stalls does not matter: what is kept is.
+    // It does not matter whether it stalls, only what it keeps.
     let _ = drive::drain(stream, |item| {
         let Some((event, length)) = take(item) else {
             return;
@@ -311,7 +310,7 @@ fn kept<S: Stream, T>(stream: S, take: impl Fn(S::Item) -> Option<(T, usize)>) -
     }
 }
 
-/// What an idle stream had: a hundred events, and one of 1 MiB.
+/// The events of an idle stream before: a hundred, and one of 1 MiB.
 fn history() -> Vec<u8> {
     [
         &workload::tokens(100).bytes[..],
@@ -322,7 +321,7 @@ fn history() -> Vec<u8> {
 
 const HAD: u64 = 101;
 
-/// What the wrapping itself holds once idle: the same response bodies, alone and under a stream.
+/// The memory of an idle stream itself: the same response bodies, alone and inside a stream.
 fn idle_in_memory(streams: usize, goals: &mut Vec<Goal>) -> Result<Table, BoxError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -330,7 +329,7 @@ fn idle_in_memory(streams: usize, goals: &mut Vec<Goal>) -> Result<Table, BoxErr
     let _runtime = runtime.enter();
     let text = workload::Text::uncounted(history());
     let workload = Workload::cut("", Group::Context, "", text, 16 * KIB);
-    drop(source(&workload)); // the client is there
+    drop(source(&workload)); // so that the client exists
 
     let response = |chunks: &std::sync::Arc<[bytes::Bytes]>| {
         let chunks = chunks.clone();
@@ -356,7 +355,7 @@ fn idle_in_memory(streams: usize, goals: &mut Vec<Goal>) -> Result<Table, BoxErr
             .fetch(move |_| std::future::ready(Ok(response(&chunks))))
             .stream();
         let mut seen = 0;
-        // It yields now and then: a few turns more.
+        // It sometimes yields, so poll a few more times.
         for _ in 0..8 {
             drive::take_ready(&mut events, |event| seen += u64::from(event.is_ok()));
         }
@@ -388,12 +387,12 @@ fn idle_table(
     }
 }
 
-/// Bytes each of so many holds, its own place included.
+/// The bytes of each of this many, including its own size.
 fn held_by<T>(
     count: usize,
     mut make: impl FnMut() -> Result<T, BoxError>,
 ) -> Result<f64, BoxError> {
-    drop(make()?); // lazy things are done
+    drop(make()?); // so that lazy initialization is done
     let mut all = Vec::with_capacity(count);
     let before = HELD.load(Relaxed);
     for _ in 0..count {
@@ -404,10 +403,10 @@ fn held_by<T>(
 
 /// The same over real connections, all held open.
 ///
-/// Server and client take turns on one thread: a piece is sent, and read before the next. What
-/// reqwest's connection reads at once, and so its buffer, is the same every time.
+/// Server and client take turns on one thread: each piece is read before the next is sent. So reqwest's connection reads
+/// the same amounts into its buffer every time.
 fn idle_over_loopback(streams: usize, goals: &mut Vec<Goal>) -> Result<Table, BoxError> {
-    // The reactor is looked at each time that a task yields.
+    // The reactor is polled each time a task yields.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .event_interval(1)
@@ -419,7 +418,7 @@ fn idle_over_loopback(streams: usize, goals: &mut Vec<Goal>) -> Result<Table, Bo
         .build()?;
     let url = format!("http://{}/", listener.local_addr()?);
     let wire = server::chunked(history().chunks(4 * KIB));
-    let wire = &wire[..wire.len() - server::LAST_CHUNK.len()]; // it goes on
+    let wire = &wire[..wire.len() - server::LAST_CHUNK.len()]; // the body continues
 
     let mut servers = Vec::with_capacity(2 * streams + 2);
     let baseline = runtime.block_on(held_by_async(streams, async || {
@@ -464,7 +463,7 @@ fn idle_over_loopback(streams: usize, goals: &mut Vec<Goal>) -> Result<Table, Bo
     ))
 }
 
-/// The bytes of a response that is still to come.
+/// The rest of a response.
 fn bytes_of<S>(
     response: impl Future<Output = Result<S, reqwest::Error>>,
 ) -> impl Stream<Item = Result<bytes::Bytes, reqwest::Error>>
@@ -490,7 +489,7 @@ async fn held_by_async<T>(
     Ok((HELD.load(Relaxed) - before) as f64 / count as f64)
 }
 
-/// The other tasks have their turns.
+/// Yields to other tasks.
 async fn settle() {
     for _ in 0..8 {
         tokio::task::yield_now().await;
@@ -529,7 +528,7 @@ async fn play<S: Stream + Unpin>(
     Ok(server)
 }
 
-/// Reads what is there, the connection's task in between.
+/// Reads what has arrived, with turns of the connection's task in between.
 async fn turn<S: Stream + Unpin>(client: &mut S, each: &mut impl FnMut(S::Item)) {
     for _ in 0..4 {
         std::future::poll_fn(|context| {

@@ -1,5 +1,4 @@
-//! Puts together what the other programs left: `results.json`, `RESULTS.md` and the charts, in the
-//! folder that is named.
+//! Combines the results of the other programs into `results.json`, `RESULTS.md` and the charts, in the given folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -110,7 +109,7 @@ fn heading(part: &str) -> &'static str {
     }
 }
 
-/// Who is drawn, and how: all who are in the table.
+/// The contestants of the chart: all of the table.
 const DRAWN: [(&str, RGBColor); ALL.len()] = {
     const COLORS: [RGBColor; ALL.len()] = [
         RGBColor(205, 205, 205),
@@ -214,7 +213,7 @@ fn decades(values: &[f64]) -> (f64, f64) {
     }
 }
 
-/// Time against size, both logarithmic: what is quadratic is twice as steep.
+/// Time against size, both logarithmic: a quadratic line is twice as steep.
 fn draw_sizes(path: &Path, curves: &[Curve]) -> Result<(), BoxError> {
     const CASES: [(&str, &str); 2] = [
         ("one event, 1 KiB chunks", "One event, 1 KiB chunks"),

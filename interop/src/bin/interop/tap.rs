@@ -152,15 +152,15 @@ impl Tap {
 
     /// Ends the open connections.
     pub(crate) fn cut(&self) {
-        self.befall(Fault::Close);
+        self.affect_open(Fault::Close);
     }
 
     /// Makes the open connections go silent.
     pub(crate) fn stall(&self) {
-        self.befall(Fault::Stall);
+        self.affect_open(Fault::Stall);
     }
 
-    fn befall(&self, fault: Fault) {
+    fn affect_open(&self, fault: Fault) {
         self.shared.order.send_modify(|order| {
             order.number += 1;
             order.fault = fault;

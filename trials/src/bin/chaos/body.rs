@@ -9,21 +9,21 @@ use crate::plan::{Phase, Plan};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// So many bytes at either end may be cut small.
+/// This many bytes at either end may be cut into small pieces.
 const FINE_ZONE: usize = 300;
 
-/// How many pieces may be small: a client need not take any number of tiny frames.
+/// How many pieces may be small: a client need not accept any number of tiny frames.
 const MANY: usize = 60;
 
 /// The reconnection time of a plan with a long wait.
 pub(crate) const LONG_WAIT: Duration = Duration::from_millis(400);
 
 pub(crate) struct Body {
-    /// What comes, up to the cut.
+    /// The bytes before the cut.
     pub(crate) bytes: Vec<u8>,
-    /// What would come next.
+    /// The bytes after the cut.
     pub(crate) more: Vec<u8>,
-    /// Where the cut really is: near the log's end there may be no such place left.
+    /// The actual place of the cut: near the end of the log there may be none of the planned kind.
     pub(crate) phase: Phase,
     prelude: usize,
     start: usize,
@@ -62,12 +62,12 @@ impl Body {
         }
     }
 
-    /// How much of the log is out with so much of the body.
+    /// How much of the log is sent with this much of the body.
     pub(crate) fn in_log(&self, sent: usize) -> usize {
         self.start + sent.saturating_sub(self.prelude)
     }
 
-    /// The reconnection times said by then, with the place in the log.
+    /// The reconnection times sent by then, with their places in the log.
     pub(crate) fn retries(&self, sent: usize) -> Vec<(usize, Duration)> {
         let to = self.in_log(sent);
         let in_prelude = sent >= self.prelude;
@@ -78,8 +78,8 @@ impl Body {
             .collect()
     }
 
-    /// The pieces in which it goes out, by their ends. They are small at either end, and split what
-    /// must not be split: line ends and characters.
+    /// The ends of the pieces in which it is sent. They are small at either end, and split line ends and characters on
+    /// purpose.
     pub(crate) fn pieces(&self, rng: &mut Rng) -> Vec<usize> {
         let fine = [2, 9, 60, 1500, usize::MAX][rng.usize(..5)];
         let coarse = [700, 4000, 30_000][rng.usize(..3)];
@@ -116,7 +116,7 @@ impl Body {
     }
 }
 
-/// What each connection begins with: it belongs to no event.
+/// The beginning of each connection, which belongs to no event.
 fn prelude(rng: &mut Rng, phase: Phase, long_wait: bool) -> (Vec<u8>, Option<Duration>) {
     let mut bytes = Vec::new();
     if phase == Phase::ByteOrderMark || rng.u8(..3) == 0 {

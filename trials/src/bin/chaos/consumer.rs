@@ -34,7 +34,7 @@ pub(crate) enum Policy {
     Standard,
 }
 
-/// What a consumer is.
+/// The kind of a consumer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind {
     pub(crate) style: Style,
@@ -66,13 +66,12 @@ enum Death {
     Never,
     AfterEvents(usize),
     After(Duration),
-    /// While a hook has the event after so many: it was not handed over yet. (Where there are no
-    /// hooks: before that event.)
+    /// While a hook has the event with this number, which is not delivered yet. (Without hooks: before that event.)
     InHook(usize),
 }
 
 impl Consumer {
-    /// Consumes the log, and says to the judge how it went.
+    /// Consumes the log, and reports to the judge.
     pub(crate) async fn consume(self) -> Result<(), reqwest::Error> {
         let client = self.client()?;
         let mut id = None;
@@ -119,7 +118,7 @@ impl Consumer {
         if self.kind.style != Style::Restarted {
             return Death::Never;
         }
-        // Often enough in the midst of something, seldom enough to get on.
+        // Often enough to interrupt something, and rarely enough to make progress.
         match rng.u8(..4) {
             0 => Death::AfterEvents(rng.usize(..3_000)),
             1 => Death::InHook(rng.usize(..3_000)),
@@ -158,8 +157,8 @@ impl Consumer {
         policy.base_delay(base_delay).server_delay_bounds(bounds)
     }
 
-    /// What is said to a failure. The standard's policy takes every status as final; here it goes
-    /// on, and has to keep to `Retry-After` all the same.
+    /// The answer to a failure. The standard's policy treats every status as final; here the source continues, and must
+    /// still follow `Retry-After`.
     fn decision(&self) -> impl FnMut(Failure) -> Action + Send + 'static {
         let (judge, number, policy) = (self.judge.clone(), self.number, self.kind.policy);
         move |failure| {
@@ -311,7 +310,7 @@ impl Consumer {
             .finished(self.number, as_it_should, &format!("{result:?}"));
     }
 
-    /// The ID to start again from: what the handle says, or what was seen. They must agree.
+    /// The ID to start again from: of the handle, which must agree with the last event.
     fn last_event_id(&self, handle: &Handle, rng: &mut Rng) -> Option<String> {
         let said = handle.last_event_id();
         let handed = self.judge.state(self.number).handed;

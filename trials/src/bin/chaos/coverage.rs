@@ -1,4 +1,4 @@
-//! What has happened how often.
+//! Counts how often each fault happened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::plan::{Cell, Fault, Phase, Protocol, Refusal, RetryAfter, Target, Transport, deck};
 
-/// Counts what was carried out, not what was planned.
+/// Counts faults that happened, not those that were planned.
 #[derive(Debug, Default)]
 pub(crate) struct Coverage(Mutex<BTreeMap<Cell, u32>>);
 
@@ -21,7 +21,7 @@ impl Coverage {
         counts.get(&cell).copied().unwrap_or_default()
     }
 
-    /// What can happen and has not happened so often.
+    /// Returns the possible faults that happened less often than this.
     pub(crate) fn gaps(&self, at_least: u32) -> Vec<(Cell, u32)> {
         all()
             .into_iter()

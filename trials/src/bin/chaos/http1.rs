@@ -1,4 +1,4 @@
-//! HTTP/1.1, by hand: faults need every byte.
+//! HTTP/1.1 by hand, because faults need control of every byte.
 
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -21,13 +21,13 @@ use crate::server::{Exchange, REFUSAL, Server, reset_when_dropped};
 enum Way {
     Close,
     Reset,
-    /// It is for the client to give up.
+    /// The client must give up.
     Hold,
-    /// The body has ended; it is for the client to close what is left.
+    /// The body ended; the client must close the connection.
     Linger,
 }
 
-/// What becomes of a connection, and what the judge is told; `None`: it goes on elsewhere.
+/// What the server does to the connection, and reports to the judge; `None` if the exchange continues elsewhere.
 struct Outcome {
     way: Way,
     ended: Option<Ended>,
@@ -49,7 +49,7 @@ pub(crate) async fn serve(server: Rc<Server>, consumer: usize, mut stream: TcpSt
     };
     let is_hop = request.hop_of.is_some();
     let Some(mut exchange) = server.begin(consumer, begun, is_hop, at).await else {
-        // Where it cannot be written the client has gone, and knows no better.
+        // If the write fails, the client has left without noticing the fault.
         let _ = output.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
         return;
     };
@@ -231,8 +231,7 @@ impl Answer<'_, '_> {
         })
     }
 
-    /// Writes the pieces, several at once now and then. What is pending goes before them; of the
-    /// last, so many bytes are missing.
+    /// Writes the pieces, sometimes several at once, after pending bytes. This many bytes of the last piece are missing.
     async fn pieces(
         &mut self,
         coder: &mut Coder,
@@ -256,7 +255,7 @@ impl Answer<'_, '_> {
         Ok(())
     }
 
-    /// A piece more, cut where its framing is.
+    /// Writes another piece, cut inside its framing.
     async fn framing(
         &mut self,
         coder: &mut Coder,
@@ -268,14 +267,14 @@ impl Answer<'_, '_> {
         let seen = self.exchange.last_write;
         let sent = self.exchange.body().len() + part;
         self.write(pending, sent).await?;
-        self.exchange.last_write = seen; // of this, a client may be told nothing
+        self.exchange.last_write = seen; // the client may not see this part
         Ok(self.broken(fault))
     }
 
-    /// Cut between two pieces: what was sent before an orderly close is read.
+    /// Cuts between two pieces: a client reads everything that was sent before an orderly close.
     fn cut(&mut self, fault: Fault) -> Outcome {
         let mut outcome = self.broken(fault);
-        // What decompresses may keep something to itself when it finds the end missing.
+        // A decoder may keep a part to itself if the end is missing.
         let is_plain = self.exchange.cell.transport != Transport::Gzip;
         if let (Way::Close, Some(ended)) = (&outcome.way, &mut outcome.ended) {
             ended.read_whole = is_plain;
@@ -283,7 +282,7 @@ impl Answer<'_, '_> {
         outcome
     }
 
-    /// The body has ended, and the connection is left.
+    /// The body ended, and the connection stays.
     fn after_end(&mut self, fault: Fault) -> Outcome {
         let is_delimited = self.exchange.cell.transport != Transport::Close;
         let way = match fault {
@@ -292,7 +291,7 @@ impl Answer<'_, '_> {
             Fault::End if is_delimited && self.exchange.rng.bool() => Way::Linger,
             _ => Way::Close,
         };
-        // With the last byte it is over, whatever the connection does.
+        // The exchange is over with the last byte, whatever happens to the connection.
         let at = match is_delimited {
             true => self.exchange.last_write,
             false => self.now(),
@@ -307,7 +306,7 @@ impl Answer<'_, '_> {
         }
     }
 
-    /// Broken off here.
+    /// Breaks off here.
     fn broken(&mut self, fault: Fault) -> Outcome {
         let (way, at) = match fault {
             Fault::Reset => (Way::Reset, self.now()),
@@ -320,7 +319,7 @@ impl Answer<'_, '_> {
         }
     }
 
-    /// The end is an act of its own.
+    /// Ends the body explicitly.
     fn now(&mut self) -> Instant {
         let sent = self.exchange.sent();
         self.exchange.writes(self.server, sent);
@@ -369,7 +368,7 @@ impl Coder {
         }
     }
 
-    /// `missing`: the piece is said to be so much longer than it is.
+    /// `missing`: the announced length is this much longer than the piece.
     fn piece(
         &mut self,
         bytes: &[u8],
@@ -391,7 +390,7 @@ impl Coder {
         Ok(())
     }
 
-    /// A piece cut where its framing is; how much of what it carries is out.
+    /// Cuts a piece inside its framing; returns how much of its content is sent.
     fn part(&mut self, bytes: &[u8], rng: &mut Rng, out: &mut Vec<u8>) -> io::Result<usize> {
         let mut piece = Vec::new();
         self.piece(bytes, 0, true, &mut piece)?;
@@ -405,7 +404,7 @@ impl Coder {
                 piece.truncate(rng.usize(1..=size));
                 0
             }
-            // In a block of gzip: somewhere, also within what carries it.
+            // Somewhere in a block of gzip, or in its framing.
             _ => {
                 piece.truncate(rng.usize(1..piece.len()));
                 bytes.len()
@@ -429,7 +428,7 @@ impl Coder {
     }
 }
 
-/// One chunk, said to be longer than it is by what is missing.
+/// One chunk, announced as longer by `missing` bytes.
 fn chunk(bytes: &[u8], missing: usize, out: &mut Vec<u8>) -> io::Result<()> {
     if bytes.is_empty() && missing == 0 {
         return Ok(()); // it would be the last

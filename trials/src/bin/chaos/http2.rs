@@ -1,4 +1,4 @@
-//! HTTP/2 by the h2 crate, with prior knowledge; what it would not do is done to its socket.
+//! HTTP/2 by the h2 crate, with prior knowledge; faults that it cannot produce are made at its socket.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -20,7 +20,7 @@ use crate::plan::{Fault, Phase, Refusal, Target};
 use crate::server::{Exchange, REFUSAL, Server};
 use crate::tap::{Cut, Tap, Valve};
 
-/// What an exchange does to the connection under it.
+/// An order of an exchange to its connection.
 enum Order {
     Close,
     GoAway,
@@ -39,7 +39,7 @@ struct Under {
 
 impl Under {
     fn order(&self, order: Order) {
-        // Nobody takes it where the connection is gone.
+        // It is ignored if the connection is gone.
         let _ = self.orders.send(order);
     }
 
@@ -74,7 +74,7 @@ pub(crate) async fn serve(server: Rc<Server>, consumer: usize, stream: TcpStream
     let under = Under { valve, orders };
     let mut connected = Some(at);
     drive(connection, received, |request, respond| {
-        // A stream of a connection that is taken again begins when it comes.
+        // A stream on a reused connection begins when it arrives.
         let at = connected.take().unwrap_or_else(Instant::now);
         spawn_local(exchange(
             server.clone(),
@@ -88,7 +88,7 @@ pub(crate) async fn serve(server: Rc<Server>, consumer: usize, stream: TcpStream
     .await;
 }
 
-/// Drives the connection until it ends, or until it is told to.
+/// Drives the connection until it ends, or an exchange ends it.
 async fn drive(
     mut connection: Connection<Tap, Bytes>,
     mut orders: UnboundedReceiver<Order>,
@@ -130,7 +130,7 @@ async fn exchange(
     };
     let is_hop = request.hop_of.is_some();
     let Some(mut exchange) = server.begin(consumer, begun, is_hop, at).await else {
-        // Where it cannot be sent the client has gone, and knows no better.
+        // If sending fails, the client has left without noticing the fault.
         let _ = respond.send_response(head(204, &[]), true);
         return;
     };
@@ -143,12 +143,12 @@ async fn exchange(
     if answer.give().await.is_err() {
         server.leave(&exchange);
     }
-    // One where all vanishes must not be taken again, also where the client left in the midst of it.
+    // A connection whose bytes vanish must not be reused, even if the client left during the exchange.
     if under.valve.is_cut() || server.next_needs_a_connection(&exchange) {
         settle(&under.valve).await;
         under.close(Fault::Fin).await;
     }
-    // Only now, for the client might have taken a connection again that is about to go.
+    // Only now, because the client may have reused a connection that is about to end.
     if let Some(ended) = exchange.to_tell.take() {
         server.judge.ended(consumer, Some(ended));
     }
@@ -166,7 +166,7 @@ fn head(status: u16, headers: &[(&'static str, String)]) -> Response<()> {
     head
 }
 
-/// Where the response is: it can be reset before its head as well as after.
+/// The state of the response, which can be reset before or after its head.
 enum Stream {
     Headless(SendResponse<Bytes>),
     Open(SendStream<Bytes>),
@@ -289,7 +289,7 @@ impl Answer<'_> {
             let more = Bytes::copy_from_slice(self.exchange.more());
             let seen = self.exchange.last_write;
             self.send(&mut stream, more, from).await?;
-            self.exchange.last_write = seen; // for a part of a frame nobody is told of
+            self.exchange.last_write = seen; // h2 does not report a part of a frame
         }
         let broken = Broken::new(self.server, self.exchange, self.under);
         match phase {
@@ -298,7 +298,7 @@ impl Answer<'_> {
         }
     }
 
-    /// END_STREAM, and what is to come after it.
+    /// Sends END_STREAM, and what follows it.
     async fn end_stream(&mut self, fault: Fault, stream: Stream, sent: usize) -> Result<(), Left> {
         let Stream::Open(mut stream) = stream else {
             return Err(Left);
@@ -306,11 +306,11 @@ impl Answer<'_> {
         self.exchange.writes(self.server, sent);
         let breaks = matches!(fault, Fault::Fin | Fault::Reset);
         self.end(Ended {
-            // A GOAWAY may cost streams of a connection that others have used and left.
+            // A GOAWAY may end other streams of a reused connection.
             read_whole: !breaks && fault != Fault::Drain,
             ..self.exchange.end(self.exchange.last_write)
         });
-        // An error here: it left just now, as it might a moment later.
+        // An error here means that the client just left.
         let _ = stream.send_data(Bytes::new(), true);
         if breaks {
             settle(&self.under.valve).await;
@@ -365,7 +365,7 @@ async fn settle(valve: &Valve) {
     }
 }
 
-/// An exchange that ends as it should not.
+/// An exchange that ends with a fault.
 struct Broken<'a> {
     server: &'a Server,
     exchange: &'a mut Exchange,
@@ -395,7 +395,7 @@ impl<'a> Broken<'a> {
         Ok(())
     }
 
-    /// The connection was cut under a frame.
+    /// The connection was cut inside a frame.
     async fn cut_off(self, fault: Fault, stream: Stream) -> Result<(), Left> {
         let under = self.under;
         if fault == Fault::Stall {
@@ -419,7 +419,7 @@ impl<'a> Broken<'a> {
         self.exchange.to_tell = Some(ended);
     }
 
-    /// Nothing comes any more: it is for the client to give up.
+    /// Sends nothing more: the client must give up.
     async fn hold(self, mut stream: Stream) -> Result<(), Left> {
         let judge = &self.server.judge;
         let left = pin!(poll_fn(|cx| stream.poll_left(cx)));

@@ -1,8 +1,7 @@
-//! The judge: what the server sent, what it was asked, and what the consumer was handed must fit
-//! together.
+//! The judge: checks that what the server sent, what was requested and what was delivered fit together.
 //!
-//! All times are the server's. Where a bound follows from what the client may or may not have
-//! read, the weaker one is taken, so that a complaint is a fault and never a matter of luck.
+//! All times are the server's. If a bound depends on how much the client has read, the judge uses the weaker one, so that
+//! every complaint is a real fault.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,30 +18,30 @@ use crate::request::Request;
 /// Clocks are read at different moments.
 const SLACK: Duration = Duration::from_millis(2);
 
-/// How often a thread looks whether it gets to run.
+/// How often a thread checks whether it is starved.
 const HEARTBEAT: Duration = Duration::from_millis(10);
 
-/// From this reconnection time on it can be seen from outside that the old connection was gone
-/// before the wait, and not only after it.
+/// From this reconnection time on, the server can see that the old connection was closed before the wait, and not only
+/// after it.
 const LONG_WAIT: Duration = Duration::from_millis(300);
 
-/// How long a connection that was dropped may take to be gone.
+/// How long a dropped connection may take to close.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// How long the client's clocks are.
+/// The client's timeouts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clocks {
     pub(crate) base_delay: Duration,
     pub(crate) idle: Duration,
-    /// Nothing moves for so long: it hangs.
+    /// After this time without progress a consumer hangs.
     pub(crate) patience: Duration,
 }
 
-/// What the judge goes by.
+/// The settings of the judge.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) clocks: Clocks,
-    /// After so many complaints it is over.
+    /// The trial ends after this many complaints.
     pub(crate) enough: usize,
 }
 
@@ -53,10 +52,10 @@ pub(crate) struct Judge {
     pub(crate) coverage: Coverage,
     subjects: Vec<Subject>,
     complaints: Mutex<Vec<String>>,
-    /// Who waits for the end of the trial.
+    /// Notifies the waiter of the end of the trial.
     pub(crate) stop: Notify,
     stopped: AtomicBool,
-    /// When one of the two threads last found that it had not run when it wanted to.
+    /// When one of the two threads last found that it was starved.
     starved: Mutex<Option<Instant>>,
 }
 
@@ -83,12 +82,12 @@ pub(crate) struct State {
     pub(crate) requests: usize,
     /// Waits that were measured, and found long enough.
     pub(crate) waits: usize,
-    /// Attempts that ended because the client went, though nothing was wrong.
+    /// Attempts that the client ended although nothing was wrong.
     pub(crate) left: usize,
     moved: Instant,
     /// The attempt that is being answered.
     open: Option<usize>,
-    /// So much of the log the server has sent.
+    /// How much of the log the server has sent.
     sent: usize,
     /// The reconnection time is at least this.
     reconnection_time: Duration,
@@ -96,27 +95,27 @@ pub(crate) struct State {
     what: String,
 }
 
-/// How an exchange has ended, as the server knows it.
+/// How an exchange ended, as seen by the server.
 #[derive(Debug, Clone)]
 pub(crate) struct Ended {
-    /// Not before this was it over for the client.
+    /// The earliest time at which it was over for the client.
     pub(crate) at: Instant,
     pub(crate) incarnation: u32,
     /// The client must have read all that was sent.
     pub(crate) read_whole: bool,
-    /// What the client has to wait for besides the reconnection time: a clock of its own.
+    /// A timeout of the client that adds to the reconnection time.
     pub(crate) clock: Duration,
     pub(crate) retry_after: Duration,
-    /// The reconnection times of this connection, with where they were said.
+    /// The reconnection times of this connection, with their places.
     pub(crate) retries: Vec<(usize, Duration)>,
     pub(crate) sent_to: usize,
-    /// The time tells nothing: the client went by itself, or the server was slow.
+    /// The time means nothing: the client left, or the server was slow.
     pub(crate) untimed: bool,
-    /// When the client closed, where it was for the client to close.
+    /// When the client closed, if the client had to.
     pub(crate) left_at: Option<Instant>,
 }
 
-/// A request that was let in.
+/// An accepted request.
 pub(crate) struct Begun {
     pub(crate) attempt: usize,
     pub(crate) incarnation: u32,
@@ -163,7 +162,7 @@ impl Judge {
         lock(&self.complaints).clone()
     }
 
-    /// Something is wrong with this consumer.
+    /// Reports a fault of this consumer.
     pub(crate) fn complain(&self, consumer: usize, what: &str) {
         let (attempt, doing) = {
             let state = self.state(consumer);
@@ -173,7 +172,7 @@ impl Judge {
         self.note(format!("{name}, attempt {attempt} ({doing}): {what}"));
     }
 
-    /// Something is wrong.
+    /// Reports a fault.
     pub(crate) fn note(&self, complaint: String) {
         let mut complaints = lock(&self.complaints);
         if complaints.len() < self.enough {
@@ -185,8 +184,8 @@ impl Judge {
         }
     }
 
-    /// Notes when this thread does not get to run: a clock of the client's may run out then with
-    /// nothing wrong, and what is measured means nothing.
+    /// Notes when this thread is starved: a timeout of the client may then expire although nothing is wrong, and
+    /// measurements mean nothing.
     pub(crate) async fn heartbeat(&self) {
         loop {
             let before = Instant::now();
@@ -197,8 +196,8 @@ impl Judge {
         }
     }
 
-    /// Takes back what is certain of the last end only where neither thread was starved: the
-    /// client may have lost patience before it.
+    /// Withdraws certainty about the last end unless neither thread was starved: a timeout of the client may have expired
+    /// before.
     fn doubt_last(&self, state: &mut State) {
         let Some(last) = &mut state.last else {
             return;
@@ -210,7 +209,7 @@ impl Judge {
         }
     }
 
-    /// It is over, done or not.
+    /// Ends the trial, done or not.
     pub(crate) fn end(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         self.stop.notify_one();
@@ -241,7 +240,7 @@ impl Judge {
 
 /// The consumer's side.
 impl Judge {
-    /// The consumer was handed an event: it must be the next of the log.
+    /// Called with a delivered event, which must be the next of the log.
     pub(crate) fn handed(&self, consumer: usize, event: &Event) {
         let mut state = self.state(consumer);
         state.moved = Instant::now();
@@ -272,7 +271,7 @@ impl Judge {
         self.complain(consumer, &complaint);
     }
 
-    /// A source is about to be made: the first, or one in place of one that was dropped.
+    /// Called before a source is made: the first, or a replacement of a dropped one.
     pub(crate) fn incarnate(&self, consumer: usize) -> u32 {
         let base_delay = self.clocks.base_delay;
         let mut state = self.state(consumer);
@@ -310,7 +309,7 @@ impl Judge {
 
 /// The server's side.
 impl Judge {
-    /// A client has connected at this time, to ask for the log.
+    /// Called when a client has connected at this time for the log.
     pub(crate) async fn connected(&self, consumer: usize, at: Instant) -> usize {
         self.wait_for_end(consumer).await;
         let mut state = self.state(consumer);
@@ -327,8 +326,7 @@ impl Judge {
         attempt
     }
 
-    /// A request has come, over a connection made (or taken again) at this time. `None`: from a
-    /// source that was dropped.
+    /// Called with a request over a connection made (or reused) at this time. Returns `None` if its source was dropped.
     pub(crate) async fn requested(
         &self,
         consumer: usize,
@@ -368,7 +366,7 @@ impl Judge {
         Some(begun)
     }
 
-    /// Where the client wants to go on; `None`: there is no such place.
+    /// Where the client wants to continue; `None` if there is no such place.
     fn stop_asked_for(&self, request: &Request) -> Option<Stop> {
         match request.ids.last() {
             Some(id) => self.log.stop(id),
@@ -398,7 +396,7 @@ impl Judge {
                 request.ids.last().map(|id| String::from_utf8_lossy(id))
             )),
         }
-        // What a redirect leads to belongs to the attempt that waited.
+        // The target of a redirect belongs to the attempt that waited.
         if request.hop_of.is_none() {
             complaints.extend(self.judge_times(state, stop, at));
         }
@@ -417,7 +415,7 @@ impl Judge {
         state.moved = Instant::now();
     }
 
-    /// The exchange is over. `None`: it does not count, for there follows one that belongs to it.
+    /// Called when the exchange is over. `None` if it does not count, because another one belongs to it.
     pub(crate) fn ended(&self, consumer: usize, ended: Option<Ended>) {
         let mut state = self.state(consumer);
         state.open = None;
@@ -429,7 +427,7 @@ impl Judge {
         self.subjects[consumer].changed.notify_waiters();
     }
 
-    /// The client has gone, though the server had not ended it.
+    /// Called when the client left although the server had not ended the exchange.
     pub(crate) fn left(&self, consumer: usize, incarnation: u32) {
         let mut state = self.state(consumer);
         if state.incarnation == incarnation {
@@ -437,7 +435,7 @@ impl Judge {
         }
     }
 
-    /// Waits until the consumer could not connect more often than so.
+    /// Waits until the consumer failed to connect more often than this.
     pub(crate) async fn until_unreached(&self, consumer: usize, before: u32) -> bool {
         let subject = &self.subjects[consumer];
         let wait = async {
@@ -475,7 +473,7 @@ impl Judge {
         }
     }
 
-    /// The ID asked for is that of what the consumer was handed, and the server has sent it.
+    /// The requested ID must be of the last delivered event, and sent by the server.
     fn judge_id(&self, state: &State, stop: Stop) -> Option<String> {
         if stop.events != state.handed {
             return Some(format!(
@@ -499,7 +497,7 @@ impl Judge {
         })
     }
 
-    /// Not earlier than the server said; and the connection before it was gone.
+    /// The request must not be earlier than the server asked, and the connection before must be closed.
     fn judge_times(&self, state: &mut State, stop: Option<Stop>, at: Instant) -> Option<String> {
         let last = state.last.as_ref()?;
         if last.incarnation != state.incarnation || last.untimed {
@@ -534,13 +532,13 @@ impl Judge {
         let last = last.clone();
         state.reconnection_time = at_least(state, &last, stop);
         if let Some(last) = &mut state.last {
-            last.retries.clear(); // they are taken in
+            last.retries.clear(); // they are accounted for
         }
     }
 }
 
-/// What the client's reconnection time is, at least. What it has read for certain goes up to the
-/// ID it asks for; of what came after that, it may have read a part.
+/// The minimum reconnection time of the client. It has certainly read everything up to the requested ID, and perhaps a part
+/// of what followed.
 fn at_least(state: &State, last: &Ended, stop: Option<Stop>) -> Duration {
     let read_to = match stop {
         _ if last.read_whole => last.sent_to,
@@ -596,5 +594,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What all parts of the trial share.
+/// The state that all parts of the trial share.
 pub(crate) type SharedJudge = Arc<Judge>;

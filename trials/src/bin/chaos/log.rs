@@ -1,24 +1,24 @@
-//! What the server has to tell: a numbered log of events, and their bytes as they go over the wire.
+//! The server's log: numbered events, and their bytes in wire form.
 //!
-//! Every event has an ID of its own. Between the events there is what servers send besides:
-//! comments, reconnection times, blank lines, and blocks that have an ID and nothing else.
+//! Every event has its own ID. Between the events are comments, reconnection times, blank lines, and blocks with only an
+//! ID.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use fastrand::Rng;
 
-/// An event as the consumer must be handed it.
+/// An event as it must be delivered.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) event_type: &'static str,
     pub(crate) data: String,
     pub(crate) id: String,
-    /// Where its bytes begin, with what precedes it.
+    /// Where its bytes begin, including what precedes it.
     pub(crate) start: usize,
 }
 
-/// What a line is.
+/// The kind of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Comment,
@@ -48,9 +48,9 @@ pub(crate) struct Line {
 pub(crate) struct Stop {
     /// How many events are complete here.
     pub(crate) events: usize,
-    /// So many bytes commit it: a CR ends a line at once.
+    /// The number of bytes that commit it: a CR ends a line at once.
     pub(crate) complete: usize,
-    /// Where the server goes on for whoever has this ID.
+    /// Where the server continues for a client with this ID.
     pub(crate) resume: usize,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct Log {
     pub(crate) lines: Vec<Line>,
     /// In their order.
     pub(crate) stops: Vec<Stop>,
-    /// Each reconnection time, and by how many bytes it is said.
+    /// Each reconnection time, and the number of bytes up to its end.
     pub(crate) retries: Vec<(usize, Duration)>,
     stop_of_id: HashMap<Vec<u8>, usize>,
 }
@@ -90,7 +90,7 @@ impl Log {
         &self.lines[self.lines.partition_point(|line| line.start < byte)..]
     }
 
-    /// The reconnection times that are said within these bytes.
+    /// The reconnection times within these bytes.
     pub(crate) fn retries_within(&self, from: usize, to: usize) -> &[(usize, Duration)] {
         let first = self.retries.partition_point(|(byte, _)| *byte <= from);
         let last = self.retries.partition_point(|(byte, _)| *byte <= to);
@@ -117,7 +117,7 @@ const WORDS: [&str; 14] = [
     "retry: 0",
 ];
 
-/// One in so many events has a line of some KiB, one in so many of some hundred.
+/// One in this many events has a line of some KiB, and one in this many a line of some hundred.
 const LONG: usize = 211;
 const HUGE: usize = 19_997;
 
@@ -153,7 +153,7 @@ impl Author {
         self.block(number, start);
     }
 
-    /// What comes before an event and is none.
+    /// Writes lines before an event that are not events.
     fn lead(&mut self, number: usize) {
         if self.one_in(4) {
             let text = self.text();

@@ -1,8 +1,7 @@
-//! Chaos, exactly once: consumers of a numbered log, and a server that does to their connections
-//! all that can be done. See the README beside this package.
+//! Chaos, exactly once: consumers of a numbered log, and a server that inflicts every fault on their connections. See
+//! the README of this package.
 //!
-//! Ends with 0 where all is well, with 1 where the judge has a complaint, with 2 where the trial
-//! itself went wrong.
+//! Exits with 0 if it passed, with 1 if the judge found a fault, with 2 if the trial itself failed.
 
 mod body;
 mod consumer;
@@ -37,32 +36,32 @@ use server::{Ports, Server};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Consumers of a numbered log against a server that keeps failing: is each event handed over
-/// exactly once, and in order?
+/// Runs consumers of a numbered log against a server that keeps failing, and checks that each event is delivered exactly
+/// once and in order.
 #[derive(Debug, Clone, Parser)]
 struct Options {
-    /// Decides the log and what befalls each connection.
+    /// Determines the log and the faults.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many events the log has; each consumer takes all of them.
     #[arg(long, default_value_t = 100_000)]
     events: usize,
-    /// How many connections it must come to at least.
+    /// The minimum number of connections.
     #[arg(long, default_value_t = 2_000)]
     connections: usize,
-    /// How often everything that can happen must have happened.
+    /// How often every possible fault must happen.
     #[arg(long, default_value_t = 20)]
     at_least: u32,
-    /// How many consumers of each style, policy aside, speak HTTP/1.1.
+    /// How many consumers of each style use HTTP/1.1.
     #[arg(long, default_value_t = 3)]
     http1: usize,
-    /// How many speak HTTP/2.
+    /// How many use HTTP/2.
     #[arg(long, default_value_t = 2)]
     http2: usize,
     /// The idle and the response timeout of the clients, in milliseconds.
     #[arg(long, default_value_t = 100)]
     idle: u64,
-    /// How long nothing may move, in seconds.
+    /// After how many seconds without progress a consumer hangs.
     #[arg(long, default_value_t = 10)]
     patience: u64,
     /// When to give up, in seconds.
@@ -82,7 +81,7 @@ const BASE_DELAY: Duration = Duration::from_millis(4);
 /// How long after the deadline it is ended by force.
 const HARD_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Some of what is planned is not carried out, for the consumer was dropped meanwhile.
+/// Some planned faults do not happen, because the consumer was dropped meanwhile.
 const RESERVE: f64 = 1.3;
 
 fn main() -> ExitCode {
@@ -110,7 +109,7 @@ fn end_by_panics() {
     }));
 }
 
-/// Whether all is well.
+/// Whether the trial passed.
 fn trial(options: &Options) -> Result<bool, BoxError> {
     let started = Instant::now();
     let kinds = kinds(options);
@@ -189,8 +188,8 @@ fn announce(options: &Options, judge: &Judge, itineraries: &[Itinerary]) {
     );
 }
 
-/// Every style, in both protocols; the policies take turns, and so does the pooling of HTTP/2. A few
-/// have no idle clock, for without one the client takes a shorter way to its events.
+/// Every style in both protocols, with alternating policies and pooling of HTTP/2. A few have no idle timeout, because the
+/// client then takes a shorter path to its events.
 fn kinds(options: &Options) -> Vec<Kind> {
     let styles = [
         Style::Stream,
@@ -218,7 +217,7 @@ fn kinds(options: &Options) -> Vec<Kind> {
         .collect()
 }
 
-/// Of so few that what stalls still befalls the others often enough.
+/// So few that the others still stall often enough.
 fn goes_without_clock(style: Style, protocol: Protocol) -> bool {
     match style {
         Style::Stream => true,
@@ -238,7 +237,7 @@ fn name(number: usize, kind: Kind) -> String {
     format!("consumer {number} ({style:?}, {protocol:?}{pooled}{clock}, {policy:?})")
 }
 
-/// As many rounds as it takes.
+/// Runs as many rounds as needed.
 fn itinerary(options: &Options, number: usize, kind: Kind) -> Itinerary {
     let protocol = kind.protocol;
     let of_a_kind = 4 * match protocol {
@@ -258,14 +257,14 @@ fn itinerary(options: &Options, number: usize, kind: Kind) -> Itinerary {
     Itinerary::new(seed, traveller, rounds, options.events)
 }
 
-/// A seed of its own for each.
+/// A separate seed for each.
 fn seed(seed: u64, number: u64, what: u64) -> u64 {
     let mut rng = fastrand::Rng::with_seed(seed);
     let base = rng.u64(..);
     base ^ (number * 2 + what + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// A client that does not let others run would not let the deadline come either.
+/// A client that blocks other tasks would also block the deadline.
 fn watch_from_outside(options: &Options, judge: &SharedJudge) {
     let deadline = Duration::from_secs(options.deadline) + HARD_DEADLINE;
     let judge = judge.clone();
@@ -279,7 +278,7 @@ fn watch_from_outside(options: &Options, judge: &SharedJudge) {
     });
 }
 
-/// The server has a thread of its own, so that neither side waits for the other's turn.
+/// The server has a separate thread, so that neither side waits for the other.
 fn serve(server: Server, protocols: Vec<Protocol>) -> Result<(), BoxError> {
     let judge = server.judge.clone();
     runtime()?.block_on(LocalSet::new().run_until(async {
@@ -341,7 +340,7 @@ fn runtime() -> Result<runtime::Runtime, std::io::Error> {
     runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// Prints how it went; whether all is well.
+/// Prints the results; returns whether the trial passed.
 fn report(options: &Options, judge: &Judge, took: Duration) -> bool {
     if !options.quiet {
         println!("\n{}", judge.coverage.tables());

@@ -1,4 +1,4 @@
-//! What befalls each connection: a pure function of the seed, the consumer and its number.
+//! The fault of each connection: a pure function of the seed, the consumer and its number.
 //!
 //! Each consumer goes through a deck of all that can happen to its kind of connection, shuffled
 //! anew each time, so that all of it happens as often.
@@ -15,7 +15,7 @@ pub(crate) enum Protocol {
 /// How a body goes over the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Transport {
-    /// HTTP/1.1, where it does not come to a body.
+    /// HTTP/1.1 without a body.
     Http1,
     /// Ends with the connection.
     Close,
@@ -25,14 +25,14 @@ pub(crate) enum Transport {
     Http2,
 }
 
-/// Where a connection is when it happens.
+/// The phase of a connection in which the fault happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Phase {
     Connect,
     BeforeRequest,
     BeforeHead,
     InHead,
-    /// The head is whole, and all that matters.
+    /// After the whole head.
     Head,
     BodyStart,
     ByteOrderMark,
@@ -43,7 +43,7 @@ pub(crate) enum Phase {
     Data,
     Crlf,
     Character,
-    /// All lines of an event are there, and its blank line is not.
+    /// After all lines of an event, before its blank line.
     BeforeBlank,
     BetweenEvents,
     /// In a chunk's size or end, in a gzip block, in a frame's header.
@@ -52,16 +52,16 @@ pub(crate) enum Phase {
     AfterEnd,
 }
 
-/// What happens.
+/// The fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Fault {
-    /// An orderly end of the body: by the last chunk, the length, gzip's trailer, END_STREAM, or
-    /// the connection's end where that is it.
+    /// A clean end of the body: the last chunk, the length, gzip's trailer, END_STREAM, or the end of a close-delimited
+    /// connection.
     End,
     /// The connection ends without that.
     Fin,
     Reset,
-    /// Nothing comes any more.
+    /// The server sends nothing more.
     Stall,
     RstStream,
     GoAway,
@@ -69,7 +69,7 @@ pub(crate) enum Fault {
     Drain,
     Status(Refusal),
     Redirect(Target),
-    /// Nobody listens for a while.
+    /// The port refuses connections for a while.
     Refused,
 }
 
@@ -78,7 +78,7 @@ pub(crate) enum Fault {
 pub(crate) enum Refusal {
     Unavailable(RetryAfter),
     TooMany(RetryAfter),
-    /// Any other that can pass.
+    /// Another status that may pass.
     Other,
 }
 
@@ -96,7 +96,7 @@ pub(crate) enum RetryAfter {
 pub(crate) enum Target {
     SamePort,
     OtherPort,
-    /// Nobody listens there.
+    /// The port refuses connections.
     Nobody,
 }
 
@@ -114,14 +114,14 @@ pub(crate) struct Plan {
     pub(crate) then: Cell,
     /// After how many events.
     pub(crate) quota: usize,
-    /// The server asks for a long reconnection time: long enough to see from outside that the old
-    /// connection is gone before the wait, not after it.
+    /// The server asks for a reconnection time that is long enough to see that the old connection is closed before the wait,
+    /// not after it.
     pub(crate) long_wait: bool,
-    /// For all that is left to chance within it.
+    /// The seed of all random choices in it.
     pub(crate) seed: u64,
 }
 
-/// The phases of a body, whatever carries it.
+/// The phases of a body in every framing.
 const BODY: [Phase; 11] = [
     Phase::BodyStart,
     Phase::ByteOrderMark,
@@ -241,11 +241,11 @@ fn body(transport: Transport) -> Vec<Cell> {
     cells
 }
 
-/// Whom the plans are for.
+/// The consumer of the plans.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Traveller {
     pub(crate) protocol: Protocol,
-    /// Whether it notices that nothing comes any more.
+    /// Whether it detects silence.
     pub(crate) notices_silence: bool,
 }
 
@@ -258,7 +258,7 @@ impl Traveller {
         self.bearable(deck(self.protocol))
     }
 
-    /// Without what would hold it up for ever. Before the head another clock runs.
+    /// Leaves out faults that would block it for ever. Before the head another timeout runs.
     fn bearable(self, mut cells: Vec<Cell>) -> Vec<Cell> {
         let is_silence = |cell: &Cell| cell.fault == Fault::Stall && cell.phase > Phase::Head;
         cells.retain(|cell| self.notices_silence || !is_silence(cell));
@@ -270,7 +270,7 @@ impl Traveller {
 pub(crate) struct Itinerary {
     seed: u64,
     traveller: Traveller,
-    /// Until each card of the deck was played as often as it should.
+    /// The deck, until each card was played often enough.
     plans: Vec<Plan>,
     /// How many events a connection brings after that.
     quota: usize,
@@ -294,7 +294,7 @@ impl Itinerary {
                 ));
             }
         }
-        // A little less than all of the log, for a cut needs the place for it, and goes a bit on.
+        // A little less than the whole log, because a cut needs room after it.
         let share = events as f64 * 0.9 / weights.iter().sum::<f64>();
         for (plan, weight) in plans.iter_mut().zip(&weights) {
             plan.quota = (weight * share) as usize;
@@ -308,7 +308,7 @@ impl Itinerary {
         }
     }
 
-    /// What befalls the connection of this number.
+    /// Returns the plan of the connection with this number.
     pub(crate) fn plan(&self, number: usize) -> Plan {
         if let Some(plan) = self.plans.get(number) {
             return plan.clone();
@@ -323,7 +323,7 @@ impl Itinerary {
         }
     }
 
-    /// How many connections it is certain to see.
+    /// The minimum number of connections.
     pub(crate) fn len(&self) -> usize {
         self.plans.len()
     }
@@ -344,7 +344,7 @@ fn plan(rng: &mut Rng, cell: Cell, then: Cell) -> Plan {
     }
 }
 
-/// How much of the log a connection brings: often nothing, mostly some, now and then much.
+/// How much of the log a connection delivers: often nothing, usually some, sometimes much.
 fn weight(rng: &mut Rng, cell: Cell) -> f64 {
     let brings = match cell.phase {
         Phase::BodyStart | Phase::ByteOrderMark => false,

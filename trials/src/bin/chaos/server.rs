@@ -1,4 +1,4 @@
-//! The server: ports for each consumer, and the faults that befall its connections.
+//! The server: ports for each consumer, and the faults of its connections.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -18,12 +18,12 @@ use crate::port::Port;
 use crate::request::HOP;
 use crate::{http1, http2};
 
-/// Where the consumers find it.
+/// The addresses of the server.
 pub(crate) struct Ports {
     main: Port,
     /// Where redirects lead.
     other: Port,
-    /// Nobody ever listens there.
+    /// A port that always refuses connections.
     nobody: Port,
 }
 
@@ -64,12 +64,12 @@ impl Server {
         Ok(())
     }
 
-    /// What befalls the next attempt of this consumer.
+    /// Returns the plan of the next attempt of this consumer.
     pub(crate) fn plan(&self, consumer: usize, attempt: usize) -> Plan {
         self.itineraries[consumer].plan(attempt)
     }
 
-    /// The exchange that begins with this request; `None`: there is nothing more to come.
+    /// Returns the exchange that begins with this request; `None` if nothing follows.
     pub(crate) async fn begin(
         &self,
         consumer: usize,
@@ -92,7 +92,7 @@ impl Server {
         Some(exchange)
     }
 
-    /// The client went before the answer was done.
+    /// Called when the client left before the end of the answer.
     pub(crate) fn leave(&self, exchange: &Exchange) {
         let ended = Ended {
             untimed: true,
@@ -103,7 +103,7 @@ impl Server {
         self.judge.ended(consumer, Some(ended));
     }
 
-    /// Before the answer: where the next attempt is to be refused, the port closes now.
+    /// Called before the answer: closes the port if the next attempt should be refused.
     async fn prepare_refusal(&self, exchange: &mut Exchange) {
         let next = self.plan(exchange.consumer, exchange.begun.attempt + 1);
         if next.cell.fault != Fault::Refused || exchange.goes_on() {
@@ -116,7 +116,7 @@ impl Server {
         exchange.refused_beyond = Some(unreached + u32::from(leads_nowhere));
     }
 
-    /// After the answer: if the port was closed, it opens as soon as the consumer could not connect.
+    /// Called after the answer: a closed port opens again as soon as the consumer failed to connect.
     pub(crate) async fn refuse(&self, exchange: &Exchange) {
         let Some(unreached) = exchange.refused_beyond else {
             return;
@@ -133,7 +133,7 @@ impl Server {
         self.ports[consumer].main.set_listening(true).await;
     }
 
-    /// Whether the next attempt needs a connection of its own.
+    /// Whether the next attempt needs a new connection.
     pub(crate) fn next_needs_a_connection(&self, exchange: &Exchange) -> bool {
         let next = self
             .plan(exchange.consumer, exchange.begun.attempt + 1)
@@ -179,7 +179,7 @@ async fn listen(
 /// Whether the plan is to close a connection as soon as it is accepted.
 fn turns_away(server: &Server, consumer: usize, stream: &TcpStream) -> bool {
     let plan = server.plan(consumer, server.judge.state(consumer).attempts);
-    // A client that is gone again is none.
+    // Ignore a client that has left already.
     let peeked = SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
     plan.cell.phase == Phase::BeforeRequest && !matches!(peeked, Ok(0))
 }
@@ -209,7 +209,7 @@ async fn turn_away(server: &Server, consumer: usize, stream: TcpStream, at: Inst
 
 /// Its close will be a reset.
 pub(crate) fn reset_when_dropped(stream: &TcpStream) {
-    // It can fail only where the socket is gone.
+    // It only fails if the socket is gone.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
@@ -221,14 +221,14 @@ pub(crate) struct Exchange {
     pub(crate) cell: Cell,
     pub(crate) rng: Rng,
     pub(crate) last_write: Instant,
-    /// The port is closed until the consumer could not connect more often than so.
+    /// The port is closed until the consumer failed to connect more often than this.
     refused_beyond: Option<u32>,
-    /// How it ended, where the judge is still to be told.
+    /// How it ended, if not reported to the judge yet.
     pub(crate) to_tell: Option<Ended>,
-    /// The longest time for which the client saw nothing of us.
+    /// The longest time without a byte to the client.
     silence: Duration,
     body: Option<Body>,
-    /// How much of the body went out.
+    /// How much of the body was sent.
     sent: usize,
 }
 
@@ -255,8 +255,7 @@ impl Exchange {
         }
     }
 
-    /// The request came where there should be none, for what was before it went otherwise. It is
-    /// broken off: by what, is given.
+    /// Breaks off an unexpected request, because an earlier exchange went differently. Returns the fault.
     pub(crate) fn out_of_turn(&mut self) -> Fault {
         if self.cell.fault != Fault::Reset {
             self.cell.fault = Fault::Fin;
@@ -265,7 +264,7 @@ impl Exchange {
         self.cell.fault
     }
 
-    /// The body that the plan asks for.
+    /// Returns the planned body.
     pub(crate) fn set_body(&mut self, server: &Server) {
         let log = &server.judge.log;
         let Begun { events, start, .. } = self.begun;
@@ -278,7 +277,7 @@ impl Exchange {
         self.body.as_ref().map_or(&[], |body| &body.bytes)
     }
 
-    /// What would come after the body's cut.
+    /// Returns the bytes after the cut.
     pub(crate) fn more(&self) -> &[u8] {
         self.body.as_ref().map_or(&[], |body| &body.more)
     }
@@ -290,7 +289,7 @@ impl Exchange {
             .map_or_else(Vec::new, |body| body.pieces(rng))
     }
 
-    /// The server is about to write; with it so much of the body will be out.
+    /// Called before a write, after which this much of the body is sent.
     pub(crate) fn writes(&mut self, server: &Server, sent: usize) {
         let now = Instant::now();
         self.silence = self.silence.max(now - self.last_write);
@@ -303,7 +302,7 @@ impl Exchange {
         }
     }
 
-    /// Ended at this time, by what was done: to be given to the judge before it is done.
+    /// Records the end at this time, before the fault happens.
     pub(crate) fn end(&self, at: Instant) -> Ended {
         let body = self.body.as_ref();
         Ended {
@@ -319,19 +318,19 @@ impl Exchange {
         }
     }
 
-    /// The attempt is redirected, and goes on elsewhere.
+    /// Called when the attempt is redirected.
     fn goes_on(&self) -> bool {
         let fault = self.cell.fault;
         matches!(fault, Fault::Redirect(target) if target != Target::Nobody)
     }
 
-    /// How much of the body went out.
+    /// How much of the body was sent.
     pub(crate) fn sent(&self) -> usize {
         self.sent
     }
 
-    /// How long after the last byte the client gives up, at least. Before the body its clock has
-    /// run since it began to connect, which nobody knows here.
+    /// How long after the last byte the client gives up, at least. Before the body its timeout runs from the start of
+    /// connecting, which the server does not know.
     pub(crate) fn clock(&self, idle: Duration) -> Duration {
         match self.body {
             Some(_) => idle,
@@ -339,12 +338,12 @@ impl Exchange {
         }
     }
 
-    /// The client may have lost patience, though nothing was wrong.
+    /// Whether a timeout of the client may have expired although nothing was wrong.
     pub(crate) fn was_slow(&self, idle: Duration) -> bool {
         self.silence > idle / 2
     }
 
-    /// Now and then the client gets time to see what has come so far.
+    /// Sometimes gives the client time to read.
     pub(crate) async fn pause(&mut self) {
         match self.rng.u8(..40) {
             0 => tokio::time::sleep(Duration::from_millis(1)).await,
@@ -386,5 +385,5 @@ impl Refusal {
     }
 }
 
-/// The body of a refusal: nobody may take it for the stream.
+/// The body of a refusal, which must not be parsed as the stream.
 pub(crate) const REFUSAL: &str = "id: wrong\nretry: 1\ndata: not part of the log\n\n";

@@ -1,4 +1,4 @@
-//! A socket that can be cut at a byte while somebody else writes to it.
+//! A socket that can be cut at a byte while another task writes to it.
 
 use std::cell::RefCell;
 use std::io;
@@ -16,20 +16,20 @@ use crate::server::reset_when_dropped;
 pub(crate) enum Cut {
     /// Nothing can be written any more.
     End,
-    /// All that is written vanishes.
+    /// Everything written vanishes.
     Stall,
 }
 
 #[derive(Debug, Default)]
 struct State {
     written: usize,
-    /// After how many bytes more.
+    /// After how many more bytes.
     cut: Option<(usize, Cut)>,
-    /// It does not end in an orderly way.
+    /// It ends with a reset.
     resets: bool,
 }
 
-/// For whoever cuts.
+/// The handle that cuts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Valve(Rc<RefCell<State>>);
 

@@ -1,5 +1,5 @@
-//! Random streams, read by this crate, by two reference parsers in Python, and by sse-core: each
-//! difference has to be one that is known and explained.
+//! Reads random streams with this crate, two reference parsers in Python, and sse-core. Each difference must be known and
+//! explained.
 //!
 //! `trials/differential` runs it.
 
@@ -45,7 +45,7 @@ fn main() -> Result<ExitCode, BoxError> {
     })
 }
 
-/// What was compared: a stream with nothing in it shows nothing.
+/// What was compared: an empty stream shows nothing.
 fn describe(streams: &[Stream], ours: &[Reading]) {
     let bytes: usize = streams.iter().map(|stream| stream.bytes.len()).sum();
     let chunks: usize = streams.iter().map(|stream| stream.chunks().count()).sum();
@@ -59,8 +59,7 @@ fn describe(streams: &[Stream], ours: &[Reading]) {
     );
 }
 
-/// Why a reading differs from ours, and rightly so: with this choice of theirs, and this one of
-/// ours taken back, they are the same.
+/// An explained difference: with their choice, and without ours, the readings are equal.
 struct Class {
     name: &'static str,
     of: &'static str,
@@ -68,10 +67,10 @@ struct Class {
     theirs: fn(Told) -> Option<Told>,
 }
 
-// The standard knows no largest reconnection time. We take it up to u64, and beyond as the largest.
+// The standard has no maximum reconnection time. This crate accepts up to u64, and uses that as the maximum.
 const CLASSES: [Class; 2] = [
     Class {
-        name: "sse-core ignores a reconnection time beyond u32, as if it were no number",
+        name: "sse-core ignores a reconnection time beyond u32, as if it were not a number",
         of: "sse-core",
         ours: |told| match told {
             Told::Retry(time) if time > u32::MAX.into() => None,
@@ -90,7 +89,7 @@ const CLASSES: [Class; 2] = [
     },
 ];
 
-/// One comparison, and what came of it.
+/// One comparison and its result.
 struct Tally {
     with: &'static str,
     same: usize,
@@ -130,7 +129,7 @@ impl Tally {
         }
     }
 
-    /// Prints it; whether there is nothing that nobody can explain.
+    /// Prints it; returns whether every difference is explained.
     fn report(&self) -> bool {
         let explained: usize = self.explained.values().sum();
         println!(

@@ -1,11 +1,11 @@
-//! What a parser makes of a stream.
+//! The reading of a stream by a parser.
 
 use fetch_event_source::{Frame, Parser};
 use sse_core::{SseDecoder, SseEvent};
 
 use crate::streams::Stream;
 
-/// What is told on the way. Comments, and IDs without an event, not all of them tell.
+/// The output of a parser. Not all of them report comments and IDs without an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
     Event {
@@ -17,7 +17,7 @@ pub(crate) enum Told {
     Retry(u128),
 }
 
-/// All that is told, in order, and the ID that a reconnection would send.
+/// The output in order, and the ID that a reconnection would send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reading {
     pub(crate) told: Vec<Told>,
@@ -33,7 +33,7 @@ impl Reading {
         }
     }
 
-    /// All events, then all reconnection times: the order of those who tell them apart.
+    /// All events, then all reconnection times, for parsers that report them separately.
     pub(crate) fn apart(&self) -> Self {
         let mut reading = self.clone();
         reading

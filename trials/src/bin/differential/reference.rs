@@ -35,7 +35,7 @@ impl From<Answer> for Reading {
             data: event.data,
             id: event.id,
         });
-        // Digits alone fail to be a number only by being too many.
+        // A string of digits fails to parse only if it is too long.
         let time = |digits: String| Told::Retry(digits.parse().unwrap_or(u128::MAX));
         Self {
             told: events
@@ -46,7 +46,7 @@ impl From<Answer> for Reading {
     }
 }
 
-/// What both parsers of the script say, which must be the same.
+/// The readings of both parsers of the script, which must be equal.
 pub(crate) fn read(script: &Path, streams: &[Stream]) -> Result<Vec<Reading>, BoxError> {
     let mut python = Command::new("python3")
         .args(["-c", BATCH])

@@ -1,4 +1,4 @@
-//! Random streams, the same in every run: made of what parsers trip over, and cut anywhere.
+//! Random streams, the same in every run: made of parts that are hard for parsers, and cut anywhere.
 
 use fastrand::Rng;
 
@@ -108,7 +108,7 @@ fn bytes(random: &mut Rng) -> Vec<u8> {
         b"\xEF\xBB\xBF\xEF\xBB\xBF",
     ];
     bytes.extend(pick(random, &starts));
-    // Most servers stay with one; some streams have them all.
+    // Most servers use one kind of line end; some streams have all of them.
     let usual = pick(random, &LINE_ENDS);
     let mixed = random.bool();
     for _ in 0..random.usize(..40) {
@@ -123,14 +123,14 @@ fn bytes(random: &mut Rng) -> Vec<u8> {
         }
     }
     if random.bool() {
-        line(random, &mut bytes); // its end does not come
+        line(random, &mut bytes); // without its end
     }
     bytes
 }
 
 fn line(random: &mut Rng, bytes: &mut Vec<u8>) {
     if random.u8(..12) == 0 {
-        // No line at all, but anything.
+        // Arbitrary bytes.
         bytes.extend((0..random.usize(..12)).map(|_| random.u8(..)));
         return;
     }

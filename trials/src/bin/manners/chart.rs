@@ -9,7 +9,7 @@ use crate::town::{DROPS, RESTARTS, SERVES_AGAIN};
 
 const SIZE: (u32, u32) = (1000, 520);
 
-/// The lowest rate that is drawn: fewer are none.
+/// The lowest rate that is drawn; less counts as zero.
 const FLOOR: f64 = 5.0;
 const CEILING: f64 = 4e6;
 

@@ -17,11 +17,11 @@ use town::{Record, SERVES_AGAIN, Town};
 /// How many clients the figures are for.
 const CLIENTS: u32 = 10_000;
 
-/// Clients without any delay do all the same, so a few stand for all.
+/// Clients without a delay all do the same, so a few represent all.
 const WITHOUT_DELAY: u32 = 20;
 
-/// What a server notices: so soon, requests pile up before it. Fixed delays have no rate at all, for
-/// all come at once; the shorter the time that is looked at, the worse they are.
+/// The window of the rate: requests within it pile up at a server. With a fixed delay all come at once, so the rate grows
+/// without limit as the window shrinks.
 const MOMENT: Duration = Duration::from_millis(100);
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ struct Behaviour {
     clients: u32,
     /// What the server asks for, in the first event.
     asked: Option<Duration>,
-    /// No client may wait for less.
+    /// No client may wait less than this.
     at_least: Duration,
 }
 
@@ -87,7 +87,7 @@ fn behaviours() -> [Behaviour; 5] {
 }
 
 impl Behaviour {
-    /// For how many clients each stands.
+    /// How many clients each represents.
     fn scale(&self) -> f64 {
         f64::from(CLIENTS) / f64::from(self.clients)
     }
@@ -128,7 +128,7 @@ fn after(at: Option<Duration>) -> String {
     )
 }
 
-/// Says of each thing that must hold whether it does.
+/// Prints whether each bound holds.
 fn check(results: &[(Behaviour, Record)]) -> bool {
     let mut all_hold = true;
     let mut must = |what: String, holds: bool| {

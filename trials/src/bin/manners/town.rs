@@ -10,10 +10,10 @@ use fetch_event_source::{BoxError, EventSource, RetryPolicy, reqwest};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// From a request to its answer, or its refusal.
+/// The time from a request to its answer or refusal.
 const ROUND_TRIP: Duration = Duration::from_millis(10);
 
-/// Until then the clients come, evenly.
+/// Until then the clients arrive, evenly.
 const ALL_ARE_THERE: Duration = Duration::from_secs(5);
 
 /// All connections are lost; then the server refuses.
@@ -79,7 +79,7 @@ impl Record {
             .collect()
     }
 
-    /// When this share of the clients was served again, if ever.
+    /// Returns when this share of the clients was served again, if ever.
     pub(crate) fn share_back_at(&self, share: f64) -> Option<Duration> {
         let mut back = self.back.clone();
         back.sort_unstable();
@@ -97,7 +97,7 @@ impl Town {
         Self { clients, asked }
     }
 
-    /// Lets all of it happen, by the library's own clients with this policy.
+    /// Runs the simulation with the crate's clients and this policy.
     pub(crate) fn run(&self, policy: &RetryPolicy) -> Result<Record, BoxError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -122,7 +122,7 @@ impl Town {
     }
 }
 
-/// A client: it comes, and listens for ever.
+/// A client, which arrives and listens for ever.
 async fn live(number: u32, policy: RetryPolicy, server: Server) {
     sleep(ALL_ARE_THERE * number / server.clients).await;
     let asked_of = server.clone();
@@ -160,7 +160,7 @@ struct Client {
     back: Option<Duration>,
 }
 
-/// A connection: dropped, it is gone.
+/// A connection, which closes when it is dropped.
 struct Connection {
     server: Server,
     client: u32,

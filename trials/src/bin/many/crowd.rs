@@ -19,7 +19,7 @@ use crate::{Args, BoxError, KIB};
 /// The most that a stream may hold beyond the response in it.
 const BEYOND_REQWEST: f64 = 64.0;
 
-/// Who reads the responses.
+/// The reader of the responses.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Who {
     /// `stream()`.
@@ -28,7 +28,7 @@ pub(crate) enum Who {
     Reqwest,
 }
 
-/// What an event of a stream is: its data tells both apart from every other.
+/// An event of a stream: its data identifies the stream and the event.
 pub(crate) fn event(stream: usize, number: usize) -> String {
     format!("id: {number}\ndata: {}\n\n", data(stream, number))
 }
@@ -47,7 +47,7 @@ pub(crate) fn times(seed: u64, stream: usize, events: usize, seconds: u64) -> Ve
     times
 }
 
-/// What a client saw, and what it held.
+/// The results of a client, and its memory.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Figures {
     /// Events that came, in order and whole; of reqwest alone, as many bytes as they have.
@@ -70,7 +70,7 @@ pub(crate) async fn read(args: &Args, who: Who, server: &str) -> Result<String, 
         .no_proxy()
         .pool_max_idle_per_host(0)
         .build()?;
-    seen(server).await?; // lazy things are done
+    seen(server).await?; // so that lazy initialization is done
     let right = Arc::new(AtomicUsize::new(0));
     let through = Arc::new(Semaphore::new(0));
     let before = Held::at_rest().await?;
@@ -128,7 +128,7 @@ pub(crate) async fn read(args: &Args, who: Who, server: &str) -> Result<String, 
     Ok(serde_json::to_string(&figures)?)
 }
 
-/// Ours and reqwest alone, after another, against the same plan.
+/// This crate and reqwest alone, one after the other, with the same plan.
 pub(crate) fn compare(args: &Args, goals: &mut Vec<Goal>) -> Result<(), BoxError> {
     let figures = |who: &str| -> Result<Figures, BoxError> {
         let server = Server::start()?;

@@ -1,4 +1,4 @@
-//! A server that writes as fast as it can, and a consumer that takes an event now and then.
+//! A server that writes as fast as it can, and a consumer that sometimes takes an event.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::{Args, BoxError, HEAP, KIB, MIB};
 /// What the consumer does with each event.
 const BUSY: Duration = Duration::from_millis(10);
 
-/// How long he takes events.
+/// How long the consumer takes events.
 const STAYS: Duration = Duration::from_secs(4);
 
-/// Once he is away for longer than the server may be silent.
+/// Once, the consumer is away for longer than the idle timeout.
 const AWAY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -28,7 +28,7 @@ const IN_THE_KERNEL: f64 = 16.0;
 /// In KiB: reqwest reads up to some hundred at once.
 const HELD: f64 = 1024.0;
 
-/// What the consumer takes in a second or two makes room for so much at the most.
+/// The events that the consumer takes in a second or two make room for at most this much.
 const TAKEN_MEANWHILE: f64 = 1.0;
 
 const BLOCK: usize = 64 * 1024;
@@ -57,23 +57,23 @@ fn length() -> usize {
     event(0).len()
 }
 
-/// So many make that flood.
+/// The number of blocks.
 fn events(mib: usize) -> usize {
     mib * (1 << 20) / length()
 }
 
-/// What a client saw, and what it held.
+/// The results of a client, and its memory.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Figures {
     taken: usize,
     retries: usize,
-    /// The most that was held beyond what was there before, in bytes.
+    /// The peak of memory above the start, in bytes.
     peak: usize,
     halfway: Seen,
     end: Seen,
     /// The server saw it go.
     gone: bool,
-    /// By another who took all, as fast as they came.
+    /// By another consumer that took all events as fast as they arrived.
     all: usize,
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn take(args: &Args, server: &str) -> Result<String, BoxError> 
         .no_proxy()
         .pool_max_idle_per_host(0)
         .build()?;
-    seen(server).await?; // lazy things are done
+    seen(server).await?; // so that lazy initialization is done
     let request = client.get(format!("http://{server}/flood"));
     let mut signals = EventSource::new(request.try_clone().ok_or("a request")?)
         .retry(RetryPolicy::persistent())
@@ -123,7 +123,7 @@ pub(crate) async fn take(args: &Args, server: &str) -> Result<String, BoxError> 
     Ok(serde_json::to_string(&figures)?)
 }
 
-/// Looks until the server has no stream open, for ten seconds.
+/// Waits until the server has no open stream, for at most ten seconds.
 async fn is_gone(server: &str) -> Result<bool, BoxError> {
     for _ in 0..100 {
         if seen(server).await?.open == 0 {

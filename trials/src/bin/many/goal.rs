@@ -1,4 +1,4 @@
-//! What must be so, and what was measured.
+//! Bounds and measurements.
 
 /// A figure and its bounds.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Goal {
         }
     }
 
-    /// What could not be measured is not reached.
+    /// A value that could not be measured fails.
     pub(crate) fn is_reached(&self) -> bool {
         match self.bound {
             Bound::AtLeast(bound) => self.value >= bound,

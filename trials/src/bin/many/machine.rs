@@ -1,4 +1,4 @@
-//! Processes, and what the system knows of this one.
+//! Processes, and the system's data about this one.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -32,15 +32,14 @@ pub(crate) struct Held {
     pub(crate) heap: f64,
     /// Pages in memory, in bytes.
     pub(crate) resident: f64,
-    /// Tasks of the runtime that are not through.
+    /// Unfinished tasks of the runtime.
     pub(crate) tasks: f64,
-    /// Open file descriptors: sockets, but for a few that stay.
+    /// Open file descriptors: sockets, and a few others that stay.
     pub(crate) descriptors: f64,
 }
 
 impl Held {
-    /// Within a runtime, once it has nothing more to do: a connection's own task sees its end after
-    /// the client has.
+    /// Measures within a runtime that is idle: the task of a connection sees its end after the client.
     pub(crate) async fn at_rest() -> Result<Self, BoxError> {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let heap = HEAP.current_usage();
@@ -66,14 +65,14 @@ fn resident() -> Result<f64, BoxError> {
     Ok(pages.parse::<f64>()? * PAGE)
 }
 
-/// A part of the trial in a process of its own, with the options of this one.
+/// A part of the trial in a separate process, with the options of this one.
 fn part(words: &[&str]) -> Result<Command, BoxError> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(std::env::args().skip(1)).args(words);
     Ok(command)
 }
 
-/// Runs a part to its end and takes what it says.
+/// Runs a part to its end and returns its output.
 pub(crate) fn run<T: DeserializeOwned>(words: &[&str]) -> Result<T, BoxError> {
     let output = part(words)?.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
@@ -85,7 +84,7 @@ pub(crate) fn run<T: DeserializeOwned>(words: &[&str]) -> Result<T, BoxError> {
 /// A server that ends with this value.
 pub(crate) struct Server {
     child: Child,
-    /// Its end is the sign.
+    /// Closing it ends the process.
     stdin: Option<ChildStdin>,
     bodies: String,
     answers: String,

@@ -1,12 +1,12 @@
-//! Many at once, many in a row, and more than one can take: what a client holds meanwhile, counted,
-//! against bounds. Any that is not kept makes it fail.
+//! Many streams at once, many reconnections in a row, and a flood: measures the memory of a client and checks it against
+//! bounds.
 //!
 //! - **Crowd**: thousands of streams open at once, each with an event now and then. The same
 //!   responses are then read through reqwest alone: what is held beyond that is ours.
 //! - **Reconnections**: one after the other, over HTTP/1.1 and HTTP/2. Nothing may grow.
-//! - **Flood**: a server writes as fast as it can, a consumer takes an event now and then.
+//! - **Flood**: a server writes as fast as it can, and a consumer sometimes takes an event.
 //!
-//! Each client and each server is a process of its own, so that what is counted is the client's.
+//! Each client and each server is a separate process, so that only the client's memory is counted.
 
 mod crowd;
 mod flood;
@@ -55,7 +55,7 @@ struct Args {
     part: Option<Part>,
 }
 
-/// What a process of its own does.
+/// The task of a separate process.
 #[derive(Subcommand)]
 #[command(hide = true)]
 enum Part {

@@ -1,4 +1,4 @@
-//! One reconnection after the other: nothing may stay behind.
+//! One reconnection after the other: nothing may be left behind.
 
 use std::time::Duration;
 
@@ -11,15 +11,14 @@ use crate::goal::Goal;
 use crate::machine::{self, Held, Server};
 use crate::{Args, BoxError};
 
-/// After so many everything that is kept for reuse is there.
+/// After this many, everything that is kept for reuse exists.
 const WARM: usize = 100;
 
-/// What the heap may grow by, in bytes for each reconnection. Buffers that are kept differ by some
-/// hundred bytes from look to look; anything that was left behind each time, a timer or a header
-/// value, would be more.
+/// How much the heap may grow, in bytes for each reconnection. Kept buffers differ by some hundred bytes between
+/// measurements; a timer or header value left behind each time would be more.
 const SLACK: f64 = 4.0;
 
-/// What is spoken.
+/// The protocol.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Protocol {
     /// HTTP/1.1, a connection for each.
@@ -28,7 +27,7 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// What a client saw, and what it held.
+/// The results of a client, and its memory.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Figures {
     events: usize,
@@ -48,7 +47,7 @@ pub(crate) async fn count(
         Protocol::Http2 => client.http2_prior_knowledge(),
     };
     let source = EventSource::new(client.build()?.get(format!("http://{server}/")));
-    // All clocks, so that all timers are there.
+    // Set all timeouts, so that all timers exist.
     let mut events = source
         .retry(RetryPolicy::persistent().server_delay_bounds(Duration::ZERO..))
         .response_timeout(Duration::from_secs(60))

@@ -1,4 +1,4 @@
-//! The other end: streams that get events now and then, answers that end at once, and a flood.
+//! The server: streams with occasional events, answers that end at once, and a flood.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -21,10 +21,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{Args, BoxError, crowd, flood};
 
-/// How many may come at the same moment.
+/// How many may arrive at the same moment.
 const BACKLOG: u32 = 8192;
 
-/// What the server has seen.
+/// The server's counts.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Seen {
     /// Streams and reconnections, not questions for this.
@@ -80,7 +80,7 @@ struct Shared {
     seed: u64,
     flood: usize,
     counts: Counts,
-    /// When all streams are there, they start.
+    /// The streams start when all of them are open.
     start: watch::Sender<Option<Instant>>,
 }
 
@@ -124,7 +124,7 @@ async fn accept<F>(
         match listener.accept().await {
             Ok((socket, _)) => {
                 let serving = serve(socket, Arc::clone(&shared));
-                // A client that leaves is no fault.
+                // A client that leaves is not a fault.
                 tokio::spawn(async move { drop(serving.await) });
             }
             Err(error) => return eprintln!("accept: {error}"),
@@ -132,7 +132,7 @@ async fn accept<F>(
     }
 }
 
-/// One request and what is written to it, byte by byte under our own eyes.
+/// Answers one request, and counts every byte written.
 async fn write(mut socket: TcpStream, shared: Arc<Shared>) -> Result<(), BoxError> {
     socket.set_nodelay(true)?;
     let head = head(&mut socket).await?;
@@ -170,7 +170,7 @@ async fn head(socket: &mut TcpStream) -> Result<String, BoxError> {
     Ok(String::from_utf8(head)?)
 }
 
-/// Each stream by its own plan, all from the moment at which all are there.
+/// Each stream by its own plan, from the moment at which all are open.
 async fn now_and_then(
     socket: &mut TcpStream,
     shared: &Shared,
@@ -223,7 +223,7 @@ async fn answer(socket: TcpStream, shared: Arc<Shared>) -> Result<(), BoxError> 
         .await
 }
 
-/// What the server at that address has seen.
+/// Returns the counts of the server at that address.
 pub(crate) async fn seen(address: &str) -> Result<Seen, BoxError> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let seen = client.get(format!("http://{address}/seen"));

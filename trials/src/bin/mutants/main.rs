@@ -1,8 +1,8 @@
-//! Breaks the library in one way after the other, in a copy of the tree, and runs chaos against
-//! each: all must be noticed. See the README beside this package.
+//! Plants one fault after the other in a copy of the library and runs chaos, which must find each. See the README of this
+//! package.
 //!
-//! Noticed is what the judge complains of, by its exit code; a mutant that does not compile, or
-//! with which the trial itself breaks down, shows nothing and is a failure.
+//! A fault is found if the judge complains, by the exit code. A mutant that does not compile, or with which the trial
+//! itself fails, shows nothing and is a failure.
 
 mod table;
 
@@ -18,12 +18,12 @@ use table::{Edit, MUTANTS, Mutant};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Is chaos any good? Breaks the library, and demands that it is noticed.
+/// Checks the chaos trial: plants faults in the library, and demands that chaos finds them.
 #[derive(Debug, Parser)]
 struct Options {
     /// Only these; all, if there are none.
     names: Vec<String>,
-    /// Only look whether they can still be planted: builds and runs nothing.
+    /// Only checks whether the faults can still be planted: builds and runs nothing.
     #[arg(long)]
     check: bool,
     /// What decides the log and the faults.
@@ -36,7 +36,7 @@ struct Options {
 
 const CHAOS: [&str; 4] = ["--package", "fetch-event-source-trials", "--bin", "chaos"];
 
-/// What chaos makes of a build.
+/// The verdict of chaos on a build.
 enum Verdict {
     Passed,
     /// The first complaint.
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether each text that is to be replaced stands once in the library.
+/// Whether each text to replace occurs once in the library.
 fn check(options: &Options) -> Result<bool, BoxError> {
     let copy = Copy::new()?;
     let mutants = chosen(&options.names)?;
@@ -78,7 +78,7 @@ fn check(options: &Options) -> Result<bool, BoxError> {
     Ok(stale == 0)
 }
 
-/// Whether the unbroken library passes, and all mutants are noticed.
+/// Whether the unchanged library passes, and all faults are found.
 fn trial(options: &Options) -> Result<bool, BoxError> {
     let copy = Copy::new()?;
     let mutants = chosen(&options.names)?;
@@ -178,7 +178,7 @@ impl Copy {
         Ok(())
     }
 
-    /// All that is or would be in the repository: a workspace cannot do without any of its members.
+    /// All files of the repository, because a workspace needs all of its members.
     fn files(&self) -> Result<HashSet<String>, BoxError> {
         let output = Command::new("git")
             .args([
@@ -196,12 +196,12 @@ impl Copy {
         let names = String::from_utf8(output.stdout)?;
         let names = names.split('\0').filter(|name| !name.is_empty());
         Ok(names
-            .filter(|name| self.original.join(name).is_file()) // not what was deleted
+            .filter(|name| self.original.join(name).is_file()) // without deleted files
             .map(str::to_owned)
             .collect())
     }
 
-    /// Brings a file up to date. What is the same is left alone, for the sake of the builds.
+    /// Updates a file. An equal file is left alone, so that it is not rebuilt.
     fn refresh(&self, file: &Path) -> Result<(), BoxError> {
         let (from, to) = (self.original.join(file), self.tree.join(file));
         if let Some(folder) = to.parent() {
@@ -210,7 +210,7 @@ impl Copy {
         write_if_new(&to, &fs::read(from)?)
     }
 
-    /// Fails where Cargo cannot read the copy.
+    /// Fails if Cargo cannot read the copy.
     fn is_a_workspace(&self) -> Result<(), BoxError> {
         let output = Command::new("cargo")
             .args(["metadata", "--no-deps", "--locked", "--format-version", "1"])
@@ -241,7 +241,7 @@ impl Copy {
         Ok(())
     }
 
-    /// The file in which the text stands, which must be there once.
+    /// Returns the file with the text, which must occur once.
     fn place(&self, edit: &Edit) -> Result<String, BoxError> {
         let mut places = Vec::new();
         for file in self.sources()? {
@@ -278,7 +278,7 @@ impl Copy {
         }
     }
 
-    /// Optimized only as far as it costs little time to build.
+    /// Optimized a little, so that the build is fast.
     fn cargo(&self, command: &str) -> Command {
         let mut cargo = Command::new(env!("CARGO"));
         cargo

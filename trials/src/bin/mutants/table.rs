@@ -1,8 +1,7 @@
 //! The mutants: ways to break the library that chaos must notice.
 //!
-//! Each replaces pieces of text that must occur exactly once in `src/`; where the library has
-//! moved on, the runner says so, and the text here is to be brought up to date. Each breaks a rule of what a
-//! client does, not a way in which it does it.
+//! Each replaces pieces of text that must occur exactly once in `src/`; if the library has changed, the runner says so,
+//! and the text here must be updated. Each breaks a rule of a client, not a detail of its implementation.
 
 /// A way to break the library.
 pub(crate) struct Mutant {
@@ -11,7 +10,7 @@ pub(crate) struct Mutant {
     pub(crate) edits: &'static [Edit],
 }
 
-/// What is replaced, and by what.
+/// A text and its replacement.
 pub(crate) struct Edit {
     pub(crate) from: &'static str,
     pub(crate) to: &'static str,
