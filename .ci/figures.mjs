@@ -1,8 +1,8 @@
-// The figures of the house that CONTRIBUTING.md promises, counted from `src/`: fails where one is missed.
+// Counts the figures of CONTRIBUTING.md in `src/`, and fails if one is missed.
 //
-// Code is what is no blank line, no comment and no test. A circle is two or more files that import each
-// other; a module and its children are one family and do not count. Calls and locks on a way are counted
-// by hand: see the walks in CONTRIBUTING.md.
+// Code is every line except blank lines, comments and tests. A circle is two or more files that import each
+// other; a module and its children count as one. Calls and locks are counted by hand: see the walks in
+// CONTRIBUTING.md.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";

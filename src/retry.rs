@@ -220,7 +220,7 @@ impl RetryPolicy {
     /// A `retry:` outside of the bounds is moved to the nearer bound, so a server can neither make its clients
     /// flood it nor stop them for ever. A `Retry-After` beyond the upper bound makes the response final: an
     /// earlier retry would be wrong, and a longer wait is more than you allowed. An excluded bound counts as
-    /// included; an open bound is no limit.
+    /// included; an open bound sets no limit.
     #[must_use]
     pub fn server_delay_bounds(mut self, bounds: impl RangeBounds<Duration>) -> Self {
         self.shortest_server_delay = bound(bounds.start_bound()).unwrap_or(Duration::ZERO);

@@ -29,7 +29,7 @@
 //!
 //! Hooks are in force in every style, so each row but the reader's own is for all of them.
 //!
-//! - ¹ Whoever reads a stream polls nothing meanwhile, so an abort takes effect with his next poll.
+//! - ¹ A reader of a stream does not poll meanwhile, so an abort takes effect with its next poll.
 //! - *panic*: of the function, the hook or the future that runs there; where none of the caller's runs but
 //!   `abort_on`'s future, of that.
 //! - *stop*: `Failure::stop`, `StreamEnd::finish`, the end marker of `until`. *fail*: an error of the function.
@@ -88,7 +88,7 @@ const ONE: &str = "id: 1\ndata: a\n\n";
 const THREE: &str = "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n";
 
 #[tokio::test]
-async fn over_sockets_the_server_sees_the_close_and_nothing_comes_after() {
+async fn over_sockets_the_server_sees_the_close_and_nothing_follows() {
     let played = stream::iter(Cell::all()).map(|cell| async move {
         let mut late = Ok(Duration::ZERO);
         for _ in 0..CHANCES {
@@ -111,7 +111,7 @@ fn in_time(late: Duration) -> Result<Duration, String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_memory_the_connection_is_gone_at_once_and_nothing_comes_after() {
+async fn in_memory_the_connection_is_dropped_at_once_and_nothing_follows() {
     let mut played = Vec::new();
     for cell in Cell::all() {
         played.push((cell, play(cell, Home::memory()).await));
@@ -121,7 +121,7 @@ async fn in_memory_the_connection_is_gone_at_once_and_nothing_comes_after() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_not_made_yet_is_not_made_after() {
+async fn an_unfinished_connect_is_cancelled() {
     let ways = [
         Way::Nothing,
         Way::Drop,
@@ -344,7 +344,7 @@ impl State {
         )
     }
 
-    /// Its `Open` was told, and no `Disconnected` yet. (A hook is called before its signal is handed over.)
+    /// Its `Open` was delivered, and no `Disconnected` yet. (A hook is called before its signal is delivered.)
     fn is_open(self) -> bool {
         use State::*;
         matches!(
@@ -417,12 +417,12 @@ impl Cell {
         }
     }
 
-    /// Whoever reads a stream polls nothing while he has an event in hand, so nobody looks at `abort_on`'s future.
+    /// While a reader has an event, it does not poll the stream, so `abort_on`'s future is not polled.
     fn takes_effect_with_the_next_poll(&self) -> bool {
         self.state == State::InHand && self.way == Way::Abort
     }
 
-    /// What is told until the state is reached: by the hooks under `run()`, else by the items.
+    /// The reports until the state is reached: of the hooks under `run()`, otherwise of the items.
     fn words_before(&self) -> Vec<String> {
         let hooks = self.style == Style::Run;
         let is_in = |state| hooks && self.state == state;
@@ -452,7 +452,7 @@ impl Cell {
         words
     }
 
-    /// What is told of the end.
+    /// The reports of the end.
     fn words_after(&self) -> Vec<String> {
         let error = match self.state {
             State::Validate => "another error",
@@ -465,7 +465,7 @@ impl Cell {
                 return vec!["disconnected".to_owned()];
             }
             Way::Pause => return Vec::new(),
-            // Whoever reads the stream panics, and takes it with him.
+            // The reader panics, and drops the stream.
             Way::Panic if self.state == State::InHand => return Vec::new(),
             Way::Panic => "panicked".to_owned(),
             Way::Close | Way::Abort => "finished: Aborted".to_owned(),
@@ -515,7 +515,7 @@ impl Cell {
     }
 }
 
-/// How long the source waits after a clean end: where it is asked for another request, not at all.
+/// How long the source waits after a clean end; not at all in the state that asks for another request.
 fn delay(state: State) -> Duration {
     match state {
         State::FromFn | State::FromFnFuture => Duration::ZERO,
@@ -602,7 +602,7 @@ enum Act {
     Fail,
 }
 
-/// Where the caller's code is stopped, once, until the test says what it does.
+/// Stops the caller's code once, until the test says what it does.
 #[derive(Clone)]
 struct Gate {
     cell: Cell,
@@ -643,7 +643,7 @@ impl Gate {
         here == self.cell.state && !self.called.swap(true, SeqCst)
     }
 
-    /// In a future: waits to be told.
+    /// In a future: waits for the test.
     async fn pass(&self, here: State) -> Act {
         if !self.stops(here) {
             return Act::GoOn;
@@ -654,12 +654,12 @@ impl Gate {
         let mut acts = self.act.subscribe();
         let act = *acts.wait_for(Option::is_some).await.expect("a test");
         match act.expect("something to do") {
-            Act::Panic => panic_as_told(),
+            Act::Panic => panic_on_purpose(),
             act => act,
         }
     }
 
-    /// In a call: does it at once, for nobody else can do anything meanwhile.
+    /// In a call: acts at once, because no other code can run meanwhile.
     fn call(&self, here: State) -> Act {
         if !self.stops(here) {
             return Act::GoOn;
@@ -670,7 +670,7 @@ impl Gate {
             Way::Close => handle.close(),
             Way::Pause => handle.pause(),
             Way::Abort => drop(self.abort.send_replace(Some(Way::Abort))),
-            Way::Panic => panic_as_told(),
+            Way::Panic => panic_on_purpose(),
             Way::Stop => return Act::Stop,
             Way::Fail => return Act::Fail,
             Way::Nothing | Way::Drop | Way::Break => unreachable!("not in a call"),
@@ -691,17 +691,17 @@ impl Gate {
         let mut aborts = self.abort.subscribe();
         let way = *aborts.wait_for(Option::is_some).await.expect("a test");
         if way == Some(Way::Panic) {
-            panic_as_told();
+            panic_on_purpose();
         }
     }
 }
 
 /// Without a word on standard error, for to write a backtrace takes the time that is measured.
-fn panic_as_told() -> ! {
-    std::panic::resume_unwind(Box::new("as told"))
+fn panic_on_purpose() -> ! {
+    std::panic::resume_unwind(Box::new("on purpose"))
 }
 
-/// A source, and whoever listens to it.
+/// A source and its listener.
 struct Listener {
     cell: Cell,
     gate: Gate,
@@ -726,23 +726,23 @@ impl Listener {
         let handle = source.handle();
         gate.handle.set(handle.clone()).expect("once");
         let (cell, log) = (gate.cell, Log::new());
-        let (ours, told) = (gate.clone(), log.clone());
+        let (ours, reported) = (gate.clone(), log.clone());
         let hooks = match cell.style {
             Style::Run => Some(log.clone()),
-            Style::Stream | Style::Signals => None, // the items are told
+            Style::Stream | Style::Signals => None, // the items are reported
         };
         let source = hooked(source, &gate, hooks);
         let task = match cell.style {
             Style::Stream => {
                 let finished = |events: &EventStream| events.finished().copied();
                 let word = |event: &Event| format!("event {}", event.data());
-                tokio::spawn(listen(source.stream(), word, finished, ours, told))
+                tokio::spawn(listen(source.stream(), word, finished, ours, reported))
             }
             Style::Signals => {
                 let finished = |signals: &Signals| signals.finished().copied();
-                tokio::spawn(listen(source.signals(), word, finished, ours, told))
+                tokio::spawn(listen(source.signals(), word, finished, ours, reported))
             }
-            Style::Run => tokio::spawn(run(source, told)),
+            Style::Run => tokio::spawn(run(source, reported)),
         };
         Self {
             cell,
@@ -778,7 +778,7 @@ impl Listener {
         self.gate.act.send_replace(Some(act));
     }
 
-    /// Whoever is still stopped goes on as if nothing had happened.
+    /// Lets stopped code continue.
     fn let_go_on(&self) {
         if self.gate.act.borrow().is_none() {
             self.tell(Act::GoOn);
@@ -952,8 +952,8 @@ impl Scene {
             Style::Stream => &["event z"][..],
             Style::Signals | Style::Run => &["open", "event z"],
         };
-        let told = self.listener.log.lines();
-        assert_eq!(told[told.len() - words.len()..], *words);
+        let reported = self.listener.log.lines();
+        assert_eq!(reported[reported.len() - words.len()..], *words);
         self.home.settle().await;
         assert_eq!(self.listener.handle.last_event_id(), "9");
         assert_eq!(self.home.open_connections(), 1);
@@ -972,7 +972,7 @@ fn source(home: &Home, gate: &Gate) -> EventSource<'static> {
     let gate = gate.clone();
     match state {
         State::Validate => source.validate(move |_| match gate.call(state) {
-            Act::Fail => Err("as told".into()),
+            Act::Fail => Err("on purpose".into()),
             _ => Ok(()),
         }),
         State::Until => source.until(move |_| gate.call(state) == Act::Stop),
@@ -991,7 +991,7 @@ fn from_fn(home: &Home, gate: &Gate) -> EventSource<'static> {
         let (url, gate) = (url.clone(), gate.clone());
         async move {
             if second && gate.pass(State::FromFnFuture).await == Act::Fail {
-                return Err("as told".into());
+                return Err("on purpose".into());
             }
             Ok(http().get(url))
         }
@@ -1016,7 +1016,7 @@ fn fetch(home: &Home, gate: &Gate) -> impl FnMut(reqwest::Request) -> Fetching +
 fn answer(act: Act, failure: &Failure) -> Result<Action, BoxError> {
     match act {
         Act::Stop => Ok(failure.stop()),
-        Act::Fail => Err("as told".into()),
+        Act::Fail => Err("on purpose".into()),
         _ => Ok(failure.follow_policy()),
     }
 }
@@ -1024,7 +1024,7 @@ fn answer(act: Act, failure: &Failure) -> Result<Action, BoxError> {
 fn flow(act: Act) -> Result<ControlFlow<()>, BoxError> {
     match act {
         Act::Break => Ok(ControlFlow::Break(())),
-        Act::Fail => Err("as told".into()),
+        Act::Fail => Err("on purpose".into()),
         _ => Ok(ControlFlow::Continue(())),
     }
 }
@@ -1100,7 +1100,7 @@ fn hooked(source: EventSource<'static>, gate: &Gate, log: Option<Log>) -> EventS
             async move {
                 match gate.pass(State::OnClose).await {
                     Act::Stop => Ok(end.finish()),
-                    Act::Fail => Err(BoxError::from("as told")),
+                    Act::Fail => Err(BoxError::from("on purpose")),
                     _ => Ok(end.follow_policy()),
                 }
             }

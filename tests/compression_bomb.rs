@@ -41,7 +41,7 @@ const WINDOW: usize = 12 * MIB;
 async fn bomb(coding: Coding, first: &str, part: &str) -> Vec<u8> {
     assert_eq!(part.len(), PART);
     let (parts, _) = coding.encode(&[first, part, part, part, part, part]).await;
-    // What goes before it is the same by now, so the encoder always says the same.
+    // The text before it is the same by now, so the encoder always gives the same bytes.
     assert_eq!(parts[4], parts[5]);
     let body = [parts[..4].concat(), parts[4].repeat(GIB / PART - 3)].concat();
     assert!(body.len() < 20 * MIB);
@@ -104,7 +104,7 @@ fn resident(line: &str) -> Option<usize> {
 }
 
 #[tokio::test]
-async fn a_gib_in_a_mib_takes_the_memory_of_a_window_and_an_event() {
+async fn a_gib_in_a_mib_takes_the_memory_of_one_window_and_one_event() {
     for coding in ALL {
         a_line_without_end(coding).await;
         events_without_end(coding).await;

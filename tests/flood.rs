@@ -1,5 +1,5 @@
-//! A server that sends as fast as it can, and a consumer that does not take it: scenario 102. What he does not take
-//! is not read, so the server has to wait, and nothing piles up.
+//! A server that sends as fast as it can, and a slow consumer: scenario 102. Events that it does not take
+//! are not read, so the server has to wait, and nothing piles up.
 
 mod client;
 mod support;
@@ -30,7 +30,7 @@ fn block(bytes: usize) -> Vec<u8> {
         .into_bytes()
 }
 
-/// A response of 100 MiB in chunks of their own, and how many of them were read.
+/// A response of 100 MiB in separate chunks, and how many of them were read.
 fn flood(chunk: usize) -> (reqwest::Response, Arc<AtomicUsize>) {
     let read = Arc::new(AtomicUsize::new(0));
     let (count, block) = (Arc::clone(&read), block(chunk));
@@ -45,9 +45,9 @@ fn flood(chunk: usize) -> (reqwest::Response, Arc<AtomicUsize>) {
     (response.into(), read)
 }
 
-/// The idle clock stands still while he is busy, for longer than it runs.
+/// The idle timeout stops while the consumer is busy for longer than the timeout.
 #[tokio::test(start_paused = true)]
-async fn a_chunk_is_read_when_the_one_before_was_taken() {
+async fn a_chunk_is_read_after_the_one_before_was_taken() {
     const CHUNK: usize = 16 * 1024;
     let _alone = ALONE.lock().await;
     let (response, read) = flood(CHUNK);
@@ -91,7 +91,7 @@ async fn a_server_has_to_wait_for_a_slow_consumer() {
     let before = HEAP.current_usage();
     HEAP.reset_peak_usage();
     let mut written = 0;
-    // He takes one event for each MiB; where not all of it goes, the server waits.
+    // The consumer takes one event for each MiB; if the server cannot send all of it, it waits.
     while written < 100 * MIB {
         let one = async {
             for _ in 0..MIB / block.len() {

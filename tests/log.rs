@@ -1,7 +1,6 @@
-//! What is logged, at every level, by us and by the HTTP client: no secret, and no line that a
-//! server wrote.
+//! The logs of the crate and of the HTTP client, at every level, hold no secret and no text of the server.
 //!
-//! A file of its own, with one test: `tracing` remembers for the whole process who listens.
+//! It is a separate file with one test, because the subscriber of `tracing` is global.
 
 #![allow(clippy::unwrap_used)] // what cannot be set up is a failed test
 
@@ -11,7 +10,7 @@ mod support;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use client::{http, ms, told};
+use client::{http, ms, reported};
 use fetch_event_source::{EventSource, RetryPolicy};
 use support::{OK, Reply, Server};
 use tracing_subscriber::filter::LevelFilter;
@@ -72,7 +71,7 @@ async fn the_log_shows_no_secret_and_no_text_of_the_servers() {
     let policy = RetryPolicy::persistent()
         .base_delay(ms(1))
         .replay_non_idempotent(true);
-    let words = told(EventSource::new(request).retry(policy).signals()).await;
+    let words = reported(EventSource::new(request).retry(policy).signals()).await;
     assert_eq!(words.last().unwrap(), "failed: a status");
 
     let log = String::from_utf8(std::mem::take(&mut *sink.0.lock().unwrap())).unwrap();

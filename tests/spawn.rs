@@ -108,7 +108,7 @@ macro_rules! hooks {
                 }
             }
 
-            /// A trait, for there are more methods of these names.
+            /// A trait, because other methods have the same names.
             trait ByMut {
                 fn follow(&mut self, source: EventSource<'_>) -> impl Future<Output = $Out> + Send;
             }
@@ -206,7 +206,7 @@ async fn all_hooks_of_a_source_are_spawned() {
 
 /// A hook that never comes back has a type, too.
 #[test]
-fn hooks_may_be_to_do() {
+fn hooks_may_be_todo() {
     #[allow(clippy::todo)]
     fn later(source: EventSource<'_>) -> EventSource<'_> {
         source
@@ -271,9 +271,10 @@ async fn an_sdk_writes_typed_hooks() {
     assert_eq!(sum.await.expect("no panic").expect("no error"), 3);
 }
 
-/// A source is covariant in what its hooks borrow: one that borrows nothing is given to whoever sets a hook that does.
+/// A source is covariant in what its hooks borrow: a source that borrows nothing can be passed to a function that sets a hook
+/// that does.
 #[tokio::test(start_paused = true)]
-async fn a_source_of_any_kind_is_given_to_a_function_that_borrows() {
+async fn a_function_that_borrows_accepts_any_source() {
     fn shorter<'a>(source: EventSource<'static>) -> EventSource<'a> {
         source
     }
@@ -350,7 +351,7 @@ async fn a_spawned_hook_misses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_do_streams_signals_and_what_open_gives() {
+async fn streams_signals_and_open_miss_nothing() {
     let mut data = Vec::new();
     let mut events = subscription(&server()).stream();
     while let Some(event) = events.next().await {

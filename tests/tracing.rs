@@ -1,5 +1,5 @@
-//! What is told by `tracing`: the spans, events and fields that the crate's documentation promises, in their order,
-//! and none for an event of a stream. (That no secret is among them: log.rs.)
+//! Logs by `tracing`: the spans, events and fields that the crate's documentation lists, in their order, and none for single
+//! events. (log.rs checks that they hold no secret.)
 
 mod client;
 mod support;
@@ -117,7 +117,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
 }
 
 /// What a source tells until its end.
-async fn told(source: EventSource<'static>) -> Vec<String> {
+async fn reported(source: EventSource<'static>) -> Vec<String> {
     let recorder = Recorder::default();
     let items = source.stream().for_each(async |_| ());
     recorder.listen(items).await;
@@ -133,7 +133,7 @@ async fn attempts_are_spans_and_their_ends_and_retries_events() {
     ]);
     let policy = RetryPolicy::persistent().jitter(0.0);
     assert_eq!(
-        told(in_memory(&server).retry(policy)).await,
+        reported(in_memory(&server).retry(policy)).await,
         [
             "DEBUG attempt{ attempt=1 }",
             "DEBUG attempt: requesting attempt=1",
@@ -155,19 +155,19 @@ async fn attempts_are_spans_and_their_ends_and_retries_events() {
     );
 }
 
-/// What a source tells of the end of its only attempt, and of its own.
+/// The logs of a source about the end of its only attempt, and about its own end.
 async fn end_of(
     reply: Reply,
     options: impl FnOnce(EventSource<'static>) -> EventSource<'static>,
 ) -> Vec<String> {
     let server = MemoryServer::script([reply]);
-    let mut lines = told(options(in_memory(&server).retry(RetryPolicy::never()))).await;
+    let mut lines = reported(options(in_memory(&server).retry(RetryPolicy::never()))).await;
     lines.retain(|line| line.contains(": ended") || line.contains(": over"));
     lines
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_ends_the_source_well_has_no_end_of_its_own() {
+async fn a_successful_last_attempt_logs_no_end() {
     assert_eq!(
         end_of(Reply::no_content(), |source| source).await,
         ["DEBUG attempt: over attempt=1 finished=\"no_content\""]
@@ -234,7 +234,7 @@ async fn each_end_has_its_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_on_error_says_is_an_end_too() {
+async fn an_answer_of_on_error_is_logged() {
     let refused = || Reply::status(404, "");
     let ended = "DEBUG attempt: ended attempt=1 reason=\"status\" status=404";
     assert_eq!(
@@ -260,7 +260,7 @@ async fn without_an_attempt_there_is_no_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_hook_says_is_an_end_too() {
+async fn an_answer_of_a_hook_is_logged() {
     let span = "/attempt{ attempt=1 method=\"GET\" host=\"memory.test\" resumes=false status=200 }";
     let stopped = ["DEBUG attempt: over attempt=1 finished=\"stopped\"", span];
     let failed = [
@@ -285,14 +285,14 @@ async fn what_a_hook_says_is_an_end_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_is_in_all_of_it() {
+async fn the_name_is_in_all_logs() {
     let server = MemoryServer::script([
         Reply::status(503, ""),
         Reply::ok("error: no\nid: \u{1}\ndata: a\n\n").fin(),
         Reply::status(404, ""),
     ]);
     let policy = RetryPolicy::persistent().jitter(0.0);
-    let lines = told(in_memory(&server).retry(policy).name("prices")).await;
+    let lines = reported(in_memory(&server).retry(policy).name("prices")).await;
     assert!(lines.len() > 12, "{lines:?}");
     for line in lines {
         assert!(line.contains(" source=\"prices\""), "{line}");
@@ -304,7 +304,7 @@ async fn a_name_is_in_all_of_it() {
 async fn ignored_lines_are_one_warning_a_connection() {
     let body = "error: secret\nfoo\ndata: a\n\nerror: secret\n\n";
     let server = MemoryServer::script([Reply::ok(body).fin(), Reply::ok("data: a\n\n").fin()]);
-    let mut lines = told(in_memory(&server)).await;
+    let mut lines = reported(in_memory(&server)).await;
     lines.retain(|line| line.starts_with("WARN"));
     assert_eq!(
         lines,
@@ -313,7 +313,7 @@ async fn ignored_lines_are_one_warning_a_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handle_is_told_of_and_ends_the_span() {
+async fn an_order_of_a_handle_is_logged_and_ends_the_span() {
     let server = MemoryServer::script([
         Reply::ok("data: a\n\n"),
         Reply::ok("data: b\n\n"),
@@ -360,7 +360,7 @@ async fn a_handle_is_told_of_and_ends_the_span() {
 #[tokio::test(start_paused = true)]
 async fn an_id_that_cannot_be_sent_is_a_warning() {
     let server = MemoryServer::script([Reply::ok("id: \u{1}\ndata: a\n\n").fin()]);
-    let lines = told(in_memory(&server)).await;
+    let lines = reported(in_memory(&server)).await;
     let warnings: Vec<_> = lines
         .iter()
         .filter(|line| line.starts_with("WARN"))
@@ -375,7 +375,7 @@ async fn an_id_that_cannot_be_sent_is_a_warning() {
 
 /// However many events and chunks there are: the lines are about the attempt.
 #[tokio::test]
-async fn nothing_is_told_of_an_event() {
+async fn single_events_are_not_logged() {
     let source = |chunks: usize| {
         let source = EventSource::get("http://host/").fetch(move |_| async move {
             let chunk = ": c\nid: 1\nevent: e\ndata: x\nretry: 1\n\n".repeat(10);
@@ -386,9 +386,9 @@ async fn nothing_is_told_of_an_event() {
         });
         source.retry(RetryPolicy::never())
     };
-    let few = told(source(1)).await;
+    let few = reported(source(1)).await;
     assert_eq!(few.len(), 6, "{few:?}");
-    assert_eq!(few, told(source(500)).await);
+    assert_eq!(few, reported(source(500)).await);
 }
 
 /// What works on the connection tells of it within the attempt, and the attempt within what polls it; hooks do not

@@ -1,7 +1,6 @@
-//! Prints the public API that a JSON file of rustdoc's describes, one item a line. See `api/check`.
+//! Prints the public API from a JSON file of rustdoc, one item in each line. See `api/check`.
 //!
-//! Left out is what follows from the rest: blanket implementations, and auto traits, which
-//! `tests/source/auto_traits.rs` holds.
+//! It leaves out blanket implementations and auto traits, which `tests/source/auto_traits.rs` checks.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Events that are written and parsed again are the same events, but for what the wire cannot carry.
-//! The check stands in `tests/support/round_trip.rs`: a property test makes the same.
+//! Events that are written and parsed again are equal, except for what the wire form cannot hold. The check is in
+//! `tests/support/round_trip.rs`, which a property test also uses.
 #![no_main]
 
 #[path = "../../tests/support/round_trip.rs"]

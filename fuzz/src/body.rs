@@ -11,7 +11,7 @@ pub struct Body {
     pub limit: Option<usize>,
     /// The last event ID to begin with.
     pub id: &'static str,
-    /// Where the first connection ends, and the next begins.
+    /// The end of the first connection, and the start of the next.
     pub reset_at: Option<usize>,
     pub bytes: Vec<u8>,
 }

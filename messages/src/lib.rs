@@ -1,1 +1,1 @@
-//! Nothing but tests: see `tests/messages.rs`.
+//! Only tests: see `tests/messages.rs`.

@@ -1,13 +1,13 @@
-//! What rustc says to hooks that do not compile: our own messages, and those that the guide quotes.
+//! rustc's errors for hooks that do not compile: our messages, and those that the guide quotes.
 //!
-//! The files of rustc's words are of one version: with another this test compares nothing. After an update of rustc,
-//! `TRYBUILD=overwrite cargo test -p fetch-event-source-messages` writes them anew. Read them.
+//! The expected texts are of one version of rustc; with another version this test compares nothing. After an update of rustc,
+//! `TRYBUILD=overwrite cargo test -p fetch-event-source-messages` writes them again. Read them.
 
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-/// Whose words they are.
+/// The version of rustc that wrote the texts.
 const RUSTC: &str = "rustc 1.95.";
 
 #[test]
@@ -27,7 +27,7 @@ fn what_does_not_compile_is_said_in_our_words_and_in_the_guides() {
     cases.compile_fail("../src/guide/hooks/*.rs");
 }
 
-/// Whatever rustc says besides: what we say is there, in each case of ours.
+/// Checks that our message is in each error, whatever rustc adds.
 #[test]
 fn each_message_says_what_a_hook_may_return() {
     let cases = [

@@ -44,7 +44,7 @@ async fn the_service_adds_its_token_and_passes_the_readers_id_on() {
         assert_eq!(event.last_event_id(), expected);
     }
     assert_eq!(upstream.sent_ids()[0], "3");
-    let tokens = upstream.came(|came| came.headers.get("authorization").cloned());
+    let tokens = upstream.requests(|request| request.headers.get("authorization").cloned());
     assert_eq!(tokens[0].as_ref().expect("a header"), "Bearer secret");
 }
 

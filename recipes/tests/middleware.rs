@@ -33,7 +33,7 @@ async fn it_sees_every_attempt_with_its_headers() {
     let source = through_middleware(Client::new().get(server.url()), client);
 
     assert_eq!(support::ids(source).await, support::one_to_nine());
-    let signatures = server.came(|came| came.headers["x-signature"].clone());
+    let signatures = server.requests(|request| request.headers["x-signature"].clone());
     assert_eq!(signatures, ["none", "3", "6", "9"]);
 }
 

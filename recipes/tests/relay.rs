@@ -1,4 +1,4 @@
-//! An axum handler that passes a stream on loses nothing of it.
+//! An axum handler that passes a stream on loses no event.
 
 mod support;
 
@@ -19,8 +19,7 @@ async fn what_comes_through_is_what_was_sent() {
             .with_state(upstream.url()),
     )
     .await;
-    // The relay stays connected upstream, over its ends, until there is a 204: then it ends, too,
-    // and the reader comes back for more, and gets nothing.
+    // The relay reconnects upstream until it gets a 204. Then it ends, and so does the reader.
     let mut events = EventSource::get(&relay).stream();
     let mut ids = Vec::new();
     while let Some(event) = events.next().await {
@@ -51,7 +50,7 @@ async fn the_readers_last_event_id_goes_upstream() {
 }
 
 #[tokio::test]
-async fn a_last_event_id_that_is_no_text_is_left_out() {
+async fn a_last_event_id_that_is_not_utf8_is_left_out() {
     let upstream = Server::start().await;
     let relay = support::start(
         Router::new()

@@ -1,4 +1,4 @@
-//! A client of reqwest 0.12 sends what this library, which is built on 0.13, asks for.
+//! A client of reqwest 0.12 sends the requests of this crate, which uses 0.13.
 
 #![allow(clippy::unwrap_used)] // a client that cannot be built is a failed test
 
@@ -12,7 +12,7 @@ use fetch_event_source_recipes::reqwest_0_12::through_reqwest_0_12;
 use reqwest012::{Client, RequestBuilder};
 use support::{Refusing, Server};
 
-/// Sends the request by the client that it was made with.
+/// Sends the request with its client.
 fn source(request: RequestBuilder) -> EventSource<'static> {
     let (client, request) = request.build_split();
     through_reqwest_0_12(client, request.unwrap())
@@ -44,9 +44,9 @@ async fn a_body_goes_out_whole() {
         .run()
         .await;
     ended.expect("an end");
-    let came = server.came(|came| (came.method.clone(), came.body.clone(), came.headers.clone()));
-    let [(method, body, headers)] = &came[..] else {
-        panic!("{came:?}")
+    let requests = server.requests(|request| (request.method.clone(), request.body.clone(), request.headers.clone()));
+    let [(method, body, headers)] = &requests[..] else {
+        panic!("{requests:?}")
     };
     assert_eq!((method, &body[..]), (&Method::POST, &b"question"[..]));
     assert_eq!(headers["x-key"], "k");
@@ -73,7 +73,7 @@ async fn slow() -> impl axum::response::IntoResponse {
     ([("content-type", "text/event-stream")], "data: late\n\n")
 }
 
-/// Only that stack knows where they led.
+/// Only that stack knows where redirects led.
 #[tokio::test]
 async fn its_redirects_are_followed() {
     let server = Server::start().await;

@@ -1,4 +1,4 @@
-//! One client for the whole program: each thing it is told to do is done for event streams, too.
+//! One client for the whole program: each of its settings applies to event streams.
 
 mod support;
 
@@ -26,7 +26,7 @@ async fn cookies_of_one_attempt_go_out_with_the_next() {
     let client = shared_client(None, Vec::new()).expect("a client");
     let source = EventSource::new(client.get(server.url()));
     assert_eq!(support::ids(source).await, support::one_to_nine());
-    let cookies = server.came(|came| came.headers.get("cookie").cloned());
+    let cookies = server.requests(|request| request.headers.get("cookie").cloned());
     assert_eq!(cookies.len(), 4);
     assert!(cookies[0].is_none());
     assert!(
@@ -38,7 +38,7 @@ async fn cookies_of_one_attempt_go_out_with_the_next() {
 
 #[tokio::test]
 async fn a_proxy_is_asked_for_all_of_it() {
-    // To a proxy the request line has the whole URL: what it is asked for is seen in `uri`.
+    // A request to a proxy has the whole URL in its first line: `uri` shows it.
     let answer = async |uri: axum::http::Uri| {
         let events = stream::iter([Ok::<_, Infallible>(Sent::default().data(uri.to_string()))]);
         Sse::new(events)
@@ -65,7 +65,7 @@ async fn a_root_certificate_of_ones_own_is_trusted() {
     assert_eq!(error.kind(), ErrorKind::Certificate);
 }
 
-/// One event for whoever completes the handshake.
+/// Sends one event after the handshake.
 async fn tls_server() -> (String, Certificate) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");

@@ -1,4 +1,4 @@
-//! A subscription in a struct stops when it is told to, and resumes after the saved ID.
+//! A subscription in a struct stops on request, and resumes after the saved ID.
 
 mod support;
 

@@ -160,7 +160,7 @@ impl<'h> EventSource<'h> {
         match parse_essence(essence) {
             Some(parsed) => self.options.allowed.types.push(parsed),
             None => {
-                let cause = format!("`allow_content_type`: {essence:?} is no content type");
+                let cause = format!("`allow_content_type`: {essence:?} is not a content type");
                 let error = Error::caused(ErrorKind::InvalidOption, cause);
                 self.options.invalid.get_or_insert(error);
             }

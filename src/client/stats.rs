@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(
             stats(second * 2).time_since_event,
             Some(second * 2 - Duration::from_nanos(1)),
-            "a chunk is no event"
+            "a chunk is not an event"
         );
         counters.delivered();
         assert_eq!(stats(second * 5).time_since_event, Some(second * 3));

@@ -175,7 +175,7 @@ impl<S, T> JsonStream<S, T> {
     /// The end marker: the first event for which this returns `true` ends the stream, and is not read as JSON. If
     /// the inner stream ends without an error before it, the last item is [`JsonStreamError::Incomplete`].
     ///
-    /// It is for streams without an end marker of their own. For a source prefer
+    /// It is for streams that have no end marker themselves. For a source prefer
     /// [`EventSource::until`](crate::EventSource::until), which also closes the connection, and retries if the
     /// answer breaks off. Here, the inner stream is only not polled any more, and dropped with this one.
     pub fn until<F>(self, is_end: F) -> Self

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_that_looks_like_an_end_is_no_other_body() {
+    fn a_cut_field_name_is_not_an_unknown_line() {
         for cut in [
             "", "\u{FEFF}", "\n", "d", "dat", "even", "i", "retr", "data", ":",
         ] {

@@ -17,7 +17,7 @@ fn ended_as_other(chunks: &[&'static str]) -> bool {
 }
 
 #[test]
-fn only_unknown_lines_are_no_event_stream() {
+fn a_body_of_unknown_lines_is_not_an_event_stream() {
     for body in [
         "{\"error\": \"overloaded\"}",
         "{\n  \"error\": \"overloaded\"\n}\n",
@@ -65,7 +65,7 @@ fn a_known_line_or_the_beginning_of_one_is_an_event_stream() {
 }
 
 #[test]
-fn unknown_lines_are_counted_told_or_not() {
+fn unknown_lines_are_counted_whether_or_not_they_are_returned() {
     for tells in [false, true] {
         let mut reader = reader();
         reader.tell_asides(tells);
@@ -85,7 +85,7 @@ fn unknown_lines_are_counted_told_or_not() {
 }
 
 #[test]
-fn empty_events_are_told_if_asked_for() {
+fn empty_events_are_returned_if_enabled() {
     let mut reader = reader();
     reader.tell_empty_events(true);
     reader.push("id: 1\nevent: t\n\nid: 2\n\nevent\n\nevent: u\ndata\n\n");

@@ -25,7 +25,7 @@ use futures_util::stream::{FusedStream, Stream, StreamExt};
 
 use crate::support::{MemoryServer, Recorded, Server, ServerCore};
 
-/// Longer than any delay under test: where nothing is to happen, nothing happens for so long.
+/// Longer than any delay under test: how long tests wait to see that nothing happens.
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a close may take to reach the server's side of a real socket.
@@ -176,7 +176,7 @@ fn signal_kind(signal: &Signal) -> &'static str {
 }
 
 /// What comes out of a source until its end, in words; the end is the last of them.
-pub async fn told(mut signals: Signals) -> Vec<String> {
+pub async fn reported(mut signals: Signals) -> Vec<String> {
     let mut words = Vec::new();
     while let Some(item) = signals.next().await {
         match item {
@@ -274,7 +274,7 @@ pub async fn next_data(events: &mut EventStream) -> String {
     next(events).await.into_data()
 }
 
-/// All events until the end, which is no error.
+/// Returns all events until the end, which must not be an error.
 pub async fn all(mut events: EventStream) -> Vec<Event> {
     let mut all = Vec::new();
     while let Some(event) = events.next().await {
@@ -283,7 +283,7 @@ pub async fn all(mut events: EventStream) -> Vec<Event> {
     all
 }
 
-/// The data of all events until the end, which is no error.
+/// Returns the data of all events until the end, which must not be an error.
 pub async fn all_data(events: EventStream) -> Vec<String> {
     let events = all(events).await;
     events.into_iter().map(Event::into_data).collect()

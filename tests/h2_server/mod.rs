@@ -43,7 +43,7 @@ use tokio_rustls::{
 /// Long enough for the slowest machine, short enough for a person to wait for a failure.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A server on `localhost` and a port of its own. Dropped, it closes all its connections.
+/// A server on `localhost` and a separate port. Dropping it closes all its connections.
 pub struct H2Server {
     port: u16,
     certificate: Vec<u8>,

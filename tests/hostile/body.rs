@@ -212,7 +212,7 @@ fn the_limit_applies_to_all_data_lines_together() {
 
 /// 114.: Nothing is kept of what says nothing.
 #[test]
-fn what_is_no_event_takes_no_memory() {
+fn lines_without_events_take_no_memory() {
     for (what, chunk, len) in [
         ("blank lines", &b"\n"[..], MIB),
         ("CRs", b"\r", MIB),
@@ -277,7 +277,7 @@ fn long_and_small() -> [(&'static str, String); 8] {
     ]
 }
 
-/// What comes of the next event, before a stream is idle.
+/// The next event, before a stream is idle.
 const RESTS: &[&str] = &["", "data: unfinished", "id: unfinished", "x"];
 
 fn has_next_frame(parser: &mut Parser, input: &mut &[u8]) -> bool {
@@ -408,7 +408,7 @@ fn a_stream_that_is_idle_or_has_ended_keeps_no_event() {
 /// An ID is held by the parser (as it is and as it will be), by the source, and by what is in the
 /// consumer's hands: whatever a server does with it, a stream takes no more than so many limits.
 #[test]
-fn the_worst_event_takes_a_small_multiple_of_the_limit() {
+fn the_largest_event_takes_a_small_multiple_of_the_limit() {
     const LIMIT: usize = 1 << 20;
     let almost = LIMIT - 1024;
     let line = |field: &str, len: usize| format!("{field}: {}\n", "x".repeat(len));

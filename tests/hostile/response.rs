@@ -23,8 +23,8 @@ const KIB: u64 = 1 << 10;
 /// hyper's buffer for the head.
 const MOST: u64 = 2048 * KIB;
 
-/// A server on a thread of its own, whose memory is not counted. It takes one connection for each
-/// answer, says the beginning and then the rest without end, until the client has gone.
+/// A server on a separate thread, whose memory is not counted. It accepts one connection for each answer, and sends the
+/// beginning and then the rest without end, until the client has left.
 struct Endless {
     url: String,
     answers: usize,
@@ -234,7 +234,7 @@ fn the_body_of_a_refusal_is_cut() {
 
 /// Bodies that nobody asked for are not read.
 #[test]
-fn a_body_that_is_not_wanted_is_hung_up_on() {
+fn an_unwanted_body_is_dropped() {
     let page = OK.replace("event-stream", "html");
     let server = Endless::start(vec![(page.into_bytes(), b"x")]);
     let mut events = source(&server.url).stream();
@@ -324,7 +324,7 @@ async fn a_trickled_body_of_a_refusal_is_cut_after_five_seconds() {
 
 /// What a `Retry-After` leads to: a wait, the policy's own, or the end.
 #[tokio::test(start_paused = true)]
-async fn a_senseless_retry_after_is_passed_over_and_a_huge_one_is_final() {
+async fn an_invalid_retry_after_is_ignored_and_a_huge_one_is_final() {
     let digits = "9".repeat(200 << 10);
     let padded = format!("{}7", "0".repeat(200 << 10));
     let own = Some(1); // the policy's
@@ -380,9 +380,9 @@ async fn a_senseless_retry_after_is_passed_over_and_a_huge_one_is_final() {
     }
 }
 
-/// Whoever takes any delay can still get out of it.
+/// A close also ends an unlimited delay.
 #[tokio::test(start_paused = true)]
-async fn the_longest_retry_after_can_be_closed() {
+async fn a_close_ends_the_longest_retry_after() {
     let head =
         "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 18446744073709551615\r\n\r\n";
     let server = MemoryServer::script([Reply::raw(head)]);

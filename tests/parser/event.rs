@@ -137,7 +137,7 @@ fn random_events_read_back() {
 }
 
 #[test]
-fn base64_passes_over_white_space_and_takes_the_standard_alphabet_alone() {
+fn base64_ignores_white_space_and_accepts_the_standard_alphabet_only() {
     let decode = |data: &str| Event::new(data).decode_base64();
     assert_eq!(decode("").unwrap(), b"");
     assert_eq!(decode("aGVsbG8=").unwrap(), b"hello");
@@ -177,7 +177,7 @@ fn an_event_of_eventsource_streams_and_back_is_the_same() {
 }
 
 #[test]
-fn own_id_is_no_part_of_equality() {
+fn has_own_id_does_not_affect_equality() {
     use std::collections::HashSet;
 
     let own = Event::new("1").with_last_event_id("");
@@ -188,7 +188,7 @@ fn own_id_is_no_part_of_equality() {
 }
 
 #[test]
-fn an_event_has_room_for_no_more() {
+fn an_event_stays_small() {
     assert!(size_of::<Event>() <= 56, "moves of it are dear");
 }
 
@@ -199,7 +199,7 @@ fn debug_shows_the_type_that_is_meant() {
 }
 
 #[test]
-fn what_is_wrong_with_base64_is_the_source() {
+fn the_source_says_what_is_wrong_with_base64() {
     let error = Event::new("?").decode_base64().unwrap_err();
     assert_eq!(error.to_string(), "the event's data is not base64");
     assert!(std::error::Error::source(&error).is_some());

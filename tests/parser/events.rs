@@ -90,7 +90,7 @@ async fn error_of_the_source_comes_after_all_events_before_it() {
 }
 
 #[tokio::test]
-async fn end_is_for_ever() {
+async fn it_stays_ended() {
     let (source, alive) = watched(body(["data: 1\n\n"]));
     let mut events = events(source);
     assert!(events.next().await.is_some());
@@ -125,7 +125,7 @@ async fn last_event_id_and_limit_may_be_set_in_any_order() {
     }
 }
 
-/// A limit that is lowered amid a chunk holds for what of it was read already.
+/// A limit that is lowered inside a chunk applies to what was read already.
 #[tokio::test]
 async fn a_lower_limit_holds_for_what_is_unfinished() {
     for was_polled in [false, true] {
@@ -175,7 +175,7 @@ async fn an_event_of_a_megabyte_comes_whole_from_small_chunks() {
 }
 
 #[tokio::test]
-async fn nothing_comes_before_the_source_has_more() {
+async fn it_is_pending_while_the_source_is() {
     let pending = stream::pending::<Chunk>();
     let mut events = events(body(["data: 1\n\ndata:"]).chain(pending));
     assert!(events.next().now_or_never().is_some());
@@ -315,7 +315,7 @@ async fn a_source_that_fails_is_not_incomplete() {
 }
 
 #[tokio::test]
-async fn frames_are_all_that_a_body_says() {
+async fn frames_are_everything_in_a_body() {
     let chunks = [
         ": c\nretry: 5\nid: 1\n\nx: y\nevent: t\n\n",
         "data: 1\n\nda",
@@ -332,7 +332,7 @@ async fn frames_are_all_that_a_body_says() {
     assert_eq!(frames, expected);
 }
 
-/// The IDs of blocks without data are told as without a marker.
+/// The IDs of blocks without data are returned as without a marker.
 #[tokio::test]
 async fn frames_have_the_same_end_marker() {
     let body = "id: 1\nevent: t\n\nid: 1\nevent: t\n\ndata: 1\n\nevent: done\nid: 2\n\n: c\n";

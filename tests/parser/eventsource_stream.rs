@@ -119,7 +119,7 @@ mod client {
     }
 
     #[test]
-    fn but_for_an_event_that_is_too_large() {
+    fn except_an_event_that_is_too_large() {
         let events = answering(200, "data: 123456789\n\n")
             .max_event_size(8)
             .stream();

@@ -187,7 +187,7 @@ fn next_chunk_before_the_last_is_used_up() {
     assert_eq!(given, [event("a"), event("b"), comment("c"), event("d")]);
 }
 
-/// Nor by this, though a single byte takes a way of its own.
+/// Nor by this, although a single byte takes a separate path.
 #[test]
 fn single_byte_before_the_last_chunk_is_used_up() {
     let body = "data: a\n\ndata: b\n\n: c\ndata: d\n\n".repeat(9);

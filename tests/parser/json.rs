@@ -57,7 +57,7 @@ mod the_data {
     #[test]
     fn without_a_path_and_an_id_its_error_says_so() {
         let error = Event::new("[DONE]").json::<Value>().unwrap_err();
-        assert_eq!(error.path(), "[0]"); // the D, which is no JSON
+        assert_eq!(error.path(), "[0]"); // the D, which is not JSON
         let error = Event::new("").json::<Value>().unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -68,7 +68,7 @@ mod the_data {
 
     /// Nothing of `T` is wrong then.
     #[test]
-    fn what_follows_the_value_is_an_error_of_the_data_as_a_whole() {
+    fn text_after_the_value_is_an_error_without_a_path() {
         let error = fault::<BTreeMap<String, u8>>(r#"{"a": 1} {"a": 2}"#);
         assert_eq!(error.path(), "");
         assert!(cause(&error).starts_with("trailing characters"));
@@ -106,7 +106,7 @@ mod the_data {
     /// Neither the value, however long it is, nor the key, the type or the ID fill a log, and none
     /// of them begins a new line in it.
     #[test]
-    fn what_a_server_wrote_is_shown_in_a_line_of_bounded_length() {
+    fn server_text_is_shown_in_one_short_line() {
         let long = "\n\u{1b}[2Jx".repeat(100_000);
         let data = serde_json::to_string(&json!({ &long: &long })).unwrap();
         let end = format!("… at line 1 column {}", data.len() - 1);
@@ -331,7 +331,7 @@ mod typed {
 
     /// A variant that is named within the data is an error of the data.
     #[test]
-    fn a_wrong_variant_in_the_data_is_no_unknown_type() {
+    fn a_wrong_variant_in_the_data_is_not_an_unknown_type() {
         let error = read("side", r#""Hold""#).unwrap_err();
         assert!(!error.is_unknown_type());
         assert!(cause(&error).starts_with("unknown variant `Hold`"));
@@ -366,7 +366,7 @@ mod typed {
     }
 
     #[test]
-    fn what_is_no_enum_of_this_kind_is_told_what_to_take() {
+    fn another_type_than_an_enum_gets_a_helpful_error() {
         #[derive(Debug, Deserialize)]
         #[serde(tag = "type")]
         enum Tagged {
@@ -454,13 +454,13 @@ mod a_stream {
     }
 
     #[test]
-    fn an_error_of_the_stream_beneath_comes_through() {
+    fn an_error_of_the_inner_stream_is_forwarded() {
         let values = of([data("1"), broken()]).json::<u8>();
         assert_eq!(all(values), ["1", "stream: connection reset"]);
     }
 
     #[test]
-    fn json_passes_over_empty_data_and_typed_does_not() {
+    fn json_skips_empty_data_and_typed_does_not() {
         #[derive(Debug, Deserialize)]
         #[allow(dead_code)]
         enum Update {
@@ -479,7 +479,7 @@ mod a_stream {
     }
 
     #[test]
-    fn the_end_marker_ends_it_unread_and_what_follows_is_left_alone() {
+    fn the_end_marker_ends_it_and_later_events_are_not_read() {
         let mut values = of([data("1"), data("[DONE]"), data("2")])
             .json::<u8>()
             .until(|event| event.data() == "[DONE]");
@@ -503,7 +503,7 @@ mod a_stream {
     }
 
     #[test]
-    fn an_end_before_the_marker_is_incomplete_unless_an_error_told_of_it() {
+    fn an_end_before_the_marker_is_incomplete_unless_after_an_error() {
         let is_end = |event: &Event| event.data() == "[DONE]";
         let cut = of([data("1")]).json::<u8>().until(is_end);
         assert_eq!(all(cut), ["1", "incomplete"]);
@@ -521,7 +521,7 @@ mod a_stream {
         assert!(next(&mut plain).is_some() && next(&mut plain).is_none());
         assert!(plain.is_terminated());
 
-        // The stream beneath is through, but not all is told.
+        // The inner stream has ended, but not everything is returned yet.
         let mut cut = of([]).fuse().json::<u8>().until(is_end);
         assert!(cut.get_mut().next().now_or_never().unwrap().is_none());
         assert!(cut.get_ref().is_terminated() && !cut.is_terminated());
@@ -568,13 +568,13 @@ mod a_stream {
 
     /// A source that never rests, and never brings a value.
     #[test]
-    fn endless_empty_events_leave_the_executor_its_turn() {
+    fn endless_empty_events_yield() {
         let mut values = stream::repeat_with(|| data("")).json::<u8>();
         assert!(values.next().now_or_never().is_none());
     }
 
     #[test]
-    fn it_is_what_the_stream_beneath_is() {
+    fn its_auto_traits_are_those_of_the_inner_stream() {
         fn auto<S: Stream + FusedStream + Send + Unpin>() {}
         type NotSend = std::rc::Rc<()>;
         auto::<JsonStream<stream::Fuse<stream::Iter<std::vec::IntoIter<Source>>>, NotSend>>();
@@ -664,7 +664,7 @@ mod a_source {
 }
 
 #[test]
-fn error_has_the_event_that_was_wrong() {
+fn the_error_has_the_event() {
     let event = Event::new("[").with_type("t").with_last_event_id("7");
     let error = event.json::<Vec<u8>>().unwrap_err();
     assert_eq!(error.event(), &event);

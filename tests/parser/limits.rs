@@ -85,7 +85,7 @@ fn text_counts_as_decoded() {
 }
 
 #[test]
-fn half_a_character_does_not_count_before_it_is_decided() {
+fn half_a_character_does_not_count_yet() {
     assert_needs(6, b"data: \xE2\x82", &[]);
     assert_needs(1, b"\xEF\xBB\xBFx", &[]);
     assert_needs(0, b"\xEF\xBB", &[]);
@@ -110,7 +110,7 @@ fn long_lines_count_alike() {
 
 /// Set where it should not be, it holds from then on: for what is held already, too.
 #[test]
-fn a_limit_set_in_the_midst_of_a_line_holds() {
+fn a_limit_set_inside_a_line_holds() {
     for name in ["data: ", "id: ", "x"] {
         for held in [10, 600, 5000] {
             let line = [name, &"x".repeat(held - name.len())].concat();
@@ -156,7 +156,7 @@ fn an_id_over_the_limit_is_not_committed() {
 }
 
 #[test]
-fn error_stays_and_says_what_to_do() {
+fn the_error_stays_and_says_what_to_do() {
     let mut parser = Parser::new().max_event_size(4);
     for input in [b"data: a\n\n", b"\n\n\n\n\n\n\n\n\n"] {
         let error = parser.next(&mut &input[..]).unwrap_err();

@@ -107,7 +107,7 @@ fn drops_frames_not_taken() {
 }
 
 #[test]
-fn heals_an_error() {
+fn reset_clears_an_error() {
     let mut parser = Parser::new().max_event_size(20);
     assert_eq!(
         given(&mut parser, "id: 1\n\ndata: 4567890123456789\n\n"),

@@ -47,7 +47,7 @@ fn fields(choices: &[u8]) -> Fields {
 }
 
 #[test]
-fn what_is_written_is_what_is_read() {
+fn written_events_are_read_back() {
     let config = Config {
         cases: 4000,
         failure_persistence: None,

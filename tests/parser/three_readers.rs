@@ -18,10 +18,10 @@ use futures_util::{FutureExt, stream};
 /// How many events the server has in all.
 const LAST: usize = 40;
 
-/// Keeps the place in its log by the ID: what comes after it is sent, then the connection ends, cleanly or not, where
-/// it likes.
+/// A server that finds the place in its log by the ID. It sends what follows, then the connection ends at a random place,
+/// cleanly or not.
 ///
-/// Where nobody breaks in, a request comes back to the very place that the body before it had reached.
+/// Without an interruption, a request continues exactly where the body before it ended.
 fn source(seed: u64) -> EventSource<'static> {
     let mut random = Random(seed);
     let mut reached = String::new();
@@ -209,7 +209,7 @@ async fn by_callback(seed: u64, way: usize) -> Vec<Event> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_is_handed_each_event_once_and_in_order() {
+async fn each_gets_each_event_once_and_in_order() {
     let log = log();
     for seed in 0..120 {
         for way in 0..3 {

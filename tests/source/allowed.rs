@@ -16,7 +16,7 @@ const STREAM: &str = "Content-Type: text/event-stream\r\n";
 type Set = fn(EventSource<'static>) -> EventSource<'static>;
 
 #[tokio::test(start_paused = true)]
-async fn a_status_or_a_type_opens_where_it_was_allowed() {
+async fn allowed_status_or_type_opens() {
     let plain: Set = |source| source;
     let created: Set = |source| source.allow_status(StatusCode::CREATED);
     let any: Set = |source| source.allow_any_content_type();
@@ -60,7 +60,7 @@ async fn a_204_never_opens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_content_type_is_the_first_error() {
+async fn an_invalid_content_type_is_the_first_error() {
     for nonsense in [
         "event-stream",
         "",
@@ -102,7 +102,7 @@ async fn a_redirect_that_fetch_did_not_follow_is_a_status_that_says_so() {
 
 /// There are servers that answer 403 without it.
 #[tokio::test]
-async fn a_bare_url_is_asked_with_a_user_agent() {
+async fn a_bare_url_sends_a_user_agent() {
     let server = Server::script([Reply::no_content()]).await;
     outcome(fetch_event_source(server.url("/s"))).await;
     let agent = format!("fetch-event-source/{}", env!("CARGO_PKG_VERSION"));
@@ -112,7 +112,7 @@ async fn a_bare_url_is_asked_with_a_user_agent() {
 
 /// What the server says is there when `on_error` decides.
 #[tokio::test(start_paused = true)]
-async fn the_body_of_another_type_is_there_when_on_error_decides() {
+async fn on_error_sees_the_body_of_a_wrong_type() {
     let said = "{\"error_msg\":\"rate limit\"}";
     let head = OK.replace("text/event-stream", "application/json");
     let server = MemoryServer::script([Reply::raw(head).send(said).fin()]);

@@ -21,7 +21,7 @@ struct TlsServer {
 }
 
 impl TlsServer {
-    /// One event for whoever completes the handshake.
+    /// Sends one event after the handshake.
     async fn start() -> Self {
         Self::answering(format!("{}data: a\n\n", support::OK)).await
     }
@@ -71,7 +71,7 @@ impl TlsServer {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_final() {
+async fn an_untrusted_certificate_is_final() {
     let server = TlsServer::start().await;
     for policy in [
         RetryPolicy::default(),

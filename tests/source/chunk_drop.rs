@@ -1,5 +1,5 @@
-//! Where the caller's own function sends, the chunks of a body are his too, and to drop one may run
-//! code of his own: it may steer the source, and it may panic.
+//! If the caller's function sends requests, the chunks of a body are the caller's too, and dropping one may run the caller's
+//! code: it may control the source, and it may panic.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +8,8 @@ use bytes::Bytes;
 use fetch_event_source::{EventSource, EventStream, Finished, Handle, ReadyState, Signal};
 use futures_util::{FutureExt, StreamExt, stream};
 
-/// More than a window of the parser. Of events with a type, which the parser reads, the chunk is dropped
-/// when it has taken in all of them, amid events that were found; of plain ones, when more than the last
-/// is asked for.
+/// Larger than a window of the parser. A chunk of events with a type is dropped when the parser has taken in all of them,
+/// between events that it found; a chunk of plain events is dropped at the request after the last.
 const EVENTS: usize = 1_000;
 
 /// What is done when a chunk is dropped.
@@ -56,7 +55,7 @@ impl Drop for Chunk {
             Some(Deed::Close) => handle.close(),
             Some(Deed::Pause) => handle.pause(),
             Some(Deed::Reconnect) => handle.reconnect(),
-            Some(Deed::Panic) => std::panic::resume_unwind(Box::new("as told")),
+            Some(Deed::Panic) => std::panic::resume_unwind(Box::new("on purpose")),
             None => {}
         }
     }
@@ -99,7 +98,7 @@ fn source_of(deed: Deed, text: String) -> (EventSource<'static>, Arc<Mutex<Scene
     (source, scene)
 }
 
-/// Takes events until the chunk is gone, and gives what came of the poll within which it went.
+/// Takes events until the chunk is dropped, and returns the result of that poll.
 async fn until_the_chunk_is_gone(
     events: &mut EventStream,
     scene: &Mutex<Scene>,
@@ -129,7 +128,7 @@ async fn a_close_while_a_chunk_is_dropped_is_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_pause_while_a_chunk_is_dropped_nothing_more_is_delivered() {
+async fn pause_while_a_chunk_is_dropped_stops_delivery() {
     for (source, scene) in sources(Deed::Pause) {
         let mut events = source.stream();
         assert_eq!(until_the_chunk_is_gone(&mut events, &scene).await, None);
@@ -161,9 +160,9 @@ async fn after_a_reconnect_while_a_chunk_is_dropped_the_next_connection_goes_on(
     }
 }
 
-/// Nor is a comment told, nor does an ID count.
+/// Comments are not delivered either, and IDs do not count.
 #[tokio::test(start_paused = true)]
-async fn nothing_is_told_after_a_close_while_a_chunk_is_dropped() {
+async fn close_while_a_chunk_is_dropped_stops_all_signals() {
     for text in [": hi\n", "retry: 7\n", "id: 7\n\n", "id: 7\ndata: a\n\n"] {
         let (source, _scene) = source_of(Deed::Close, text.to_owned());
         let mut signals = source.signals();
@@ -175,7 +174,7 @@ async fn nothing_is_told_after_a_close_while_a_chunk_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_while_a_chunk_is_dropped_ends_it_all() {
+async fn a_panic_while_a_chunk_is_dropped_ends_the_source() {
     for (source, scene) in sources(Deed::Panic) {
         let mut events = source.stream();
         let reading = AssertUnwindSafe(until_the_chunk_is_gone(&mut events, &scene)).catch_unwind();

@@ -79,7 +79,7 @@ async fn the_clients_timeout_does_not_cut_the_wait_for_the_head() {
     assert_eq!(running.await.unwrap().data(), ["a"]);
 }
 
-/// What the caller set on this very request is his wish. It breaks the body off.
+/// The caller set it for this request, so it stays, and breaks the body off.
 #[tokio::test]
 async fn a_timeout_of_the_request_itself_stays() {
     let server = Server::start().await;
@@ -97,7 +97,7 @@ async fn a_timeout_of_the_request_itself_stays() {
     assert!(error.is_timeout() && error.is_incomplete());
 }
 
-/// Before the head it is no response; and like any, it is retried.
+/// Before the head it is a missing response, and retried.
 #[tokio::test]
 async fn a_timeout_of_the_request_itself_ends_the_wait_for_the_head() {
     let server = Server::start().await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::client::{
     DAY, Log, Woken, all_data, gaps, in_memory, kind, ms, next, next_data, next_words, poll_once,
-    secs, sent_ids, standard, told,
+    reported, secs, sent_ids, standard,
 };
 use crate::support::{BoxError, Exchange, MemoryServer, OK, Reply, Script, Server, closed_port};
 use fetch_event_source::{
@@ -74,13 +74,13 @@ mod response_timeout {
 
     /// 104.
     #[tokio::test(start_paused = true)]
-    async fn a_head_that_does_not_come_is_a_failure() {
+    async fn a_missing_head_is_a_failure() {
         for begun in ["", "HTTP/1.1 200 OK\r\nContent-Ty"] {
             let reply = Reply::raw(begun).hold();
             let server = MemoryServer::script([reply, Reply::ok("data: a\n\n").fin()]);
             let began = Instant::now();
             let source = in_memory(&server).response_timeout(secs(10));
-            let words = told(source.signals()).await;
+            let words = reported(source.signals()).await;
             assert_eq!(words[0], "retry 1 in 3s after response timeout");
             assert_eq!(words[1..3], ["open", "event a"]);
             let first = &server.requests()[0];
@@ -91,7 +91,7 @@ mod response_timeout {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_final_where_nothing_is_retried() {
+    async fn it_is_final_without_retries() {
         let server = MemoryServer::script([Reply::empty().hold()]);
         let source = in_memory(&server)
             .response_timeout(ms(1500))
@@ -102,7 +102,7 @@ mod response_timeout {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_over_with_the_head() {
+    async fn it_stops_at_the_head() {
         let server = MemoryServer::script([Reply::ok("").wait(60_000).send("data: a\n\n").hold()]);
         let mut events = in_memory(&server).response_timeout(secs(10)).stream();
         assert_eq!(next_data(&mut events).await, "a");
@@ -110,7 +110,7 @@ mod response_timeout {
 
     /// The caller's function and the server have it together.
     #[tokio::test(start_paused = true)]
-    async fn it_runs_from_when_the_caller_is_asked_for_the_request() {
+    async fn it_includes_the_callers_function() {
         for (asking, answering, in_time) in [(6, 3, true), (6, 5, false), (11, 0, false)] {
             let late = Reply::empty().wait(answering * 1000);
             let server = MemoryServer::script([late.send(OK).send("data: a\n\n").fin()]);
@@ -137,9 +137,9 @@ mod response_timeout {
         }
     }
 
-    /// A function that never comes back is no hang.
+    /// A function that never completes does not block the source.
     #[tokio::test(start_paused = true)]
-    async fn a_function_that_is_never_ready_is_asked_again() {
+    async fn a_function_that_is_never_ready_is_called_again() {
         let asked = Log::new();
         let log = asked.clone();
         let source = EventSource::from_fn(move |attempt| {
@@ -152,7 +152,7 @@ mod response_timeout {
             .idle_timeout(secs(10))
             .event_timeout(secs(10))
             .retry(RetryPolicy::default().max_retries(2).jitter(0));
-        let words = told(source.signals()).await;
+        let words = reported(source.signals()).await;
         assert_eq!(
             words,
             [
@@ -165,7 +165,7 @@ mod response_timeout {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_stands_still_while_nobody_polls() {
+    async fn it_stops_while_nobody_polls() {
         let server = MemoryServer::start();
         let mut events = in_memory(&server).response_timeout(secs(10)).stream();
         assert!(timeout(secs(9), events.next()).await.is_err());
@@ -189,7 +189,7 @@ mod idle_timeout {
             Reply::ok("data: b\n\n").fin(),
         ]);
         let source = in_memory(&server).idle_timeout(ms(500));
-        let words = told(source.signals()).await;
+        let words = reported(source.signals()).await;
         let loss = ["disconnected", "retry 1 in 3s after idle timeout"];
         assert_eq!(words[2..4], loss);
         assert_eq!(words[5], "event b");
@@ -227,7 +227,7 @@ mod idle_timeout {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_consumer_that_takes_an_item_and_his_time_is_no_idle_server() {
+    async fn a_slow_consumer_with_an_item_is_not_an_idle_server() {
         let server = MemoryServer::start();
         let source = in_memory(&server).idle_timeout(secs(1));
         let (mut events, request) = after_an_event(&server, source).await;
@@ -236,7 +236,7 @@ mod idle_timeout {
             request.send("data: b\n\n").await;
             assert_eq!(next_data(&mut events).await, "b");
         }
-        // Nothing there when he comes back, and then something, before the clock has run.
+        // Nothing has arrived when the consumer returns; something arrives before the timeout.
         sleep(DAY).await;
         assert!(timeout(ms(900), events.next()).await.is_err());
         request.send("data: c\n\n").await;
@@ -246,7 +246,7 @@ mod idle_timeout {
 
     /// Between two items it took no time: the clock goes on where it stood.
     #[tokio::test(start_paused = true)]
-    async fn the_time_of_the_consumer_is_taken_out_and_that_of_the_server_stays() {
+    async fn only_the_servers_time_counts() {
         let server = MemoryServer::start();
         let source = in_memory(&server).idle_timeout(secs(1));
         let (mut signals, request) = opened(&server, source).await;
@@ -260,7 +260,7 @@ mod idle_timeout {
 
     /// Nor does it come back to a clock that has almost run out.
     #[tokio::test(start_paused = true)]
-    async fn the_time_an_item_was_in_the_consumers_hands_is_not_on_the_clock() {
+    async fn time_with_an_item_does_not_count() {
         let server = MemoryServer::start();
         let source = in_memory(&server)
             .idle_timeout(secs(10))
@@ -274,7 +274,7 @@ mod idle_timeout {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_consumer_who_went_away_from_a_pending_poll_is_no_idle_server() {
+    async fn a_consumer_that_leaves_a_pending_poll_is_not_an_idle_server() {
         let server = MemoryServer::start();
         let source = in_memory(&server).idle_timeout(secs(10));
         let (mut events, request) = after_an_event(&server, source).await;
@@ -291,7 +291,7 @@ mod idle_timeout {
 
     /// I/O is looked at before clocks.
     #[tokio::test(start_paused = true)]
-    async fn what_arrived_while_nobody_polled_is_no_silence() {
+    async fn bytes_that_arrived_without_polls_are_not_silence() {
         let server = MemoryServer::start();
         let source = in_memory(&server)
             .idle_timeout(secs(10))
@@ -313,7 +313,7 @@ mod idle_timeout {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_hook_is_no_idle_server() {
+    async fn a_slow_hook_is_not_an_idle_server() {
         let server = MemoryServer::script([Reply::ok("data: a\n\n")
             .wait(500)
             .send("data: b\n\n")
@@ -337,7 +337,7 @@ mod idle_timeout {
 
     /// A server that is gone is found out, however busy the consumer was before.
     #[tokio::test(start_paused = true)]
-    async fn it_fires_for_a_consumer_who_waits() {
+    async fn it_fires_for_a_waiting_consumer() {
         let server = MemoryServer::start();
         let source = in_memory(&server)
             .idle_timeout(secs(10))
@@ -352,14 +352,14 @@ mod idle_timeout {
         request.wait_closed().await;
     }
 
-    /// Bytes that lie in the socket are no silence, though the thread that would have read them did
-    /// not get to run, and nor did reqwest's task. (Real time: it is about a thread that stands.)
+    /// Bytes in the socket are not silence, although the thread that would have read them, and
+    /// reqwest's task, were starved. (Real time, because it is about a starved thread.)
     #[tokio::test]
-    async fn what_arrived_while_the_thread_stood_is_no_silence() {
+    async fn bytes_that_arrived_on_a_starved_thread_are_not_silence() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let url = format!("http://{}/", listener.local_addr().expect("an address"));
-        let (go, told) = mpsc::channel();
-        let server = thread::spawn(move || serve_two_events(&listener, &told));
+        let (go, reported) = mpsc::channel();
+        let server = thread::spawn(move || serve_two_events(&listener, &reported));
         let source = fetch_event_source(url)
             .idle_timeout(ms(150))
             .retry(RetryPolicy::never());
@@ -434,7 +434,7 @@ mod event_timeout {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_stands_still_while_nobody_polls() {
+    async fn it_stops_while_nobody_polls() {
         let server = MemoryServer::start();
         let source = in_memory(&server).event_timeout(secs(10));
         let (mut events, request) = after_an_event(&server, source).await;
@@ -450,7 +450,7 @@ mod event_timeout {
     /// Events of one chunk, each taken after a day: the clocks start again with the last of them, and
     /// run in full.
     #[tokio::test(start_paused = true)]
-    async fn they_stand_still_while_the_events_of_a_chunk_are_taken() {
+    async fn they_stop_while_the_events_of_a_chunk_are_taken() {
         for (is_idle, word) in [(true, "idle timeout"), (false, "event timeout")] {
             let server = MemoryServer::start();
             let source = in_memory(&server).retry(RetryPolicy::never());
@@ -473,10 +473,10 @@ mod event_timeout {
         }
     }
 
-    /// A long chunk is read with pauses, so that others get their turn. What is at hand is no silence,
+    /// A long chunk is read with yields, so that other tasks run. Buffered bytes are not silence,
     /// however long their turns are.
     #[tokio::test(start_paused = true)]
-    async fn they_stand_still_while_others_have_their_turn_amid_a_chunk() {
+    async fn they_stop_while_other_tasks_run_inside_a_chunk() {
         let retry_lines = "retry: 1\n".repeat(5_000) + "data: x\n\n";
         for (what, chunk, event_timeout) in [
             ("events", "data: x\n\n".repeat(5_000), Some(secs(1))),
@@ -507,7 +507,7 @@ mod event_timeout {
     /// But lines without end that bring no event do not stop the event clock, however little of the time
     /// is ours.
     #[tokio::test(start_paused = true)]
-    async fn the_event_clock_runs_while_others_have_their_turn_amid_a_chunk_without_events() {
+    async fn the_event_clock_runs_while_other_tasks_run_inside_a_chunk_without_events() {
         let server = MemoryServer::start();
         let source = in_memory(&server)
             .event_timeout(secs(1))
@@ -527,7 +527,7 @@ mod event_timeout {
 
     /// Whichever comes first.
     #[tokio::test(start_paused = true)]
-    async fn both_clocks_run_side_by_side() {
+    async fn idle_and_event_clocks_run_together() {
         for (idle, event, expected) in [(2, 3, "idle timeout"), (3, 2, "event timeout")] {
             let server = MemoryServer::start();
             let source = in_memory(&server)

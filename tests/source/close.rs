@@ -13,7 +13,7 @@ use std::{
 
 use crate::client::{
     AT_ONCE, DAY, Log, Shared, Woken, in_memory, ms, next_data, next_words, over_tcp, poll_once,
-    secs, standard, told,
+    reported, secs, standard,
 };
 use crate::support::{Exchange, MemoryServer, Reply, Script, Server};
 use fetch_event_source::{EventSource, EventStream, Finished, Handle, ReadyState};
@@ -53,7 +53,7 @@ async fn close_while_open_closes_the_socket_and_delivers_nothing_more() {
 
 /// 105.: by another task, of a stream that waits.
 #[tokio::test]
-async fn close_wakes_whoever_waits_for_an_event() {
+async fn close_wakes_the_waiting_reader() {
     let server = Server::start().await;
     let (mut events, request) = after_one_of_three(&server).await;
     let handle = events.handle();
@@ -71,12 +71,12 @@ async fn close_wakes_whoever_waits_for_an_event() {
 
 /// 105.: no word about the end of the connection either.
 #[tokio::test(start_paused = true)]
-async fn close_is_no_error_and_no_loss_to_whoever_hears_signals() {
+async fn close_reports_neither_an_error_nor_a_loss() {
     let server = MemoryServer::script([Reply::ok(THREE).hold()]);
     let mut signals = in_memory(&server).signals();
     next_words(&mut signals, 2).await;
     signals.handle().close();
-    assert_eq!(told(signals).await, ["finished: Aborted"]);
+    assert_eq!(reported(signals).await, ["finished: Aborted"]);
     server.wait_all_closed().await;
 }
 
@@ -129,10 +129,10 @@ async fn close_while_connecting_aborts_the_request() {
         let reading = match polled {
             false => {
                 handle.close();
-                tokio::spawn(told(signals))
+                tokio::spawn(reported(signals))
             }
             true => {
-                let reading = tokio::spawn(told(signals));
+                let reading = tokio::spawn(reported(signals));
                 tokio::task::yield_now().await;
                 handle.close();
                 reading
@@ -146,7 +146,7 @@ async fn close_while_connecting_aborts_the_request() {
 
 /// 108.: in a hook.
 #[tokio::test]
-async fn close_within_a_hook_ends_it_with_the_event_at_hand() {
+async fn close_in_a_hook_ends_it_after_the_current_event() {
     let server = Server::script([Reply::ok(THREE).hold()]).await;
     let source = over_tcp(&server);
     let handle = source.handle();
@@ -220,7 +220,7 @@ async fn no_hook_is_called_after_a_close() {
 
 /// 108.: what the caller gave as a function may close as well.
 #[tokio::test(start_paused = true)]
-async fn nothing_is_delivered_after_a_close_within_a_function_of_the_callers() {
+async fn nothing_is_delivered_after_a_close_in_a_predicate() {
     for closing in ["until", "validate", "decide"] {
         let server = MemoryServer::script([
             Reply::empty().fin(),
@@ -246,7 +246,7 @@ async fn nothing_is_delivered_after_a_close_within_a_function_of_the_callers() {
                 Ok(())
             })
             .on_error(move |_| decide());
-        let words = told(source.signals()).await;
+        let words = reported(source.signals()).await;
         let expected = match closing {
             "until" => &["retry 1 in 3s after no response", "open"][..],
             "validate" => &["retry 1 in 3s after no response"],
@@ -378,7 +378,7 @@ async fn race<T>(running: impl Future, other: impl Future<Output = T>) -> T {
 
 /// 111.
 #[tokio::test(start_paused = true)]
-async fn after_its_end_a_stream_ends_for_ever() {
+async fn a_stream_stays_ended() {
     for (name, reply) in [
         ("a status", Reply::status(404, "")),
         ("no content", Reply::no_content()),
@@ -413,13 +413,13 @@ async fn after_its_end_a_stream_ends_for_ever() {
 
 /// A server that never lets the client rest is closed as well as a silent one.
 #[tokio::test]
-async fn close_is_heard_in_a_flood() {
+async fn close_works_in_a_flood() {
     for flood in [": x\n", "data: x\n\n"] {
         let server = Server::start().await;
         let source = over_tcp(&server);
         let handle = source.handle();
         let log = Log::new();
-        let reading = tokio::spawn(told(source.signals()));
+        let reading = tokio::spawn(reported(source.signals()));
         let request = server.accept().await;
         request.ok().await;
         let block = flood.repeat(4096);
@@ -440,7 +440,7 @@ async fn close_is_heard_in_a_flood() {
     }
 }
 
-/// Once the source is told to, it ends; a script that would go on for ever shows it.
+/// The source ends at the first close, even if the script would go on for ever.
 #[tokio::test(start_paused = true)]
 async fn close_from_another_task_ends_a_source_that_reconnects_for_ever() {
     let server = MemoryServer::script(Script::new([]).then(Reply::ok("data: a\n\n").fin()));
@@ -479,10 +479,10 @@ impl Drop for Racing {
     }
 }
 
-/// The poller holds the connection while it polls, and the handle does not wait for it: whoever comes
-/// second drops it, and the poller is woken.
+/// The poller holds the connection while it polls, and the handle does not wait for it: the second of them drops it, and the
+/// poller is woken.
 #[test]
-fn a_close_from_another_thread_is_never_lost_amid_a_poll() {
+fn a_close_from_another_thread_during_a_poll_is_never_lost() {
     for round in 0..4_000_usize {
         let is_gone = Arc::new(AtomicBool::new(false));
         let mut events = EventSource::from_body(Racing {

@@ -8,7 +8,7 @@
 ))]
 
 use crate::client::{
-    all, first_error, http, ms, next_data, next_words, secs, sent_id, sent_ids, standard, told,
+    all, first_error, http, ms, next_data, next_words, reported, secs, sent_id, sent_ids, standard,
 };
 use crate::compressed::{ALL, Coding};
 use crate::support::{Reply, Server, chunk};
@@ -85,10 +85,10 @@ async fn a_compressed_body_may_be_cut_anywhere() {
     }
 }
 
-/// The features alone change nothing: who does not ask gets `identity`. A server that compresses nonetheless is
-/// understood.
+/// The features alone change nothing: without a header the request asks for `identity`. A server that compresses anyway
+/// works.
 #[tokio::test]
-async fn who_does_not_ask_offers_none_and_understands_all() {
+async fn a_request_that_does_not_ask_offers_no_coding_and_every_coding_is_decoded() {
     for coding in ALL {
         let body = coding.encode_whole("data: a\n\n").await;
         let reply = Reply::raw(coding.head()).chunk(body).last_chunk().fin();
@@ -102,7 +102,7 @@ async fn who_does_not_ask_offers_none_and_understands_all() {
     }
 }
 
-/// 89.: what the client was told not to decode is not parsed.
+/// 89.: a body that the client does not decode is not parsed.
 #[tokio::test]
 async fn a_coding_that_the_client_does_not_decode_is_an_error() {
     let client = reqwest::Client::builder().no_proxy();
@@ -122,7 +122,7 @@ async fn a_coding_that_the_client_does_not_decode_is_an_error() {
 
 /// 90.: what came before it is delivered, and its ID sent.
 #[tokio::test]
-async fn corrupt_bytes_are_a_loss() {
+async fn corrupt_bytes_break_the_connection() {
     for coding in ALL {
         let (parts, _) = coding.encode(&[FIRST]).await;
         let server = Server::start().await;
@@ -147,14 +147,14 @@ async fn corrupt_bytes_are_a_loss() {
 
 /// 90.: both in one packet: a decoder may keep what it has decoded, so that the event is asked for again.
 #[tokio::test]
-async fn an_event_is_delivered_or_asked_for_again_where_corrupt_bytes_come_with_it() {
+async fn an_event_next_to_corrupt_bytes_is_delivered_or_requested_again() {
     for coding in ALL {
         let (parts, _) = coding.encode(&[FIRST]).await;
         let body = chunk([&parts[0][..], &[0xff; 64]].concat());
         let reply = Reply::raw([coding.head().as_bytes(), &body].concat());
         let server = Server::script([reply.hold()]).await;
         let policy = standard().base_delay(ms(60));
-        let words = told(asking(&server, coding).retry(policy).signals()).await;
+        let words = reported(asking(&server, coding).retry(policy).signals()).await;
         assert!(words.contains(&CUT.to_owned()), "{coding:?}: {words:?}");
         let delivered = words.contains(&"event a".to_owned());
         let expected = delivered.then(|| "7".to_owned());
@@ -198,7 +198,7 @@ async fn any_flipped_bit_is_a_loss_or_other_text() {
 
 /// The body ended, the coding did not: what was on its way is missing.
 #[tokio::test]
-async fn a_body_without_the_end_of_its_coding_is_a_loss() {
+async fn a_body_without_the_end_of_its_coding_is_a_broken_connection() {
     for coding in ALL {
         let (parts, end) = coding.encode(&[FIRST, "id: 8\ndata: b\n\n"]).await;
         let tail = [&parts[1][..], &end].concat();
@@ -206,7 +206,7 @@ async fn a_body_without_the_end_of_its_coding_is_a_loss() {
             let body = [&parts[0][..], &tail[..length]].concat();
             let reply = Reply::raw(coding.head()).chunk(body).last_chunk().fin();
             let server = Server::script([reply]).await;
-            let words = told(asking(&server, coding).signals()).await;
+            let words = reported(asking(&server, coding).signals()).await;
             let cut = words.contains(&CUT.to_owned());
             assert!(
                 cut,
@@ -220,7 +220,7 @@ async fn a_body_without_the_end_of_its_coding_is_a_loss() {
 
 /// A server that compresses each event by itself. RFC 9110 allows it for gzip and zstd; reqwest goes on with zstd only.
 #[tokio::test]
-async fn members_after_the_first_are_a_loss_but_for_zstd() {
+async fn later_members_break_the_connection_except_with_zstd() {
     for coding in [Coding::Gzip, Coding::Zstd] {
         let first = coding.encode_whole(FIRST).await;
         let second = coding.encode_whole("id: 8\ndata: b\n\n").await;

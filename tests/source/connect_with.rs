@@ -79,7 +79,7 @@ async fn it_is_not_repeated_once_the_server_may_have_acted_unless_it_is_idempote
 
 /// What settles a POST settles it.
 #[tokio::test(start_paused = true)]
-async fn it_is_repeated_where_nothing_was_sent_or_the_server_asks_for_it() {
+async fn it_is_repeated_if_nothing_was_sent_or_the_server_asks() {
     let ends: [fn() -> Answer; 2] = [
         || failed(io::ErrorKind::ConnectionRefused),
         || Box::new(|| answered(429, "")),
@@ -125,7 +125,7 @@ async fn a_redirect_that_is_not_followed_is_a_status() {
     assert_eq!(sent.lines().len(), 1);
 }
 
-/// `transient` marks an error of one's own; what it is about, a response's absence, is retried anyway.
+/// `transient` marks an error of the caller; a missing response is retried anyway.
 #[tokio::test(start_paused = true)]
 async fn its_own_errors_are_retried() {
     for answer in [

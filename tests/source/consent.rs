@@ -43,9 +43,9 @@ fn assert_not_replayed(error: &Error) -> &Error {
     failure_behind(error).expect("what led there")
 }
 
-/// Whoever retries a failed token has not been asked about the POST before it.
+/// A hook that retries a failed token was not asked about the POST before it.
 #[tokio::test(start_paused = true)]
-async fn an_answer_to_a_failure_of_from_fn_is_no_consent() {
+async fn retrying_a_failure_of_from_fn_is_not_consent() {
     let server = ScriptedServer::new([cut()]);
     let post = || Some(Method::POST);
     let source = by_method(&server, [post(), None, post()]).on_error(|failure| {
@@ -61,7 +61,7 @@ async fn an_answer_to_a_failure_of_from_fn_is_no_consent() {
 
 /// Nor does it take a consent away.
 #[tokio::test(start_paused = true)]
-async fn an_answer_to_a_failure_of_from_fn_takes_no_consent_away() {
+async fn retrying_a_failure_of_from_fn_keeps_consent() {
     let server = ScriptedServer::new([cut(), Reply::no_content()]);
     let post = || Some(Method::POST);
     let source = by_method(&server, [post(), None, post()]);
@@ -105,7 +105,7 @@ async fn a_consent_is_used_up_by_the_post_that_it_sends() {
 
 /// The hook was shown the failure of a GET.
 #[tokio::test(start_paused = true)]
-async fn an_answer_to_a_gets_failure_is_no_consent() {
+async fn retrying_a_gets_failure_is_not_consent() {
     for get_fails in [Reply::refused(), Reply::status(403), cut()] {
         let server = ScriptedServer::new([cut(), get_fails]);
         let order = [Method::POST, Method::GET, Method::POST].map(Some);
@@ -178,7 +178,7 @@ async fn a_429_from_behind_a_redirect_settles_nothing() {
 
 /// As MCP resumes: a GET where there is something to resume, else the POST once more.
 #[tokio::test(start_paused = true)]
-async fn a_get_resumes_where_there_is_an_id_and_else_the_post_is_sent_again() {
+async fn a_get_resumes_after_an_id_and_otherwise_the_post_is_sent_again() {
     let half = Reply::ok()
         .event(Event::new("half").with_last_event_id("7"))
         .cut();

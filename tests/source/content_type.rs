@@ -96,7 +96,7 @@ async fn another_charset_opens_and_the_body_is_utf_8() {
 
 /// 26.
 #[tokio::test]
-async fn another_type_fails_however_like_it_looks() {
+async fn a_similar_type_fails() {
     for value in [
         " text/x-bogus",
         " application/json",
@@ -120,7 +120,7 @@ async fn another_type_fails_however_like_it_looks() {
 
 /// 27. No sniffing.
 #[tokio::test]
-async fn no_type_fails() {
+async fn a_missing_type_fails() {
     assert_fails("").await;
     assert_fails("X-Content-Type: text/event-stream\r\n").await;
 }
@@ -166,7 +166,7 @@ async fn a_proxys_page_on_a_reconnection_fails_and_is_not_parsed() {
 
 /// 30. Bytes beyond ASCII in a parameter: it opens.
 #[tokio::test]
-async fn bytes_beyond_ascii_do_no_harm() {
+async fn bytes_beyond_ascii_are_harmless() {
     assert_opens(line(b"text/event-stream; x=\xff")).await;
     assert_opens(line("text/event-stream; x=é")).await;
     assert_fails(line(b"text/event-stream\xff")).await;
@@ -214,11 +214,11 @@ async fn a_wrong_type_is_final_and_named() {
     }
 }
 
-/// All lines of the header decide, so all are told, and a value of 60 bytes is told whole.
+/// All lines of the header decide, so all are shown, and a value of 60 bytes is shown whole.
 #[tokio::test(start_paused = true)]
-async fn the_error_tells_each_line_of_the_header() {
+async fn the_error_shows_each_line_of_the_header() {
     let long = format!("text/{}", "x".repeat(55));
-    for (head, told) in [
+    for (head, reported) in [
         (
             [line("text/event-stream"), line("text/plain")].concat(),
             "\"text/event-stream, text/plain\"".to_owned(),
@@ -228,7 +228,7 @@ async fn the_error_tells_each_line_of_the_header() {
     ] {
         let server = MemoryServer::script([reply(head, "")]);
         let message = outcome(get(&server)).await.error().to_string();
-        assert!(message.contains(&told), "{message}");
+        assert!(message.contains(&reported), "{message}");
     }
 }
 

@@ -49,7 +49,7 @@ async fn until_sees_it_while_the_stream_is_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn they_are_delivered_where_that_was_asked_for() {
+async fn they_are_delivered_if_enabled() {
     let body = "event: a\n\nid: 1\n\nretry: 10\n\n\n\ndata: x\n\nevent: b\nid: 2\n\n";
     for (empty_events, expected) in [
         (false, &[("message", "x")][..]),
@@ -80,7 +80,7 @@ async fn an_unfinished_one_is_delivered_by_both_options_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_until_says_no_to_leaves_the_answer_incomplete() {
+async fn one_that_is_not_the_marker_leaves_the_answer_incomplete() {
     let server = MemoryServer::script([Reply::ok("event: more\n\n").fin()]);
     let source = get(&server)
         .retry(RetryPolicy::never())

@@ -228,7 +228,7 @@ mod no_response {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_error_of_fetch_is_no_response_and_retried() {
+    async fn an_error_of_fetch_is_a_missing_response_and_retried() {
         for policy in ALL {
             let mut calls = 0;
             let server = MemoryServer::script([]);
@@ -349,7 +349,7 @@ mod broken_off {
         }
     }
 
-    /// Comments keep the connection alive, and are no events.
+    /// Comments keep the connection alive, and are not events.
     #[tokio::test(start_paused = true)]
     async fn an_event_timeout_is_retried() {
         let options = |source: EventSource<'static>| {

@@ -114,7 +114,7 @@ mod fetch {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn another_error_of_it_is_no_reason_to_send_a_post_again() {
+    async fn another_error_of_it_does_not_repeat_a_post() {
         let request = builder().post("http://h/");
         let (source, sent) = answering(EventSource::new(request), [|| Err("not today".into())]);
         assert_eq!(outcome(source).await.error().kind(), ErrorKind::NoResponse);

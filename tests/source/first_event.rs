@@ -96,7 +96,7 @@ async fn it_runs_on_each_connection_and_is_retried() {
     let source = in_memory(&server)
         .first_event_timeout(secs(5))
         .retry(RetryPolicy::persistent().jitter(0));
-    let words = crate::client::told(source.signals()).await;
+    let words = crate::client::reported(source.signals()).await;
     let retries: Vec<_> = words
         .iter()
         .filter(|word| word.starts_with("retry"))
@@ -121,7 +121,7 @@ async fn it_stops_while_nobody_polls() {
     assert!(matches!(signals.next().await, Some(Ok(Signal::Event(_)))));
 }
 
-/// Nothing but pings is no life of the channel; without being told, a ping is an event as any other.
+/// Pings alone do not keep the channel alive; without `keep_alive_if`, a ping is an event like any other.
 #[tokio::test(start_paused = true)]
 async fn keep_alives_are_delivered_and_ignored_by_the_event_clock() {
     let pings = || {
@@ -157,9 +157,9 @@ async fn keep_alives_are_delivered_and_ignored_by_the_event_clock() {
     assert!(outcome.result.is_ok());
 }
 
-/// A hook may take its time: it is no silence of the server, with any clock alone.
+/// A slow hook is not silence of the server, with each clock alone.
 #[tokio::test(start_paused = true)]
-async fn a_slow_hook_is_no_silence() {
+async fn a_slow_hook_is_not_silence() {
     for set in [
         (|source| source.idle_timeout(secs(1))) as fn(EventSource<'static>) -> EventSource<'static>,
         |source| source.event_timeout(secs(1)),

@@ -1,7 +1,7 @@
 //! How a body is framed, and what its end means: `tests/scenarios.md`, section G, by their numbers.
 //! (89. and 90. are in `compression.rs`, 91. in `http2.rs`.)
 
-use crate::client::{all_data, in_memory, ms, next_data, over_tcp, sent_ids, standard, told};
+use crate::client::{all_data, in_memory, ms, next_data, over_tcp, reported, sent_ids, standard};
 use crate::support::{MemoryServer, OK_CHUNKED, Reply, Script, Server, chunk};
 use fetch_event_source::{EventSource, RetryPolicy, reqwest};
 
@@ -88,7 +88,7 @@ mod chunked {
 
     /// 84.
     #[tokio::test(start_paused = true)]
-    async fn extensions_and_trailers_are_no_events() {
+    async fn extensions_and_trailers_give_no_events() {
         let length = BODY.len();
         for framed in [
             format!("{length:x};name=value;quoted=\"a b\"\r\n{BODY}\r\n0;last\r\n\r\n"),
@@ -105,14 +105,14 @@ mod chunked {
     async fn the_last_chunk_is_a_clean_end_though_the_socket_stays_open() {
         let reply = Reply::ok_chunked().chunk(EVENT).last_chunk().hold();
         let server = MemoryServer::script([reply]);
-        let words = told(in_memory(&server).signals()).await;
+        let words = reported(in_memory(&server).signals()).await;
         assert_eq!(words, after_a("a clean end"));
         assert_eq!(sent_ids(&server), [vec![], vec!["7".to_owned()]]);
     }
 
     /// 85., and every other way in which the rest is missing.
     #[tokio::test(start_paused = true)]
-    async fn an_end_without_the_last_chunk_is_a_loss() {
+    async fn an_end_without_the_last_chunk_is_a_broken_connection() {
         let half = chunk("id: 8\ndata: b\n\n");
         for rest in [
             "".as_bytes(),
@@ -124,7 +124,7 @@ mod chunked {
             b"ffffffffffffffffff\r\n",
         ] {
             let server = MemoryServer::script([Reply::ok_chunked().chunk(EVENT).send(rest).fin()]);
-            let words = told(in_memory(&server).signals()).await;
+            let words = reported(in_memory(&server).signals()).await;
             assert_eq!(words, after_a("a cut"), "{:?}", rest.escape_ascii());
             assert_eq!(sent_ids(&server), [vec![], vec!["7".to_owned()]]);
         }
@@ -135,7 +135,7 @@ mod chunked {
     async fn an_event_counts_before_its_chunk_is_whole() {
         let reply = Reply::ok_chunked().send(format!("fff\r\n{EVENT}id: 8\ndata: b\n"));
         let server = MemoryServer::script([reply.fin()]);
-        let words = told(in_memory(&server).signals()).await;
+        let words = reported(in_memory(&server).signals()).await;
         assert_eq!(words, after_a("a cut"));
         assert_eq!(sent_ids(&server), [vec![], vec!["7".to_owned()]]);
     }
@@ -160,7 +160,7 @@ mod chunked {
 
     /// 92.: a client without a pool lets go of it, so that it dials anew.
     #[tokio::test]
-    async fn a_client_without_a_pool_dials_anew() {
+    async fn a_client_without_a_pool_connects_again() {
         let reply = Reply::ok_chunked().chunk(EVENT).last_chunk().hold();
         let server = Server::script([reply]).await;
         assert_eq!(all_data(over_tcp(&server).stream()).await, ["a"]);
@@ -180,7 +180,7 @@ mod content_length {
             sized(EVENT.len(), EVENT).fin(),
         ] {
             let server = MemoryServer::script([reply]);
-            let words = told(in_memory(&server).signals()).await;
+            let words = reported(in_memory(&server).signals()).await;
             assert_eq!(words, after_a("a clean end"));
         }
     }
@@ -198,11 +198,11 @@ mod content_length {
 
     /// 87.: what is whole is delivered, what is not is dropped.
     #[tokio::test(start_paused = true)]
-    async fn fewer_bytes_than_announced_are_a_loss() {
+    async fn fewer_bytes_than_announced_are_a_broken_connection() {
         for rest in ["", "id: 8\n", "id: 8\ndata: b\n"] {
             let body = format!("{EVENT}{rest}");
             let server = MemoryServer::script([sized(body.len() + 1, &body).fin()]);
-            let words = told(in_memory(&server).signals()).await;
+            let words = reported(in_memory(&server).signals()).await;
             assert_eq!(words, after_a("a cut"), "{rest:?}");
             assert_eq!(sent_ids(&server), [vec![], vec!["7".to_owned()]]);
         }
@@ -214,7 +214,7 @@ mod content_length {
         for rest in ["id: 8\ndata: b\n\n", "HTTP/1.1 200 OK\r\n\r\n"] {
             let body = format!("{EVENT}{rest}");
             let server = MemoryServer::script([sized(EVENT.len(), &body).hold()]);
-            let words = told(in_memory(&server).signals()).await;
+            let words = reported(in_memory(&server).signals()).await;
             assert_eq!(words, after_a("a clean end"), "{rest:?}");
             assert_eq!(sent_ids(&server), [vec![], vec!["7".to_owned()]]);
         }
@@ -243,19 +243,19 @@ mod content_length {
     }
 }
 
-/// A body that ends with the connection: no end is told from a cut, so none is a failure.
+/// In a body that ends with the connection an end and a cut look the same, so none is a failure.
 #[tokio::test(start_paused = true)]
 async fn without_framing_the_end_of_the_connection_is_a_clean_end() {
     for rest in ["", "data: b\n", "id: 8"] {
         let server = MemoryServer::script([Reply::ok(format!("{EVENT}{rest}")).fin()]);
-        let words = told(in_memory(&server).signals()).await;
+        let words = reported(in_memory(&server).signals()).await;
         assert_eq!(words, after_a("a clean end"), "{rest:?}");
     }
 }
 
 /// …but a reset is one.
 #[tokio::test]
-async fn without_framing_a_reset_is_a_loss() {
+async fn without_framing_a_reset_is_a_broken_connection() {
     let server = Server::start().await;
     let mut events = over_tcp(&server)
         .retry(RetryPolicy::default().base_delay(ms(1)))

@@ -12,7 +12,7 @@ use crate::support::{BoxError, MemoryServer, OK_CHUNKED, Reply, Server};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What the function was told, and when.
+/// The arguments of the function, and the time.
 #[derive(Debug, Clone, PartialEq)]
 struct Asked {
     number: u64,
@@ -40,7 +40,7 @@ impl Asked {
     }
 }
 
-/// A source that keeps a record of what it was told, and sends a GET each time.
+/// A source that records the arguments of its function, and sends a GET each time.
 fn recorded(server: &MemoryServer) -> (EventSource<'static>, Record) {
     let record = Record::default();
     let (asked, url) = (Arc::clone(&record), server.url("/s"));
@@ -52,7 +52,7 @@ fn recorded(server: &MemoryServer) -> (EventSource<'static>, Record) {
     (source.fetch(server.fetch()), record)
 }
 
-fn told(record: &Record) -> Vec<(u64, String, Option<String>)> {
+fn reported(record: &Record) -> Vec<(u64, String, Option<String>)> {
     let record = record.lock().expect("no panic");
     record
         .iter()
@@ -69,7 +69,7 @@ fn told(record: &Record) -> Vec<(u64, String, Option<String>)> {
 /// Numbers run from 1 and are never reset; the ID is that of what was delivered; the failure is
 /// that of the attempt before, and none after a clean end.
 #[tokio::test(start_paused = true)]
-async fn it_is_asked_before_each_attempt_and_told_what_was_before() {
+async fn it_is_called_for_each_attempt_with_the_failure_before() {
     let server = MemoryServer::script([
         Reply::status(503, ""),
         Reply::ok("id: 7\ndata: a\n\nid: 8\ndata: b\n").fin(),
@@ -92,7 +92,7 @@ async fn it_is_asked_before_each_attempt_and_told_what_was_before() {
     ];
     let expected =
         expected.map(|(number, id, failure)| (number, id.to_owned(), failure.map(str::to_owned)));
-    assert_eq!(told(&record), expected);
+    assert_eq!(reported(&record), expected);
     let targets: Vec<_> = server
         .requests()
         .iter()
@@ -108,7 +108,7 @@ async fn it_is_asked_before_each_attempt_and_told_what_was_before() {
 
 /// Not before the first poll, and not before the delay is over: a token must be fresh.
 #[tokio::test(start_paused = true)]
-async fn it_is_asked_when_the_request_is_due() {
+async fn it_is_called_when_the_request_is_due() {
     let server = MemoryServer::script([Reply::status(503, "")]);
     let (source, record) = recorded(&server);
     let stream = source.retry(RetryPolicy::default().jitter(0.0)).stream();
@@ -124,7 +124,7 @@ async fn it_is_asked_when_the_request_is_due() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_told_of_no_failure_after_a_handles_word() {
+async fn after_an_order_of_a_handle_it_sees_no_failure() {
     let server = MemoryServer::script([
         Reply::status(503, ""),
         Reply::ok("id: 7\ndata: a\n\n"),
@@ -143,7 +143,7 @@ async fn it_is_told_of_no_failure_after_a_handles_word() {
             _ => {}
         }
     }
-    let failures: Vec<_> = told(&record)
+    let failures: Vec<_> = reported(&record)
         .into_iter()
         .map(|(_, _, failure)| failure)
         .collect();
@@ -151,11 +151,11 @@ async fn it_is_told_of_no_failure_after_a_handles_word() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_told_of_the_seeded_id() {
+async fn it_sees_the_seeded_id() {
     let server = MemoryServer::script([]);
     let (source, record) = recorded(&server);
     outcome(source.last_event_id("41")).await;
-    assert_eq!(told(&record), [(1, "41".to_owned(), None)]);
+    assert_eq!(reported(&record), [(1, "41".to_owned(), None)]);
     assert_eq!(server.requests()[0].header_values("last-event-id"), [b"41"]);
 }
 
@@ -306,7 +306,7 @@ impl Drop for Guard {
 
 /// Nobody needs its answer any more.
 #[tokio::test(start_paused = true)]
-async fn its_future_is_dropped_where_the_source_is_closed() {
+async fn its_future_is_dropped_when_the_source_is_closed() {
     let dropped = Arc::new(Mutex::new(false));
     let guard = Arc::clone(&dropped);
     let source = EventSource::from_fn(move |_| {
@@ -554,7 +554,7 @@ async fn its_last_event_id_becomes_the_position() {
 
 /// A server that does not know the ID any more, or finds it too long.
 #[tokio::test(start_paused = true)]
-async fn retry_without_id_begins_anew() {
+async fn retry_without_id_starts_from_the_beginning() {
     for status in [404, 410, 431] {
         let id = "x".repeat(12 << 10);
         let server = MemoryServer::script([

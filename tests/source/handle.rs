@@ -13,7 +13,7 @@ use std::{
 
 use crate::client::{
     AT_ONCE, DAY, Log, Shared, Woken, all_data, in_memory, kind, ms, next, next_data, next_words,
-    over_tcp, poll_once, secs, sent_id, sent_ids, standard, told, word,
+    over_tcp, poll_once, reported, secs, sent_id, sent_ids, standard, word,
 };
 use crate::support::{Exchange, MemoryServer, Reply, Script, Server};
 use fetch_event_source::{
@@ -86,7 +86,7 @@ struct Scene {
     handle: Handle,
     signals: Option<Signals>,
     words: channel::UnboundedReceiver<String>,
-    told: channel::UnboundedSender<String>,
+    reported: channel::UnboundedSender<String>,
     request: Option<Exchange>,
 }
 
@@ -94,13 +94,13 @@ impl Scene {
     async fn at(at: At, polled: bool) -> Self {
         let server = MemoryServer::start();
         let source = in_memory(&server).last_event_id("0");
-        let (told, words) = channel::unbounded_channel();
+        let (reported, words) = channel::unbounded_channel();
         let mut scene = Self {
             handle: source.handle(),
             signals: Some(source.signals()),
             server,
             words,
-            told,
+            reported,
             request: None,
         };
         scene.bring(at).await;
@@ -163,18 +163,18 @@ impl Scene {
         let Some(mut signals) = self.signals.take() else {
             return;
         };
-        let told = self.told.clone();
+        let reported = self.reported.clone();
         tokio::spawn(async move {
             while let Some(item) = signals.next().await {
                 let word = item.map_or_else(|error| kind(&error).to_owned(), |it| word(&it));
-                let _ = told.send(word);
+                let _ = reported.send(word);
             }
-            let _ = told.send(format!("finished: {:?}", signals.finished()));
+            let _ = reported.send(format!("finished: {:?}", signals.finished()));
         });
     }
 
-    /// All that is told for that time.
-    async fn told_within(&mut self, time: Duration) -> Vec<String> {
+    /// Returns all reports within this time.
+    async fn reported_within(&mut self, time: Duration) -> Vec<String> {
         tokio::time::sleep(time).await;
         std::iter::from_fn(|| self.words.try_recv().ok()).collect()
     }
@@ -187,7 +187,7 @@ impl Scene {
         assert_eq!(sent_id(&request), [at.id()], "{at:?}");
         assert_eq!(self.handle.state(), ReadyState::Connecting, "{at:?}");
         request.ok().await;
-        assert_eq!(self.told_within(ms(1)).await, ["open"], "{at:?}");
+        assert_eq!(self.reported_within(ms(1)).await, ["open"], "{at:?}");
         assert_eq!(self.handle.state(), ReadyState::Open, "{at:?}");
         assert_eq!(self.server.open_connections(), 1, "{at:?}");
         self.request = Some(request);
@@ -212,14 +212,14 @@ async fn close_ends_it_in_every_state() {
 
         scene.poll();
         let expected = ["finished: Some(Aborted)"];
-        assert_eq!(scene.told_within(DAY).await, expected, "{at:?}");
+        assert_eq!(scene.reported_within(DAY).await, expected, "{at:?}");
         assert_eq!(scene.server.requests().len(), requests, "{at:?}");
         assert_eq!(scene.handle.last_event_id(), at.id(), "{at:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn pause_stays_away_in_every_state_and_resume_comes_back() {
+async fn pause_disconnects_in_every_state_and_resume_connects() {
     for (at, polled) in At::all() {
         let mut scene = Scene::at(at, polled).await;
         scene.handle.pause();
@@ -227,7 +227,7 @@ async fn pause_stays_away_in_every_state_and_resume_comes_back() {
         let requests = scene.server.requests().len();
 
         scene.poll();
-        let words = scene.told_within(DAY).await;
+        let words = scene.reported_within(DAY).await;
         assert_eq!(scene.server.requests().len(), requests, "{at:?}");
         if at == At::Closed {
             assert_eq!(words, ["finished: Some(Aborted)"]);
@@ -244,14 +244,17 @@ async fn pause_stays_away_in_every_state_and_resume_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reconnect_comes_back_at_once_in_every_state() {
+async fn reconnect_connects_at_once_in_every_state() {
     for (at, polled) in At::all() {
         let mut scene = Scene::at(at, polled).await;
         scene.handle.reconnect();
         assert_eq!(scene.server.open_connections(), 0, "{at:?}");
         scene.poll();
         if at == At::Closed {
-            assert_eq!(scene.told_within(DAY).await, ["finished: Some(Aborted)"]);
+            assert_eq!(
+                scene.reported_within(DAY).await,
+                ["finished: Some(Aborted)"]
+            );
             continue;
         }
         if at.is_open() {
@@ -280,7 +283,7 @@ async fn resume_without_a_pause_does_nothing() {
         assert_eq!(scene.handle.state(), at.state(), "{at:?}");
         scene.poll();
         // Nothing but what comes by itself: the first connection, and the end.
-        let words = scene.told_within(secs(1)).await;
+        let words = scene.reported_within(secs(1)).await;
         let came = usize::from(at == At::Start);
         assert_eq!(scene.server.open_connections(), open + came, "{at:?}");
         assert_eq!(scene.server.requests().len(), requests + came, "{at:?}");
@@ -289,7 +292,7 @@ async fn resume_without_a_pause_does_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn repeated_calls_are_as_good_as_one() {
+async fn repeated_calls_have_the_effect_of_one() {
     for (at, polled) in At::all() {
         let mut scene = Scene::at(at, polled).await;
         for act in [Handle::pause, Handle::resume, Handle::reconnect] {
@@ -312,7 +315,7 @@ async fn repeated_calls_are_as_good_as_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_that_is_over_before_anybody_polls_is_a_reconnect() {
+async fn a_pause_that_ends_before_a_poll_is_a_reconnect() {
     for at in [At::Connecting, At::Open, At::MidEvent] {
         let mut scene = Scene::at(at, false).await;
         scene.handle.pause();
@@ -349,13 +352,13 @@ async fn the_state_follows_the_source() {
     assert_eq!(handle.state(), ReadyState::Connecting);
     handle.close();
     assert_eq!(handle.state(), ReadyState::Closed);
-    assert_eq!(told(signals).await, ["finished: Aborted"]);
+    assert_eq!(reported(signals).await, ["finished: Aborted"]);
     assert_eq!(handle.state(), ReadyState::Closed);
 }
 
 /// However it ends, the handles that are left know it.
 #[tokio::test(start_paused = true)]
-async fn what_is_over_is_closed() {
+async fn an_ended_source_is_closed() {
     for reply in [
         Reply::no_content(),
         Reply::status(404, ""),
@@ -364,7 +367,7 @@ async fn what_is_over_is_closed() {
         let server = MemoryServer::script([reply]);
         let source = in_memory(&server).retry(RetryPolicy::never());
         let handle = source.handle();
-        told(source.signals()).await;
+        reported(source.signals()).await;
         assert_eq!(handle.state(), ReadyState::Closed);
     }
     let server = MemoryServer::start();
@@ -427,7 +430,7 @@ async fn close_and_pause_drop_the_socket_of_a_stream_that_nobody_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_delivered_while_paused_not_even_what_was_parsed() {
+async fn nothing_is_delivered_while_paused_not_even_parsed_events() {
     let server = MemoryServer::start();
     let mut events = in_memory(&server).stream();
     let (_, _first) = tokio::join!(next_data(&mut events), async {
@@ -457,15 +460,15 @@ async fn nothing_is_delivered_while_paused_not_even_what_was_parsed() {
 
 /// What arrived before the pause and was not even read is asked for again.
 #[tokio::test(start_paused = true)]
-async fn what_was_cut_by_a_pause_is_delivered_after_it() {
+async fn an_event_cut_by_a_pause_is_delivered_after_it() {
     let mut scene = Scene::at(At::MidEvent, true).await;
     scene.handle.pause();
-    assert_eq!(scene.told_within(secs(1)).await, ["disconnected"]);
+    assert_eq!(scene.reported_within(secs(1)).await, ["disconnected"]);
     scene.handle.resume();
     scene.opens_at_once(At::MidEvent).await;
     let request = scene.request.take().expect("open");
     request.send("id: 2\ndata: b\n\n").await;
-    assert_eq!(scene.told_within(secs(1)).await, ["event b"]);
+    assert_eq!(scene.reported_within(secs(1)).await, ["event b"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -486,7 +489,7 @@ async fn reconnect_cuts_the_delay_short() {
     assert_eq!(client::gaps(&server), [secs(2)]);
 }
 
-/// A request that the caller's handle repeats is no consent: see `Error::NotReplayed`.
+/// A repeat by a handle is not consent: see `ErrorKind::NotReplayed`.
 #[tokio::test(start_paused = true)]
 async fn a_post_is_not_sent_again_by_resume_or_reconnect() {
     let back: [fn(&Handle); 2] = [
@@ -565,7 +568,7 @@ mod in_hooks {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_state_is_that_of_the_moment() {
+    async fn the_state_is_current() {
         let (_, log) = run("nowhere", |_| {}).await;
         assert_eq!(
             log,
@@ -584,7 +587,7 @@ mod in_hooks {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn pause_takes_effect_when_the_hook_is_through() {
+    async fn pause_takes_effect_when_the_hook_has_finished() {
         for within in HOOKS {
             let (server, log) = run(within, |handle| {
                 handle.pause();
@@ -613,7 +616,7 @@ mod in_hooks {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn reconnect_takes_effect_when_the_hook_is_through() {
+    async fn reconnect_takes_effect_when_the_hook_has_finished() {
         for within in HOOKS {
             let (server, log) = run(within, Handle::reconnect).await;
             let at_once = client::gaps(&server)
@@ -627,7 +630,7 @@ mod in_hooks {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_is_told_as_a_disconnection() {
+async fn a_pause_is_reported_as_a_disconnection() {
     let server = MemoryServer::script(Script::new([]).then(Reply::ok("").hold()));
     let mut signals = in_memory(&server).signals();
     let handle = signals.handle();
@@ -734,13 +737,13 @@ mod re_entrant {
                         }
                     }
                 });
-                assert_eq!(told(source.signals()).await, ["finished: Aborted"]);
+                assert_eq!(reported(source.signals()).await, ["finished: Aborted"]);
             }
         });
     }
 
     #[test]
-    fn a_fetch_may_pause_and_what_it_brings_does_not_count() {
+    fn a_fetch_may_pause_and_its_response_does_not_count() {
         must_end(|| async {
             for brings in ["an error", "a stream", "no content", "a refusal"] {
                 for within_the_call in [true, false] {
@@ -780,7 +783,7 @@ mod re_entrant {
     }
 
     #[test]
-    fn a_fetchs_future_may_pause_and_resume_brings_another() {
+    fn a_fetchs_future_may_pause_and_resume_starts_another() {
         must_end(|| async {
             let source = EventSource::get("http://memory.test/");
             let handle = source.handle();
@@ -840,7 +843,7 @@ mod re_entrant {
     }
 
     #[test]
-    fn a_future_may_use_the_handle_when_it_is_dropped() {
+    fn a_future_may_use_the_handle_in_its_drop() {
         must_end(|| async {
             for outer in ACTS {
                 for inner in ACTS {
@@ -867,7 +870,7 @@ mod re_entrant {
     }
 
     #[test]
-    fn a_body_may_use_the_handle_when_it_is_dropped() {
+    fn a_body_may_use_the_handle_in_its_drop() {
         must_end(|| async {
             for outer in ACTS {
                 for inner in ACTS {
@@ -890,9 +893,9 @@ mod re_entrant {
         });
     }
 
-    /// Once for each `Open`, whoever comes in between.
+    /// Once for each `Open`, with any interruption in between.
     #[test]
-    fn a_pause_while_the_body_is_given_up_does_not_hide_the_disconnection() {
+    fn a_pause_while_the_body_is_dropped_does_not_hide_the_disconnection() {
         must_end(|| async {
             let source = EventSource::get("http://memory.test/").idle_timeout(secs(1));
             let handle = source.handle();
@@ -912,7 +915,7 @@ mod re_entrant {
     }
 
     #[test]
-    fn what_ends_the_source_may_use_the_handle_when_it_is_dropped() {
+    fn the_abort_future_may_use_the_handle_in_its_drop() {
         must_end(|| async {
             for act in ACTS {
                 let server = MemoryServer::script([Reply::ok("data: a\n\n").fin()]);
@@ -923,7 +926,7 @@ mod re_entrant {
                     let _guard = guard;
                     pending::<()>().await;
                 });
-                told(source.signals()).await;
+                reported(source.signals()).await;
                 assert_eq!(handle.state(), ReadyState::Closed);
             }
         });

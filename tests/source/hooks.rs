@@ -1,11 +1,11 @@
-//! The four hooks, what they may return, and what comes of it; `decide`, `until` and `abort_on`; and why it ended.
+//! The four hooks, what they may return and the effects; `until` and `abort_on`; and the reason of the end.
 
 use crate::client;
 use std::{ops::ControlFlow, task::Poll, time::Duration};
 
 use crate::client::{
     DAY, Log, Shared, all_data, cause, gaps, http, in_memory, kind, ms, next, next_data,
-    next_words, secs, sent_ids, told,
+    next_words, reported, secs, sent_ids,
 };
 use crate::support::{MemoryServer, Reply, Script, Server};
 use fetch_event_source::{
@@ -24,7 +24,7 @@ fn once(server: &MemoryServer) -> EventSource<'static> {
 }
 
 /// For a hook or `decide` that is not to be asked.
-fn must_not_be_asked() {
+fn must_not_be_called() {
     unreachable!("it is asked");
 }
 
@@ -96,7 +96,7 @@ mod answer {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_cut_before_its_until_marker_is_error_incomplete() {
+    async fn an_answer_that_ends_before_its_marker_is_incomplete() {
         let is_end = |event: &fetch_event_source::Event| event.data() == "[DONE]";
         for reply in [
             one_event(),
@@ -220,7 +220,7 @@ mod captures {
 
     /// The last of two hooks of a kind counts.
     #[tokio::test(start_paused = true)]
-    async fn a_hook_takes_the_place_of_one_set_before() {
+    async fn a_later_hook_replaces_an_earlier_one() {
         let server = MemoryServer::script([one_event()]);
         let mut heard = 0;
         once(&server)
@@ -286,7 +286,7 @@ mod order {
 mod flow {
     use super::*;
 
-    /// What `on_open` and `on_message` returned, and what came of it.
+    /// A return value of `on_open` and `on_message`, and its effect.
     async fn ends<R: HookValue + 'static>(value: fn() -> R) -> [String; 2] {
         let mut ends = [String::new(), String::new()];
         for (end, in_open) in ends.iter_mut().zip([true, false]) {
@@ -358,7 +358,7 @@ mod flow {
         server.wait_all_closed().await;
     }
 
-    /// The error's own cause is at hand. The policy takes it as final.
+    /// The cause of the error is available. The policy treats it as final.
     #[tokio::test(start_paused = true)]
     async fn a_hooks_error_is_final_and_its_event_is_not_delivered() {
         let server = MemoryServer::script([Reply::ok(
@@ -400,7 +400,7 @@ mod flow {
 mod on_error {
     use super::*;
 
-    /// What comes of one answer to a 503 that the policy would retry, and to a 404 that it would not.
+    /// The effect of one answer to a 503, which the policy would retry, and to a 404, which it would not.
     async fn ends<R: ActionValue + 'static>(
         answer: fn(&Failure) -> R,
     ) -> [(String, Vec<Duration>); 2] {
@@ -429,7 +429,7 @@ mod on_error {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_it_answers_is_what_is_done() {
+    async fn its_answer_is_followed() {
         let as_policy = [end("Ended", &[secs(1)]), end("404", &[])];
         assert_eq!(ends(Failure::follow_policy).await, as_policy);
         assert_eq!(ends(|_| ()).await, as_policy);
@@ -456,7 +456,7 @@ mod on_error {
 
     /// The number and the delay, of retries in a row and after progress.
     #[tokio::test(start_paused = true)]
-    async fn it_is_shown_how_often_and_how_long() {
+    async fn it_sees_the_count_and_the_delay() {
         let server = MemoryServer::script([
             Reply::empty().fin(),
             Reply::status(503, ""),
@@ -550,7 +550,7 @@ mod on_error {
 
     /// A hook's own word goes beyond the limits of the policy.
     #[tokio::test(start_paused = true)]
-    async fn a_hook_may_retry_what_the_policy_gives_up() {
+    async fn a_hook_may_retry_a_final_failure() {
         let server = MemoryServer::script([
             Reply::status(404, ""),
             Reply::raw("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n").fin(),
@@ -572,7 +572,7 @@ mod on_error {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_asked_once_for_each_failure_and_not_for_other_ends() {
+    async fn it_is_called_once_for_each_failure_and_not_for_other_ends() {
         let server =
             MemoryServer::script([Reply::empty().fin(), Reply::status(503, ""), one_event()]);
         let mut asked = 0;
@@ -592,7 +592,7 @@ mod on_error {
         }
         let server = MemoryServer::script([]);
         let source = in_memory(&server).last_event_id("7");
-        let finished = source.on_error(async |_| must_not_be_asked()).run().await;
+        let finished = source.on_error(async |_| must_not_be_called()).run().await;
         assert_eq!(finished.expect("no error"), Finished::NoContent);
     }
 
@@ -622,7 +622,7 @@ mod on_error {
 mod on_close {
     use super::*;
 
-    /// What comes of one answer to a clean end that the policy would reconnect, and one that it would not.
+    /// The effect of one answer to a clean end after which the policy would reconnect, and to one after which it would not.
     async fn ends<R: ActionValue + 'static>(
         answer: fn(&StreamEnd) -> R,
     ) -> [(String, Vec<Duration>); 2] {
@@ -649,7 +649,7 @@ mod on_close {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_it_answers_is_what_is_done() {
+    async fn its_answer_is_followed() {
         let as_policy = [end("NoContent", &[secs(1)]), end("Ended", &[])];
         assert_eq!(ends(StreamEnd::follow_policy).await, as_policy);
         assert_eq!(ends(|_| ()).await, as_policy);
@@ -670,7 +670,7 @@ mod on_close {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_shown_how_often_and_how_long() {
+    async fn it_sees_the_count_and_the_delay() {
         let empty = || Reply::ok("").fin();
         let server = MemoryServer::script([empty(), empty(), one_event(), empty()]);
         let log = Shared::new(Vec::new());
@@ -695,7 +695,7 @@ mod on_close {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_not_asked_for_a_204_an_abort_or_the_end_marker() {
+    async fn it_is_not_called_for_a_204_an_abort_or_the_end_marker() {
         for (name, reply) in [
             ("NoContent", Reply::no_content()),
             ("Aborted", Reply::ok("data: abort\n\n").hold()),
@@ -744,7 +744,7 @@ mod on_error_in_every_style {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_asked_for_streams_signals_and_runs_alike() {
+    async fn it_is_called_in_every_style() {
         for style in ["stream", "signals", "run"] {
             let server = MemoryServer::script(script());
             let log = Log::new();
@@ -752,7 +752,7 @@ mod on_error_in_every_style {
             match style {
                 "stream" => assert_eq!(all_data(source.stream()).await, ["a"]),
                 "signals" => {
-                    let words = told(source.signals()).await;
+                    let words = reported(source.signals()).await;
                     assert_eq!(words[0], "retry 1 in 0ns after a status");
                 }
                 _ => {
@@ -805,7 +805,7 @@ mod on_error_in_every_style {
     }
 }
 
-/// A hook that asks for no delay at all gets none, and everybody else gets his turn.
+/// A hook that asks for a delay of zero gets it, and other tasks still run.
 #[tokio::test(start_paused = true)]
 async fn a_retry_without_delay_of_a_fetch_that_fails_at_once_does_not_hog_the_executor() {
     for style in ["decide", "on_error"] {
@@ -896,9 +896,9 @@ mod abort_on {
             let end = match reply {
                 None => {
                     drop(abort);
-                    told(signals).await
+                    reported(signals).await
                 }
-                Some(_) => tokio::join!(told(signals), async { drop(abort) }).0,
+                Some(_) => tokio::join!(reported(signals), async { drop(abort) }).0,
             };
             assert_eq!(end, ["finished: Aborted"], "{name}");
             assert_eq!(began.elapsed(), Duration::ZERO, "{name}");
@@ -918,11 +918,11 @@ mod abort_on {
         let mut signals = in_memory(&server).abort_on(sleep(secs(60))).signals();
         signals.handle().pause();
         assert!(timeout(secs(59), signals.next()).await.is_err());
-        assert_eq!(told(signals).await, ["finished: Aborted"]);
+        assert_eq!(reported(signals).await, ["finished: Aborted"]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_looked_at_after_every_hook() {
+    async fn it_is_checked_after_every_hook() {
         for (within, calls) in [("open", 1), ("message", 2), ("close", 3), ("error", 5)] {
             let server =
                 MemoryServer::script([one_event(), Reply::ok_chunked().wait(1).rst(), one_event()]);
@@ -967,8 +967,7 @@ mod abort_on {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_whose_on_message_was_cancelled_is_delivered_again_after_a_restart_from_the_handles_last_event_id()
- {
+async fn an_event_whose_hook_was_cancelled_comes_again_after_a_restart() {
     // Gives the events after the one the client has.
     let server = MemoryServer::script(Script::from_fn(|request| {
         let seen = client::sent_id(request);
@@ -1004,7 +1003,7 @@ async fn an_event_whose_on_message_was_cancelled_is_delivered_again_after_a_rest
 
 /// Each reason, from `run()` and from a stream.
 #[tokio::test(start_paused = true)]
-async fn why_it_ended_is_said() {
+async fn the_reason_of_the_end_is_returned() {
     for (reply, expected) in [
         (Reply::ok("data: a\n\n").fin(), Finished::Ended),
         (Reply::ok("data: end\n\n").fin(), Finished::EndMarker),

@@ -116,7 +116,7 @@ async fn the_end_of_the_stream_is_a_clean_end() {
 
 /// 91.: what came before it is delivered, though both came together, and what was not whole is not.
 #[tokio::test]
-async fn a_reset_is_a_loss() {
+async fn a_reset_is_a_broken_connection() {
     let errors = [
         Reason::CANCEL,
         Reason::INTERNAL_ERROR,
@@ -151,7 +151,7 @@ fn known_to_break_off() -> Option<Reason> {
     (!decoders).then_some(Reason::NO_ERROR)
 }
 
-/// 91.: a truncated answer is told from a whole one, whatever the policy.
+/// 91.: a truncated answer differs from a whole one, under every policy.
 #[tokio::test]
 async fn an_answer_that_is_reset_is_incomplete() {
     for reason in [Some(Reason::INTERNAL_ERROR), known_to_break_off()] {
@@ -256,7 +256,7 @@ mod goaway {
 
     /// 91.: one that runs is lost, and picked up.
     #[tokio::test]
-    async fn a_stream_above_its_last_one_is_picked_up_elsewhere() {
+    async fn a_stream_above_the_last_one_is_resumed_elsewhere() {
         for reason in [Some(Reason::ENHANCE_YOUR_CALM), known_to_break_off()] {
             let Some(reason) = reason else { continue };
             let server = H2Server::start().await;
@@ -275,7 +275,7 @@ mod goaway {
 
     /// A server that stops after its GOAWAY, without waiting for what runs.
     #[tokio::test]
-    async fn a_connection_that_is_closed_after_it_is_a_loss() {
+    async fn a_connection_closed_after_it_is_broken() {
         let server = H2Server::start().await;
         let (mut events, exchange) = open(&server, source(&server, dialing(&server))).await;
         exchange
@@ -289,7 +289,7 @@ mod goaway {
 
 /// No GOAWAY, no RST_STREAM: a process that was killed.
 #[tokio::test]
-async fn a_connection_that_is_closed_without_a_word_is_a_loss() {
+async fn a_connection_closed_silently_is_broken() {
     let server = H2Server::start().await;
     let (mut events, exchange) = open(&server, source(&server, dialing(&server))).await;
     exchange.connection().hang_up();
@@ -323,7 +323,7 @@ mod flow {
 
     /// 91.: the window opens as events are read, and by as much as is read.
     #[tokio::test]
-    async fn a_stalled_stream_does_not_hold_up_a_busy_one() {
+    async fn a_stalled_stream_does_not_block_a_busy_one() {
         let server = H2Server::start().await;
         let client = pooling(&server).build().expect("a client");
         let (mut lazy, mut blocked) = stalled(&server, &client, STREAM_WINDOW - 1024).await;
@@ -413,7 +413,7 @@ async fn close_resets_the_stream_and_leaves_others_alone() {
 
 /// 105., 110.: without a pool nobody else is on the connection, so it goes too.
 #[tokio::test]
-async fn close_and_drop_let_go_of_a_connection_of_their_own() {
+async fn close_and_drop_close_an_unshared_connection() {
     let server = H2Server::start().await;
     let (events, exchange) = open(&server, source(&server, dialing(&server))).await;
     events.handle().close();
@@ -426,8 +426,8 @@ async fn close_and_drop_let_go_of_a_connection_of_their_own() {
     assert_eq!(server.connections(), 2);
 }
 
-/// A connection that is dead while its peer's kernel still answers. What has to come soon comes by real time; where
-/// nothing is to come but a timer, time is paused.
+/// A connection that is dead while its peer's kernel still answers. Real time runs while bytes must arrive; time is paused
+/// while only a timer must fire.
 mod black {
     use super::*;
 
@@ -438,7 +438,7 @@ mod black {
             .http2_keep_alive_while_idle(true)
     }
 
-    /// What comes of it while nothing arrives, and that it took no longer than a ping and the wait for its answer.
+    /// Checks the result while nothing arrives, and that it took no longer than a ping and the wait for its answer.
     async fn in_silence<T>(future: impl Future<Output = T>) -> T {
         time::pause();
         let result = timeout(secs(46), future).await;
@@ -522,7 +522,7 @@ mod black {
 
     /// Found out by our own clock: without a pool the next attempt dials anew.
     #[tokio::test]
-    async fn without_a_pool_the_next_attempt_dials_anew() {
+    async fn without_a_pool_the_next_attempt_connects_again() {
         let server = H2Server::start().await;
         let source = source(&server, dialing(&server)).idle_timeout(ms(100));
         let (mut events, exchange) = open(&server, source).await;
@@ -533,7 +533,7 @@ mod black {
 
     /// …and with one, but without keep-alive, it takes the dead connection again: so say the docs.
     #[tokio::test]
-    async fn with_a_pool_and_no_keep_alive_the_dead_connection_is_taken_again() {
+    async fn with_a_pool_and_no_keep_alive_the_dead_connection_is_reused() {
         let server = H2Server::start().await;
         let source = source(&server, pooling(&server));
         let (mut events, exchange) = open(&server, source).await;
@@ -546,8 +546,8 @@ mod black {
     }
 }
 
-/// The client for bare URLs, by its own settings. It trusts what the environment says, so each of these tests runs in
-/// a process of its own.
+/// The client for bare URLs, with its settings. It reads root certificates from the environment, so each of these tests runs
+/// in a separate process.
 #[cfg(target_os = "linux")]
 mod by_the_default_client {
     use std::{env, fs, path::Path, process::Command, thread};
@@ -595,8 +595,8 @@ mod by_the_default_client {
         GoBlack,
     }
 
-    /// A server in a thread and a runtime of its own, for the time of the test's is paused. It obeys for its first
-    /// connection; on the second it sends an event.
+    /// A server in a separate thread and runtime, because the test's time is paused. Its first connection follows
+    /// commands; on the second it sends an event.
     fn serve(roots: &Path) -> (String, UnboundedSender<Order>) {
         let (orders, mut ordered) = unbounded_channel();
         let (url_to, url) = std::sync::mpsc::channel();

@@ -44,7 +44,7 @@ async fn on_error_may_retry_it_and_the_event_was_not_taken() {
             "run" => assert_eq!(source.run().await.unwrap(), Finished::Ended),
             "stream" => assert_eq!(crate::client::all_data(source.stream()).await, ["a", "b"]),
             _ => {
-                let words = crate::client::told(source.signals()).await;
+                let words = crate::client::reported(source.signals()).await;
                 assert_eq!(
                     words,
                     [

@@ -37,7 +37,7 @@ fn assert_not_cloneable(error: &Error) -> Option<&Error> {
 }
 
 #[tokio::test]
-async fn the_events_of_a_response_that_somebody_else_got() {
+async fn the_events_of_a_received_response() {
     let server = Server::script([Reply::ok("data: a\n\ndata: b\n\n").fin()]).await;
     let response = client().post(server.url("/s")).send().await.unwrap();
     let (head, events) = EventSource::from_response(response).open().await.unwrap();
@@ -92,7 +92,7 @@ async fn a_hooks_retry_is_not_cloneable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn status_and_content_type_are_judged_as_ever() {
+async fn status_and_content_type_are_checked() {
     let refused = EventSource::from_response(response(429, "text/plain", "slow down"));
     let refused = outcome(refused).await;
     assert_eq!(refused.error().status().unwrap(), 429);
@@ -191,7 +191,7 @@ async fn it_reconnects_by_a_response() {
 
 /// Another source ignores `reconnect_with`.
 #[tokio::test(start_paused = true)]
-async fn reconnect_with_is_for_what_is_in_hand() {
+async fn reconnect_with_only_applies_to_responses_and_bodies() {
     let server = MemoryServer::script([Reply::status(503, "")]);
     let source = crate::client::get(&server).reconnect_with(|_| async {
         let request: Result<reqwest::RequestBuilder, BoxError> = Err("not asked".into());

@@ -8,7 +8,7 @@ use crate::support;
 use crate::support::{MemoryServer, OK, Reply, Script};
 use fetch_event_source::{Error, ErrorKind, Event, EventSource, Parser, RetryPolicy, Signal};
 
-/// Texts that would be more than text to whoever prints them or sends them on as they are.
+/// Texts that have an effect if they are printed or sent on without escapes.
 const TRICKS: [&str; 14] = [
     "a\rX-Injected: 1",
     "a\nX-Injected: 1",
@@ -39,7 +39,7 @@ fn is_tame(text: &str) -> bool {
 }
 
 #[test]
-fn some_tricks_are_tame_as_they_are_and_some_are_not() {
+fn the_tricks_need_escaping() {
     let tame: Vec<_> = TRICKS.iter().filter(|trick| is_tame(trick)).collect();
     assert!(tame.contains(&&"Größe…🚀"));
     assert!(tame.len() <= TRICKS.len() / 2, "{tame:?}");
@@ -87,7 +87,7 @@ async fn an_id_adds_no_header() {
     }
 }
 
-/// Nor does one that the caller hands over, wherever he has it from.
+/// An ID from the caller adds no header either, whatever its origin.
 #[tokio::test(start_paused = true)]
 async fn an_id_given_by_the_caller_adds_no_header() {
     for trick in TRICKS {
@@ -115,7 +115,7 @@ async fn an_id_given_by_the_caller_adds_no_header() {
 }
 
 #[test]
-fn debug_of_what_a_server_says_is_one_tame_line() {
+fn debug_of_server_text_is_one_escaped_line() {
     for trick in TRICKS {
         let event = Event::new(trick).with_type(trick).with_last_event_id(trick);
         let parser = Parser::new().with_last_event_id(trick);
@@ -140,7 +140,7 @@ fn debug_of_what_a_server_says_is_one_tame_line() {
 
 /// `Display` is the wire's form, not for logs: all it promises is that no value becomes a field.
 #[test]
-fn display_of_an_event_lets_no_value_become_a_field() {
+fn display_of_an_event_lets_no_value_add_a_field() {
     for trick in TRICKS {
         let event = Event::new(trick).with_type(trick).with_last_event_id(trick);
         let wire = event.to_string();
@@ -177,10 +177,10 @@ async fn error_of(answer: Vec<u8>) -> Error {
 /// The parts of a response that errors quote or could quote: reason, content type, encoding, where
 /// to, when.
 #[tokio::test(start_paused = true)]
-async fn errors_quote_a_response_in_one_tame_and_short_line() {
+async fn errors_quote_a_response_in_one_short_escaped_line() {
     let huge = "x".repeat(200 << 10);
     for trick in TRICKS.iter().copied().chain([&huge[..]]) {
-        // What is no header value at all does not come so far: see below.
+        // An invalid header value is rejected earlier: see below.
         let value: String = trick
             .chars()
             .filter(|char| !char.is_ascii_control())
@@ -234,7 +234,7 @@ async fn controls_in_a_head_make_it_malformed() {
     }
 }
 
-/// 116.: The server's own `error` and `open` are events like any other, told from ours by their kind.
+/// 116.: Events of the server named `error` and `open` are events like any other, distinct from the crate's reports.
 #[tokio::test(start_paused = true)]
 async fn events_of_the_names_error_and_open_are_ordinary() {
     let body = "event: error\ndata: x\n\nevent: open\ndata: y\n\nevent: close\ndata: z\n\n";

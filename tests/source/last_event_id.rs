@@ -5,8 +5,8 @@ use crate::support;
 use std::time::Duration;
 
 use crate::client::{
-    DAY, all, all_data, in_memory, kind, next, next_data, next_words, over_tcp, sent_id, sent_ids,
-    standard, told,
+    DAY, all, all_data, in_memory, kind, next, next_data, next_words, over_tcp, reported, sent_id,
+    sent_ids, standard,
 };
 use crate::support::{MemoryServer, Reply, Server};
 use fetch_event_source::{ErrorKind, EventSource};
@@ -41,7 +41,7 @@ fn chunk(body: &[u8]) -> Vec<u8> {
 
 /// 68. to 74., and 77.
 #[tokio::test(start_paused = true)]
-async fn the_id_is_what_was_committed_last() {
+async fn the_last_committed_id_is_sent() {
     check(68, &[(b"id: 7\ndata: a\n\n", &["7"])]).await;
     let kept: [(&[u8], &[&str]); 2] = [(b"id: 7\ndata: a\n\n", &["7"]), (b"data: b\n\n", &["7"])];
     check(69, &kept).await;
@@ -87,7 +87,7 @@ async fn an_event_without_an_id_carries_the_last_one() {
 
 /// 75. and 76.: as raw UTF-8.
 #[tokio::test(start_paused = true)]
-async fn an_id_goes_out_as_the_bytes_of_its_utf8() {
+async fn an_id_is_sent_as_utf8() {
     for (number, id, sent) in [
         (
             75,
@@ -107,7 +107,7 @@ async fn an_id_goes_out_as_the_bytes_of_its_utf8() {
 
 /// 78.: it is left out, and said.
 #[tokio::test(start_paused = true)]
-async fn an_id_that_no_header_carries_is_left_out_and_reported() {
+async fn an_unsendable_id_is_left_out_and_reported() {
     for id in ["\u{1}", "a\u{7f}b", "\u{1b}[0m"] {
         let server = MemoryServer::script([
             Reply::ok("id: 7\ndata: a\n\n").fin(),
@@ -116,7 +116,7 @@ async fn an_id_that_no_header_carries_is_left_out_and_reported() {
         ]);
         let source = in_memory(&server);
         let handle = source.handle();
-        let words = told(source.signals()).await;
+        let words = reported(source.signals()).await;
         let unsendable = format!("unsendable {id:?}");
         let (retry, lost) = ("retry 1 in 3s after a clean end", "disconnected");
         assert_eq!(
@@ -147,7 +147,7 @@ async fn an_id_that_no_header_carries_is_left_out_and_reported() {
 
 /// 78.: to the consumer it is an ID like any other.
 #[tokio::test(start_paused = true)]
-async fn an_id_that_no_header_carries_is_still_the_events_id() {
+async fn an_unsendable_id_is_still_the_events_id() {
     let server = MemoryServer::script([Reply::ok("id: a\u{1}b\ndata: a\n\n").hold()]);
     let mut events = in_memory(&server).stream();
     assert_eq!(next(&mut events).await.last_event_id(), "a\u{1}b");
@@ -238,7 +238,7 @@ async fn ids_of_two_sources_on_one_pool_do_not_mix() {
 
 /// 82.
 #[tokio::test(start_paused = true)]
-async fn the_servers_id_takes_the_place_of_one_set_by_hand() {
+async fn the_servers_id_replaces_the_callers() {
     let server = MemoryServer::script([
         Reply::ok(": nothing yet\n\n").fin(),
         Reply::ok("id: 7\ndata: a\n\n").fin(),
@@ -305,7 +305,7 @@ async fn an_event_that_was_read_and_not_taken_is_not_skipped() {
 /// An empty ID where none was known is none: a header that `from_fn` sets by hand stays, wherever the
 /// server's bytes were cut.
 #[tokio::test(start_paused = true)]
-async fn an_empty_id_where_none_was_known_changes_nothing() {
+async fn an_empty_id_without_an_earlier_one_changes_nothing() {
     let (first, second) = ("data: a\n\n", "id:\ndata: b\n\n");
     for reply in [
         Reply::ok_chunked().chunk([first, second].concat()),
@@ -323,7 +323,7 @@ async fn an_empty_id_where_none_was_known_changes_nothing() {
     }
 }
 
-/// An ID in a block of its own is committed when everything before it was handed over.
+/// An ID in a block without data is committed when everything before it was delivered.
 #[tokio::test(start_paused = true)]
 async fn an_id_without_data_is_committed_after_the_events_before_it() {
     let server = MemoryServer::script([Reply::ok("id: 1\ndata: a\n\nid: 2\n\ndata: b\n\n").hold()]);
@@ -338,7 +338,7 @@ async fn an_id_without_data_is_committed_after_the_events_before_it() {
 
 /// A stream that was cut at the end of a block without data keeps the block's ID.
 #[tokio::test(start_paused = true)]
-async fn signals_commit_ids_as_they_hand_over() {
+async fn signals_commit_ids_on_delivery() {
     let server = MemoryServer::script([Reply::ok("id: 1\ndata: a\n\n: x\nid: 2\n\n").fin()]);
     let mut signals = in_memory(&server).signals();
     let handle = signals.handle();
@@ -353,7 +353,7 @@ async fn signals_commit_ids_as_they_hand_over() {
 
 /// An ID given by the user that no header carries is the first error, and nothing is sent.
 #[tokio::test(start_paused = true)]
-async fn a_given_id_that_no_header_carries_is_the_first_error() {
+async fn an_unsendable_given_id_is_the_first_error() {
     for id in ["a\rb", "a\nb", "a\0b", "\u{1}", "\u{7f}"] {
         let server = MemoryServer::script([]);
         let mut events = in_memory(&server).last_event_id(id).stream();
@@ -364,9 +364,9 @@ async fn a_given_id_that_no_header_carries_is_the_first_error() {
     }
 }
 
-/// A given ID is sent at once, and belongs to events that have none of their own.
+/// A given ID is sent at once, and belongs to events without their own ID.
 #[tokio::test(start_paused = true)]
-async fn a_given_id_is_where_it_starts_from() {
+async fn a_given_id_is_the_start() {
     let server = MemoryServer::script([Reply::ok("data: a\n\n").fin()]);
     let source = in_memory(&server).last_event_id("41");
     assert_eq!(source.handle().last_event_id(), "41");
@@ -382,7 +382,7 @@ async fn a_given_id_is_where_it_starts_from() {
 
 /// They cannot be a position, which is text. They are sent until the server gives one.
 #[tokio::test(start_paused = true)]
-async fn a_header_of_bytes_that_are_no_text_is_sent_as_it_is() {
+async fn a_header_that_is_not_utf8_is_sent_unchanged() {
     let server = MemoryServer::script([
         Reply::ok("data: a\n\n").fin(),
         Reply::ok("id: 1\ndata: b\n\n").fin(),

@@ -1,6 +1,5 @@
-//! What a source does, as its user sees it: a file for each behaviour, on scripted servers. The parts
-//! that need no HTTP are in `tests/parser`; what is counted or logged for a whole process has a test
-//! program of its own.
+//! The behaviour of a source, as its user sees it: a file for each behaviour, with scripted servers. Tests without HTTP are
+//! in `tests/parser`; tests of counters or logs of a whole process are separate programs.
 
 #![cfg(feature = "client")]
 
@@ -20,7 +19,7 @@ mod h2_server;
 #[path = "../support/mod.rs"]
 mod support;
 
-// The request, and what comes back.
+// The request and the response.
 mod allowed;
 mod certificate;
 mod client_timeout;
@@ -41,7 +40,7 @@ mod request;
 mod status;
 mod unread_response;
 
-// Events, as they come.
+// Events.
 mod chunk_drop;
 mod empty_events;
 mod fairness;
@@ -50,7 +49,7 @@ mod signals;
 mod streaming;
 mod unfinished_event;
 
-// What follows an end.
+// After an end.
 mod consent;
 mod ends;
 mod in_band;
@@ -70,11 +69,11 @@ mod close;
 mod handle;
 mod hooks;
 
-// What must not get in, or out.
+// Injection and secrets.
 mod injection;
 mod secrets;
 
-// What is told, and the tools for tests.
+// Reports, and the tools for tests.
 mod stats;
 mod support_selftest;
 mod testing;

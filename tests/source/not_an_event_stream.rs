@@ -2,7 +2,7 @@
 
 use fetch_event_source::{ErrorKind, Finished, RetryPolicy};
 
-use crate::client::{get, outcome, post, told};
+use crate::client::{get, outcome, post, reported};
 use crate::support::{MemoryServer, Reply};
 
 const ERROR: &str = r#"{"message":"Internal error"}"#;
@@ -17,7 +17,7 @@ fn policies() -> [RetryPolicy; 4] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_json_error_is_no_empty_answer() {
+async fn a_json_error_is_not_an_empty_answer() {
     for body in [
         ERROR.to_owned(),
         format!("{ERROR}\n"),
@@ -68,7 +68,7 @@ async fn its_body_has_the_first_64_kib() {
 
 /// One line that is known, or no line at all, makes a stream of it.
 #[tokio::test(start_paused = true)]
-async fn what_may_be_an_event_stream_is_one() {
+async fn a_possible_event_stream_is_accepted() {
     for body in [
         "".to_owned(),
         "\n\n\n".to_owned(),
@@ -101,7 +101,7 @@ async fn the_standard_takes_it_for_a_clean_end() {
 
 /// A body that breaks off may have had more to say.
 #[tokio::test(start_paused = true)]
-async fn one_that_breaks_off_is_a_cut() {
+async fn one_that_breaks_off_is_a_broken_connection() {
     let server = MemoryServer::script([Reply::ok_chunked().chunk(ERROR).fin()]);
     let outcome = outcome(get(&server).retry(RetryPolicy::never())).await;
     assert_eq!(outcome.error().kind(), ErrorKind::Disconnected);
@@ -134,13 +134,13 @@ async fn it_is_shown_to_on_error_with_its_body() {
 
 /// A server that writes `error: …` means to say something.
 #[tokio::test(start_paused = true)]
-async fn ignored_lines_are_told_and_counted() {
+async fn ignored_lines_are_reported_and_counted() {
     let body = "error: {\"code\":400}\n\ndata: [DONE]\n\n";
     let server = MemoryServer::script([Reply::ok(body).fin()]);
     let source = post(&server).until(|event| event.data() == "[DONE]");
     let handle = source.handle();
     assert_eq!(
-        told(source.signals()).await,
+        reported(source.signals()).await,
         [
             "open",
             "ignored error: {\"code\":400}",
@@ -160,7 +160,7 @@ async fn ignored_lines_are_counted_in_every_style_and_over_connections() {
         let handle = source.handle();
         match style {
             "stream" => assert_eq!(crate::client::all_data(source.stream()).await, ["x", "x"]),
-            "signals" => drop(told(source.signals()).await),
+            "signals" => drop(reported(source.signals()).await),
             _ => drop(source.run().await.unwrap()),
         }
         assert_eq!(handle.stats().ignored_lines, 6, "{style}");

@@ -98,7 +98,7 @@ async fn a_delay_passes_by_the_monotonic_clock_while_the_wall_clock_stands() {
 
 /// And back, as far as a date goes: with a `Date` beside it the wall's clock is not asked at all.
 #[tokio::test(start_paused = true)]
-async fn a_date_to_wait_for_is_taken_against_the_servers_own_clock() {
+async fn a_retry_after_date_is_relative_to_the_servers_clock() {
     for (date, until) in [
         (
             "Sun, 06 Nov 1994 08:49:37 GMT",

@@ -27,7 +27,7 @@ async fn it_gives_the_head_and_then_the_events() {
 
 /// It does not wait for an event, and nothing is sent before it is polled.
 #[tokio::test(start_paused = true)]
-async fn it_is_ready_with_the_head() {
+async fn it_completes_with_the_head() {
     let server = MemoryServer::script([Reply::ok("").wait(1000).send("data: a\n\n").hold()]);
     let opening = get(&server).open();
     server.expect_no_request(DAY).await;
@@ -120,7 +120,7 @@ async fn an_error_of_on_open_is_an_error_of_it() {
 
 /// Over without an error before anything opened.
 #[tokio::test(start_paused = true)]
-async fn what_never_opened_says_why() {
+async fn an_error_says_why_nothing_opened() {
     let held = || MemoryServer::script([Reply::empty().hold()]);
 
     let server = held();
@@ -152,7 +152,7 @@ async fn dropped_it_closes_the_connection() {
 
 /// MCP's POST is answered by JSON, by a stream, by 202 or by 204.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_json_a_stream_or_nothing_is_told_apart() {
+async fn json_streams_and_empty_answers_are_distinguished() {
     let json = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{\"id\": 10}";
     let accepted = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
     for (reply, expected) in [

@@ -1,5 +1,4 @@
-//! What the policies do until told otherwise, and what each setting changes: as seen from the
-//! server, in paused time.
+//! The defaults of the policies, and the effect of each setting: as seen from the server, in paused time.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::support::{MemoryServer, OK, Recorded, Reply, Script};
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// A failure that is no progress, however often.
+/// A failure without progress, however often.
 fn failing() -> Script {
     Script::new([]).then(Reply::status(503, ""))
 }
@@ -327,7 +326,7 @@ mod statuses {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn default_and_persistent_retry_what_can_pass() {
+    async fn default_and_persistent_retry_transient_statuses() {
         for policy in [RetryPolicy::default(), RetryPolicy::persistent()] {
             for status in [408, 425, 429, 500, 502, 503, 504, 599] {
                 assert!(is_retried(status, policy.clone()).await, "{status}");
@@ -381,11 +380,11 @@ mod server_delays {
                 let (outcome, requests) = run([reply], policy.clone()).await;
                 assert_eq!(outcome.delays(), [expected], "{retry}");
                 assert_waited(&requests, &[expected]);
-                let told = outcome.signals.iter().find_map(|signal| match signal {
+                let reported = outcome.signals.iter().find_map(|signal| match signal {
                     Signal::ReconnectionTime(time) => Some(*time),
                     _ => None,
                 });
-                assert_eq!(told, Some(expected), "{retry}");
+                assert_eq!(reported, Some(expected), "{retry}");
             }
         }
     }
@@ -448,7 +447,7 @@ mod server_delays {
         for (value, expected) in [
             ("Tue, 01 Feb 2000 12:00:30 GMT", 30),
             ("Tue, 01 Feb 2000 12:05:00 GMT", 300),
-            // The past is no time to wait for: the policy's delay is.
+            // A date in the past is ignored, and the policy's delay counts.
             ("Tue, 01 Feb 2000 11:59:00 GMT", 1),
         ] {
             let reply = retry_after_dated(503, value, date);
@@ -464,7 +463,7 @@ mod server_delays {
 
     /// Without a `Date` it is our own clock that counts.
     #[tokio::test(start_paused = true)]
-    async fn a_date_without_the_servers_own_is_taken_against_ours() {
+    async fn a_date_without_the_servers_date_is_relative_to_our_clock() {
         let (past, future) = (
             "Tue, 01 Feb 2000 12:00:00 GMT",
             "Fri, 01 Feb 2999 12:00:00 GMT",
@@ -476,7 +475,7 @@ mod server_delays {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_retry_after_that_says_nothing_is_none() {
+    async fn an_invalid_retry_after_is_ignored() {
         for value in ["", "soon", "-1", "1.5", "7 s"] {
             let policy = RetryPolicy::default().jitter(0.0);
             let (outcome, _) = run([retry_after(503, value)], policy).await;
@@ -501,9 +500,9 @@ mod server_delays {
         assert_eq!(outcome.error().retry_after(), Some(10 * SECOND));
     }
 
-    /// The caller's own base delay is no word of a server.
+    /// The caller's base delay does not come from a server.
     #[tokio::test(start_paused = true)]
-    async fn bounds_are_not_for_the_base_delay() {
+    async fn bounds_do_not_limit_the_base_delay() {
         for base in [MILLISECOND, 2 * HOUR] {
             let policy = RetryPolicy::standard().base_delay(base);
             let (outcome, _) = run([Reply::empty().fin()], policy).await;
@@ -552,7 +551,7 @@ mod progress {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_bare_200_is_no_progress() {
+    async fn a_bare_200_is_not_progress() {
         for policy in policies() {
             for reply in [
                 Reply::ok("").fin(),
@@ -582,7 +581,7 @@ mod progress {
 
     /// A server that greets and dies is asked ever more rarely.
     #[tokio::test(start_paused = true)]
-    async fn an_event_without_an_id_before_a_cut_is_no_progress() {
+    async fn an_event_without_an_id_before_a_cut_is_not_progress() {
         for policy in policies() {
             for body in ["data: a\n\n", "data: a\n\ndata: b", "id\ndata: a\n\n"] {
                 let reply = Reply::ok_chunked().chunk(body).fin();
@@ -605,7 +604,7 @@ mod progress {
 
     /// How long a hook takes says nothing of the server.
     #[tokio::test(start_paused = true)]
-    async fn ten_seconds_in_the_consumers_hands_are_none() {
+    async fn ten_seconds_with_the_consumer_are_not_progress() {
         let server = MemoryServer::script(vec![Reply::ok("").rst(); 30]);
         let mut delays = Vec::new();
         let failed = get(&server)
@@ -621,7 +620,7 @@ mod progress {
 
     /// It is not lost where a handle, and no end, closes the connection.
     #[tokio::test(start_paused = true)]
-    async fn progress_counts_where_a_handle_closed_the_connection() {
+    async fn progress_counts_if_a_handle_closed_the_connection() {
         let down = || Reply::empty().fin();
         for paused in [true, false] {
             let event = Reply::ok("id: 1\ndata: a\n\n");
@@ -647,7 +646,7 @@ mod progress {
 
     /// The wait for the head is not the body's.
     #[tokio::test(start_paused = true)]
-    async fn a_slow_head_is_no_progress() {
+    async fn a_slow_head_is_not_progress() {
         let slow = || Reply::empty().wait(60_000);
         for reply in [
             slow().send(OK).fin(),

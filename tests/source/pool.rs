@@ -27,7 +27,7 @@ fn pooled(server: &MemoryServer, pool: &Arc<Semaphore>) -> EventSource<'static> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_waits_behind_another_is_told_by_the_response_clock() {
+async fn response_timeout_detects_a_wait_for_a_pooled_connection() {
     let server = MemoryServer::script(Script::new([]).then(Reply::ok("data: a\n\n")));
     let pool = Arc::new(Semaphore::new(1));
     let mut first = pooled(&server, &pool).stream();
@@ -51,7 +51,7 @@ async fn a_source_that_waits_behind_another_is_told_by_the_response_clock() {
     assert_eq!(server.max_open_connections(), 1);
 }
 
-/// reqwest itself sets no limit for HTTP/1.1: each stream has a connection of its own.
+/// reqwest sets no limit for HTTP/1.1: each stream has a separate connection.
 #[tokio::test]
 async fn sources_of_one_client_do_not_wait_for_each_other() {
     let server = Server::script(Script::new([]).then(Reply::ok("data: a\n\n"))).await;

@@ -132,9 +132,9 @@ async fn a_greeting_before_each_cut_does_not_defeat_the_backoff() {
     assert_eq!(first_delays(source, 10).await, expected);
 }
 
-/// The same ID each time is no progress but the first time.
+/// The same ID each time is only progress the first time.
 #[tokio::test(start_paused = true)]
-async fn the_same_id_each_time_is_asked_for_three_times() {
+async fn the_same_id_each_time_gets_three_requests() {
     let server = always(clean("id: p\nretry: 100\ndata:\n\n"));
     let policy = RetryPolicy::default().max_retries(2);
     let source = get(&server).retry(policy).until(|_| false);
@@ -145,7 +145,7 @@ async fn the_same_id_each_time_is_asked_for_three_times() {
 
 /// The server does not look at `Last-Event-ID`, and begins anew.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_starts_over_is_no_progress() {
+async fn a_connection_that_starts_over_is_not_progress() {
     let body = "id: 1\ndata: a\n\nid: 2\ndata: b\n\n";
     let policy = || RetryPolicy::default().max_retries(2);
     for (reply, kind) in [
@@ -162,7 +162,7 @@ async fn a_connection_that_starts_over_is_no_progress() {
 
 /// A script that is polled: this is how such servers mean it.
 #[tokio::test(start_paused = true)]
-async fn a_clean_end_after_an_event_is_followed_at_the_reconnection_time_for_ever() {
+async fn a_clean_end_after_an_event_reconnects_at_the_reconnection_time_for_ever() {
     let server = always(clean("retry: 200\ndata: n\n\n"));
     let source = get(&server).retry(RetryPolicy::persistent().jitter(0).max_retries(2));
     assert_eq!(first_delays(source, 50).await, [ms(200); 50]);
@@ -194,7 +194,7 @@ async fn an_id_that_moves_with_each_connection_is_progress_for_ever() {
 
 /// Orders from within a hook: at once the first time, and then no flood.
 #[tokio::test(start_paused = true)]
-async fn orders_of_a_handle_in_on_message_are_no_flood() {
+async fn orders_of_a_handle_in_on_message_cause_no_flood() {
     for new_ids in [false, true] {
         for pauses in [false, true] {
             let server = MemoryServer::script(Script::from_fn(move |request| {

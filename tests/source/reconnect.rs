@@ -4,8 +4,8 @@ use crate::client;
 use std::{sync::Arc, time::Duration};
 
 use crate::client::{
-    DAY, all, all_data, gaps, http, in_memory, kind, ms, next, next_words, over_tcp, secs,
-    sent_ids, standard, told, word,
+    DAY, all, all_data, gaps, http, in_memory, kind, ms, next, next_words, over_tcp, reported,
+    secs, sent_ids, standard, word,
 };
 use crate::support::{MemoryServer, OK_CHUNKED, Reply, Script, Server, chunk, closed_port};
 use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy, Signal, reqwest};
@@ -36,7 +36,7 @@ async fn a_stream_that_ended_is_opened_again_after_the_reconnection_time() {
 
 /// 45. to 51.: what a body may say about the delay that follows it.
 #[tokio::test(start_paused = true)]
-async fn the_delay_is_what_the_body_said_last_in_a_whole_line() {
+async fn the_last_whole_retry_line_sets_the_delay() {
     for (number, body, delay) in [
         (45, "", secs(3)),
         (46, ": hi\n\n", secs(3)),
@@ -47,7 +47,7 @@ async fn the_delay_is_what_the_body_said_last_in_a_whole_line() {
         (51, "retry: 0060\n", ms(60)),
     ] {
         let server = MemoryServer::script([Reply::ok(body).fin()]);
-        let words = told(in_memory(&server).signals()).await;
+        let words = reported(in_memory(&server).signals()).await;
         assert_eq!(gaps(&server), [delay], "{number}.");
         assert_eq!(words[0], "open", "{number}.");
         let losses = words.iter().filter(|word| *word == "disconnected").count();
@@ -64,13 +64,13 @@ async fn the_reconnection_time_holds_for_all_connections_that_follow() {
         Reply::ok("").fin(),
         Reply::empty().fin(),
     ]);
-    told(in_memory(&server).signals()).await;
+    reported(in_memory(&server).signals()).await;
     assert_eq!(gaps(&server), [ms(60); 4]);
 }
 
 /// 53.: without a floor it follows at once, but others get their turn, and `close` is heard.
 #[tokio::test(start_paused = true)]
-async fn a_delay_of_zero_for_ever_does_not_hog_the_executor() {
+async fn a_delay_of_zero_for_ever_does_not_block_the_executor() {
     let server = MemoryServer::script(Script::new([]).then(Reply::ok("retry: 0\n\n").fin()));
     let events = in_memory(&server).stream();
     let handle = events.handle();
@@ -87,7 +87,7 @@ async fn a_delay_of_zero_is_raised_to_the_lower_bound() {
     let script = Script::new(vec![Reply::ok("retry: 0\n\n").fin(); 5]);
     let server = MemoryServer::script(script);
     let source = in_memory(&server).retry(RetryPolicy::standard());
-    let words = told(source.signals()).await;
+    let words = reported(source.signals()).await;
     assert_eq!(words[1], "reconnection time 100ms");
     assert_eq!(gaps(&server), [ms(100); 5]);
 }
@@ -115,14 +115,14 @@ async fn an_endless_reconnection_time_neither_panics_nor_becomes_a_short_one() {
 
         let server = MemoryServer::script([Reply::ok(&body).fin()]);
         let source = in_memory(&server).retry(RetryPolicy::standard());
-        told(source.signals()).await;
+        reported(source.signals()).await;
         assert_eq!(gaps(&server)[0], secs(3600), "{digits}: the bound");
     }
 }
 
 /// 54.: a delay beyond what a timer reaches is waited for all the same.
 #[tokio::test(start_paused = true)]
-async fn a_delay_without_end_is_waited_for_until_somebody_closes() {
+async fn an_endless_delay_lasts_until_a_close() {
     let server = MemoryServer::script([Reply::ok("").fin()]);
     let endless = standard().base_delay(Duration::MAX);
     let mut signals = in_memory(&server).retry(endless).signals();
@@ -137,7 +137,7 @@ async fn a_delay_without_end_is_waited_for_until_somebody_closes() {
 
 /// 55.
 #[tokio::test(start_paused = true)]
-async fn a_loss_that_shows_in_two_places_is_one_loss() {
+async fn a_loss_seen_in_two_places_is_one_loss() {
     let whole = || Reply::ok_chunked().chunk("retry: 60\ndata: a\n\n");
     for (end, reply) in [
         ("a clean end", whole().last_chunk().fin()),
@@ -150,7 +150,7 @@ async fn a_loss_that_shows_in_two_places_is_one_loss() {
         let server = MemoryServer::script([reply]);
         let retry = format!("retry 1 in 60ms after {end}");
         assert_eq!(
-            told(in_memory(&server).signals()).await,
+            reported(in_memory(&server).signals()).await,
             [
                 "open",
                 "reconnection time 60ms",
@@ -174,7 +174,7 @@ async fn a_loss_is_one_loss_on_real_sockets_too() {
         Reply::raw(&body).fin(),
     ] {
         let server = Server::script([reply]).await;
-        let words = told(over_tcp(&server).signals()).await;
+        let words = reported(over_tcp(&server).signals()).await;
         let count = |start| words.iter().filter(|word| word.starts_with(start)).count();
         assert_eq!((count("disconnected"), count("retry")), (1, 1), "{words:?}");
         assert_eq!(server.requests().len(), 2);
@@ -283,7 +283,7 @@ async fn retries(script: Vec<Reply>, policy: RetryPolicy) -> Vec<(u32, u64)> {
 
 /// 57.: a server that accepts and closes does not defeat the backoff.
 #[tokio::test(start_paused = true)]
-async fn only_progress_brings_the_delay_back_to_its_beginning() {
+async fn only_progress_resets_the_delay() {
     let policy = || RetryPolicy::persistent().jitter(0);
     let nothing = Reply::ok(": hi\nid: 1\n\nretry: 1000\n\n").fin();
     let event = Reply::ok("data: a\n\n").fin();
@@ -303,9 +303,9 @@ async fn only_progress_brings_the_delay_back_to_its_beginning() {
     }
 }
 
-/// Progress is what the connection brought, whoever ended it.
+/// Progress counts, no matter how the connection ended.
 #[tokio::test(start_paused = true)]
-async fn progress_counts_where_the_caller_ended_the_connection() {
+async fn progress_counts_if_the_caller_ended_the_connection() {
     for (event, then) in [
         ("id: 1\ndata: a\n\n", "retry 1 in 1s after no response"),
         // Without an ID nobody knows that anything was gained.
@@ -335,7 +335,7 @@ async fn progress_counts_where_the_caller_ended_the_connection() {
 
 /// 58. to 60.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_none_is_a_network_error() {
+async fn an_invalid_answer_is_a_network_error() {
     for (number, reply) in [
         (58, Reply::empty().fin()),
         (59, Reply::empty().rst()),
@@ -350,7 +350,7 @@ async fn an_answer_that_is_none_is_a_network_error() {
     ] {
         let server = MemoryServer::script([reply, Reply::ok("data: a\n\n").fin()]);
         assert_eq!(
-            told(in_memory(&server).signals()).await,
+            reported(in_memory(&server).signals()).await,
             [
                 "retry 1 in 3s after no response",
                 "open",
@@ -367,7 +367,7 @@ async fn an_answer_that_is_none_is_a_network_error() {
 
 /// 58. to 60., on real sockets.
 #[tokio::test]
-async fn an_answer_that_is_none_is_a_network_error_on_real_sockets_too() {
+async fn an_invalid_answer_is_a_network_error_on_real_sockets_too() {
     for (number, reply) in [
         (58, Reply::empty().fin()),
         (59, Reply::empty().rst()),
@@ -378,7 +378,7 @@ async fn an_answer_that_is_none_is_a_network_error_on_real_sockets_too() {
     ] {
         let server = Server::script([reply, Reply::ok("data: a\n\n").fin()]).await;
         let quick = standard().base_delay(ms(20));
-        let words = told(over_tcp(&server).retry(quick).signals()).await;
+        let words = reported(over_tcp(&server).retry(quick).signals()).await;
         assert_eq!(words[0], "retry 1 in 20ms after no response", "{number}.");
         assert_eq!(words[1..3], ["open", "event a"], "{number}.");
         assert_eq!(server.requests().len(), 3, "{number}.");
@@ -449,7 +449,7 @@ async fn an_event_that_was_cut_is_dropped_with_its_id() {
 
 /// 64.
 #[tokio::test(start_paused = true)]
-async fn what_is_left_of_a_connection_does_not_cross_to_the_next() {
+async fn leftovers_do_not_cross_to_the_next_connection() {
     for cut in [
         &b"event: up\ndata: half"[..],
         b"event: up\ndata: half\n",
@@ -467,7 +467,7 @@ async fn what_is_left_of_a_connection_does_not_cross_to_the_next() {
 
 /// 65.
 #[tokio::test(start_paused = true)]
-async fn a_line_feed_that_begins_a_connection_belongs_to_no_carriage_return_before() {
+async fn a_line_feed_at_the_start_of_a_connection_is_a_blank_line() {
     let server = MemoryServer::script([
         Reply::ok("data: a\r\r").fin(),
         Reply::ok("\ndata: b\n\n").fin(),
@@ -477,7 +477,7 @@ async fn a_line_feed_that_begins_a_connection_belongs_to_no_carriage_return_befo
 
 /// 66.
 #[tokio::test(start_paused = true)]
-async fn each_connection_has_a_byte_order_mark_of_its_own() {
+async fn each_connection_has_its_own_byte_order_mark() {
     let body = b"\xef\xbb\xbfdata: a\n\n";
     let server = MemoryServer::script([Reply::ok(body).fin(), Reply::ok(body).fin()]);
     assert_eq!(all_data(in_memory(&server).stream()).await, ["a", "a"]);
@@ -495,7 +495,7 @@ async fn reports_come_in_the_order_in_which_things_happened() {
         Reply::ok("data: e\n\n").fin(),
     ]);
     assert_eq!(
-        told(in_memory(&server).signals()).await,
+        reported(in_memory(&server).signals()).await,
         [
             "open",
             "event a",
@@ -554,7 +554,7 @@ async fn retries_used_up_give_the_last_attempts_result() {
     assert!(events.finished().is_none());
 }
 
-/// The words for the error are there for whoever looks, and it is a timeout or it is not.
+/// The error has its text, and says whether it is a timeout.
 #[tokio::test(start_paused = true)]
 async fn the_error_of_a_retry_is_shown_with_it() {
     let server = MemoryServer::script([Reply::empty().fin()]);

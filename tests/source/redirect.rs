@@ -88,7 +88,7 @@ async fn relative_locations_resolve_against_the_url() {
     }
 }
 
-/// 32. With a host of its own.
+/// 32. With another host.
 #[tokio::test]
 async fn a_location_without_a_scheme_resolves_against_the_url() {
     let target = Server::script([Reply::ok("data: a\n\n").fin()]).await;
@@ -174,9 +174,9 @@ async fn a_location_of_another_scheme_is_final() {
     }
 }
 
-/// 35. One that is no URI of HTTP's is none to reqwest, so the answer is an ordinary 3xx.
+/// 35. reqwest ignores an invalid URI, so the answer is an ordinary 3xx.
 #[tokio::test]
-async fn a_location_that_is_no_uri_is_an_ordinary_3xx() {
+async fn an_invalid_location_is_an_ordinary_3xx() {
     for location in [
         "http://[",
         "http://",
@@ -223,7 +223,7 @@ async fn a_redirected_reconnection_carries_the_id() {
 /// 37. Secrets that HTTP names stay with their origin: reqwest takes them off. Those under a name
 /// of the caller's own (`x-api-key`) and the last event ID go along.
 #[tokio::test]
-async fn credentials_stay_with_their_origin() {
+async fn credentials_are_only_sent_to_their_origin() {
     for across in [true, false] {
         let other = Server::script([Reply::ok("data: a\n\n").fin()]).await;
         let script = Script::from_fn({
@@ -283,7 +283,7 @@ async fn user_info_stays_with_its_origin() {
 
 /// 38. 42.
 #[tokio::test]
-async fn what_else_a_redirect_says_is_ignored() {
+async fn the_rest_of_a_redirect_is_ignored() {
     let page = "data: not an event\n\n".repeat(512);
     let head = format!(
         "HTTP/1.1 307 Over There\r\nLocation: /to\r\nContent-Type: text/html\r\n\
@@ -302,7 +302,7 @@ async fn what_else_a_redirect_says_is_ignored() {
 
 /// 39.
 #[tokio::test]
-async fn what_the_target_answers_is_judged_like_any_answer() {
+async fn the_targets_answer_is_judged_like_any_answer() {
     for (code, status) in [(301, 404), (302, 500), (303, 201), (307, 410)] {
         let replies = [
             Reply::redirect(code, "/to"),
@@ -347,7 +347,7 @@ async fn every_attempt_starts_from_the_callers_url() {
 
 /// 41.
 #[tokio::test]
-async fn a_target_that_was_lost_is_asked_for_again() {
+async fn a_lost_target_is_requested_again() {
     let away = closed_port();
     for lost in [
         Reply::status(503, "gone"),

@@ -86,7 +86,7 @@ async fn pass_on(
     Some(())
 }
 
-/// Redirects whoever does not ask for `/to` to that location.
+/// Redirects every request except those for `/to` to that location.
 fn redirecting(location: impl Into<String>) -> Script {
     let location = location.into();
     Script::from_fn(move |request| match request.target() {
@@ -187,7 +187,7 @@ async fn user_info_stays_with_its_origin() {
     }
 }
 
-/// Those that a client sends with each request are no exception.
+/// Those that a client sends with each request are treated alike.
 #[tokio::test]
 async fn default_headers_of_a_client_stay_too() {
     let other = Server::script(redirecting("")).await;
@@ -204,7 +204,7 @@ async fn default_headers_of_a_client_stay_too() {
     assert!(other.requests()[0].values("authorization").is_empty());
 }
 
-/// What was written into the location is no credential of the caller's, and is not made one.
+/// User info in the location is not a credential of the caller, and is not sent.
 #[tokio::test]
 async fn user_info_in_a_location_is_not_sent() {
     let other = Server::script(redirecting("")).await;
@@ -221,7 +221,7 @@ async fn user_info_in_a_location_is_not_sent() {
 
 /// A token in the query would go with it.
 #[tokio::test]
-async fn the_default_client_tells_no_redirect_target_where_it_comes_from() {
+async fn the_default_client_sends_no_referer() {
     let other = Server::script(redirecting("")).await;
     let server = Server::script(redirecting(other.url("/to"))).await;
     let source = fetch_event_source(server.url("/s?token=secret"));
@@ -231,9 +231,9 @@ async fn the_default_client_tells_no_redirect_target_where_it_comes_from() {
     assert!(other.requests()[0].values(REFERER.as_str()).is_empty());
 }
 
-/// As the docs of `EventSource` say: a client of the caller's own does, unless it is told not to.
+/// As the guide says: the caller's client does, unless it is disabled.
 #[tokio::test]
-async fn a_client_of_ones_own_sends_the_referer_unless_told_not_to() {
+async fn another_client_sends_the_referer_unless_disabled() {
     for (client, sent) in [
         (reqwest::Client::builder(), true),
         (reqwest::Client::builder().referer(false), false),
@@ -250,7 +250,7 @@ async fn a_client_of_ones_own_sends_the_referer_unless_told_not_to() {
 
 /// The body of a 307 and a 308 goes along, wherever it leads; that of the others does not.
 #[tokio::test]
-async fn a_body_goes_along_with_307_and_308_only() {
+async fn only_307_and_308_send_the_body() {
     for (code, sent) in [
         (301, ""),
         (302, ""),

@@ -146,7 +146,7 @@ mod not_sent_again {
         }
     }
 
-    /// `reconnect_on_close` is no consent: and what looks like success must not pass for one.
+    /// `reconnect_on_close` is not consent, and the end must not look like success.
     #[tokio::test(start_paused = true)]
     async fn a_clean_end_that_would_be_followed_is_an_error() {
         let length = OK_CHUNKED.replace("Transfer-Encoding: chunked", "Content-Length: 9");
@@ -166,7 +166,7 @@ mod not_sent_again {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_clean_end_that_is_the_end_is_no_error() {
+    async fn a_final_clean_end_is_not_an_error() {
         for policy in [
             RetryPolicy::default(),
             RetryPolicy::never(),
@@ -181,7 +181,7 @@ mod not_sent_again {
 
     /// What a handle says is about the connection, not about the request.
     #[tokio::test(start_paused = true)]
-    async fn a_handles_word_is_no_consent() {
+    async fn an_order_of_a_handle_is_not_consent() {
         // Open, and not even answered yet.
         for reply in [Reply::ok("data: a\n\n"), Reply::empty()] {
             for pause in [true, false] {
@@ -282,9 +282,9 @@ mod sent_again {
         assert!(outcome.error().is_connect());
     }
 
-    /// Each end is judged by itself: the one before it is no consent.
+    /// Each end is judged separately: the end before it is not consent.
     #[tokio::test(start_paused = true)]
-    async fn but_not_after_the_next_end_that_can_have_acted() {
+    async fn but_not_after_a_later_end_that_may_have_acted() {
         let server = MemoryServer::script([retry_after(429), Reply::status(500, "")]);
         let outcome = outcome(post(&server)).await;
         assert_eq!(outcome.error().status().unwrap(), 500);
@@ -293,7 +293,7 @@ mod sent_again {
 
     /// The wait is cut short, and what was allowed stays so.
     #[tokio::test(start_paused = true)]
-    async fn by_a_handle_where_the_server_cannot_have_acted() {
+    async fn by_a_handle_if_the_server_cannot_have_acted() {
         for pause in [true, false] {
             let server = MemoryServer::script([Reply::status(429, "")]);
             let mut signals = post(&server).signals();
@@ -329,7 +329,7 @@ mod sent_again {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_the_policy_says_so() {
+    async fn if_the_policy_allows_it() {
         for (reply, options, _) in ends_after_which_the_server_may_have_acted() {
             for policy in [RetryPolicy::default(), RetryPolicy::persistent()] {
                 let policy = policy.replay_non_idempotent(true);
@@ -342,7 +342,7 @@ mod sent_again {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_clean_end_and_by_a_handle_where_the_policy_says_so() {
+    async fn after_a_clean_end_and_by_a_handle_if_the_policy_allows_it() {
         let policy = RetryPolicy::persistent().replay_non_idempotent(true);
         let reply = Reply::ok("data: a\n\n").fin();
         let (_, requests) = after(reply, |server| post(server).retry(policy.clone())).await;
@@ -357,7 +357,7 @@ mod sent_again {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn by_decides_own_word() {
+    async fn by_an_answer_of_the_hook() {
         for (reply, options, _) in ends_after_which_the_server_may_have_acted() {
             for policy in policies() {
                 let source = |server: &MemoryServer| options(post(server)).retry(policy.clone());
@@ -379,7 +379,7 @@ mod sent_again {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn by_on_errors_own_word() {
+    async fn by_on_errors_answer() {
         for exactly in [None, Some(7 * SECOND)] {
             let server = MemoryServer::script([Reply::status(500, "")]);
             let finished = post(&server)
@@ -395,7 +395,7 @@ mod sent_again {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn by_on_closes_own_word() {
+    async fn by_on_closes_answer() {
         for policy in policies() {
             for exactly in [None, Some(7 * SECOND)] {
                 let server = MemoryServer::script([Reply::ok("data: a\n\n").fin()]);
@@ -413,9 +413,9 @@ mod sent_again {
         }
     }
 
-    /// `proceed` is what the policy says, and that is no consent.
+    /// `follow_policy` is not consent.
     #[tokio::test(start_paused = true)]
-    async fn but_not_by_a_hook_that_proceeds() {
+    async fn but_not_by_a_hook_that_follows_the_policy() {
         let server = MemoryServer::script([Reply::ok("data: a\n\n").fin()]);
         let result = post(&server)
             .retry(RetryPolicy::persistent())
@@ -460,7 +460,7 @@ mod sent_again {
 
     /// RFC 9110, section 9.2.2: PUT, DELETE and the safe methods may be repeated.
     #[tokio::test(start_paused = true)]
-    async fn what_is_idempotent_at_any_end() {
+    async fn an_idempotent_request_after_any_end() {
         for method in [Method::PUT, Method::DELETE, Method::GET, Method::OPTIONS] {
             for (reply, options, _) in ends_after_which_the_server_may_have_acted() {
                 let (_, requests) = after(reply.clone(), |server| {
@@ -509,7 +509,7 @@ mod from_fn {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_get_after_a_posts_clean_end_or_a_handles_word_is_sent() {
+    async fn a_get_after_a_posts_clean_end_or_a_handles_order_is_sent() {
         let server = MemoryServer::script([Reply::ok("id: 7\ndata: a\n\n").fin()]);
         outcome(methods(&server, [Method::POST, Method::GET])).await;
         assert_eq!(server.requests().len(), 2);
@@ -525,7 +525,7 @@ mod from_fn {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_post_after_a_post_is_not_sent_and_tells_of_the_failure() {
+    async fn a_post_after_a_post_is_not_sent_and_the_error_has_the_failure() {
         for (reply, options, is) in ends_after_which_the_server_may_have_acted() {
             let server = MemoryServer::script([reply.clone()]);
             let source = options(methods(&server, [Method::POST, Method::POST]));
@@ -574,10 +574,9 @@ mod from_fn {
         }
     }
 
-    /// What became of the GET says nothing of the POST.
+    /// The result of the GET says nothing about the POST.
     #[tokio::test(start_paused = true)]
-    async fn a_post_is_not_sent_after_a_get_that_was_refused_where_the_post_before_may_have_acted()
-    {
+    async fn a_refused_get_in_between_does_not_allow_a_post() {
         let methods_of = [Method::POST, Method::GET, Method::POST];
         for refusal in [Reply::status(429, ""), retry_after(503)] {
             let server = MemoryServer::script([Reply::ok("data: half").fin(), refusal.clone()]);
@@ -624,9 +623,9 @@ mod bodies_that_cannot_be_cloned {
         assert_eq!(server.requests()[0].body(), b"question");
     }
 
-    /// Where a retry was due, the error says why there is none, and what failed.
+    /// If a retry was due, the error says why there is none, and what failed.
     #[tokio::test(start_paused = true)]
-    async fn are_not_sent_again_and_the_error_tells_of_the_failure() {
+    async fn are_not_sent_again_and_the_error_has_the_failure() {
         for (reply, options, is) in ends_after_which_the_server_may_have_acted() {
             let (outcome, requests) = after(reply.clone(), |server| {
                 options(streamed(server, Method::PUT))
@@ -641,7 +640,7 @@ mod bodies_that_cannot_be_cloned {
 
     /// What would be repeated, were it not for the body.
     #[tokio::test(start_paused = true)]
-    async fn are_not_sent_again_even_where_the_server_cannot_have_acted() {
+    async fn are_not_sent_again_even_if_the_server_cannot_have_acted() {
         for reply in [Reply::status(429, "why"), retry_after(503)] {
             let (outcome, requests) = after(reply, |server| streamed(server, Method::POST)).await;
             let error = outcome.error();
@@ -661,7 +660,7 @@ mod bodies_that_cannot_be_cloned {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn leave_a_timeout_to_be_seen() {
+    async fn keep_a_timeout_visible() {
         let (outcome, _) = after(Reply::empty(), |server| {
             streamed(server, Method::PUT).response_timeout(SECOND)
         })
@@ -694,7 +693,7 @@ mod bodies_that_cannot_be_cloned {
         assert_eq!(requests, 1);
     }
 
-    /// Where no retry was due, the failure is the error.
+    /// If no retry was due, the failure is the error.
     #[tokio::test(start_paused = true)]
     async fn do_not_hide_a_failure_that_is_final() {
         for (reply, policy) in [
@@ -718,7 +717,7 @@ mod bodies_that_cannot_be_cloned {
 
     /// Consent does not make a body.
     #[tokio::test(start_paused = true)]
-    async fn are_not_there_for_a_hook_or_a_handle_either() {
+    async fn a_hook_or_a_handle_cannot_repeat_them_either() {
         let (outcome, requests) = after(Reply::status(404, "why"), |server| {
             streamed(server, Method::PUT).on_error(|failure| failure.retry())
         })

@@ -125,7 +125,7 @@ async fn method_headers_and_body_are_the_same_at_every_attempt() {
 
 /// 3.
 #[tokio::test]
-async fn path_and_query_are_unchanged_and_the_fragment_stays_at_home() {
+async fn path_and_query_are_unchanged_and_the_fragment_is_not_sent() {
     for (path, target) in [
         ("/s?a=1&b=%2F", "/s?a=1&b=%2F"),
         ("/s#x", "/s"),
@@ -261,16 +261,16 @@ async fn a_seeded_id_that_no_header_carries_is_the_first_error() {
 
 /// 7. The caller's function is not even asked.
 #[tokio::test(start_paused = true)]
-async fn from_fn_is_not_asked_where_the_seeded_id_is_wrong() {
-    async fn must_not_be_asked(_: Attempt) -> Result<reqwest::RequestBuilder, BoxError> {
+async fn from_fn_is_not_called_with_an_invalid_seeded_id() {
+    async fn must_not_be_called(_: Attempt) -> Result<reqwest::RequestBuilder, BoxError> {
         panic!("asked for a request")
     }
-    let source = EventSource::from_fn(must_not_be_asked);
+    let source = EventSource::from_fn(must_not_be_called);
     let outcome = outcome(source.last_event_id("a\nb")).await;
     assert_eq!(outcome.error().kind(), ErrorKind::InvalidLastEventId);
 }
 
-/// 6. An empty ID is no header, and an ID may be anything that a header carries.
+/// 6. An empty ID sends no header, and an ID may be any valid header value.
 #[tokio::test(start_paused = true)]
 async fn a_seeded_id_is_sent_as_its_bytes() {
     for (id, sent) in [

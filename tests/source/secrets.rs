@@ -55,7 +55,7 @@ fn shown(error: &Error) -> Vec<String> {
     shown
 }
 
-/// All that can be printed on a source's way to its end, but for what its stream says.
+/// Everything printable on a source's way to its end, except the text of its stream.
 async fn printed(source: EventSource<'static>) -> (Vec<String>, Option<Error>) {
     let log = Log::new();
     let source = source.on_error({
@@ -313,7 +313,7 @@ async fn errors_of_a_proxy_show_no_secret() {
     }
 }
 
-/// What `from_fn` is told has the failure in it.
+/// The argument of `from_fn` has the failure.
 #[tokio::test]
 async fn an_attempt_shows_no_secret() {
     let server = Server::script(support::Script::new([]).then(answer("503", "", SECRET))).await;

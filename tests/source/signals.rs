@@ -5,8 +5,8 @@ use crate::support;
 use std::time::Duration;
 
 use crate::client::{
-    DAY, Woken, in_memory, ms, next, next_data, next_words, poll_once, secs, sent_ids, standard,
-    told, word,
+    DAY, Woken, in_memory, ms, next, next_data, next_words, poll_once, reported, secs, sent_ids,
+    standard, word,
 };
 use crate::support::{MemoryServer, Reply};
 use fetch_event_source::{Error, Finished, RetryPolicy, Signal};
@@ -14,7 +14,7 @@ use futures_util::{FutureExt, StreamExt, stream::FusedStream};
 
 /// Comment, reconnection time, event, cut, retry, open again, clean end, retry, the end.
 #[tokio::test(start_paused = true)]
-async fn the_whole_life_of_a_source_is_told() {
+async fn signals_report_the_whole_life_of_a_source() {
     let server = MemoryServer::script([
         Reply::ok_chunked()
             .chunk(": hello\n:no space\n:\n\n")
@@ -26,7 +26,7 @@ async fn the_whole_life_of_a_source_is_told() {
         Reply::ok("event: up\ndata: b\n\n: bye\n\n").fin(),
     ]);
     assert_eq!(
-        told(in_memory(&server).signals()).await,
+        reported(in_memory(&server).signals()).await,
         [
             "open",
             "comment hello",
@@ -49,9 +49,9 @@ async fn the_whole_life_of_a_source_is_told() {
     assert_eq!(sent_ids(&server), [vec![], one(), one(), one()]);
 }
 
-/// The last loss of all is told by the end, or by the error.
+/// The end, or the error, reports the last loss.
 #[tokio::test(start_paused = true)]
-async fn an_end_that_is_not_retried_is_told_in_full() {
+async fn an_end_without_a_retry_is_reported() {
     for (reply, expected) in [
         (
             Reply::ok("").fin(),
@@ -67,7 +67,7 @@ async fn an_end_that_is_not_retried_is_told_in_full() {
     ] {
         let server = MemoryServer::script([reply]);
         let source = in_memory(&server).retry(RetryPolicy::never());
-        assert_eq!(told(source.signals()).await, expected);
+        assert_eq!(reported(source.signals()).await, expected);
     }
 }
 
@@ -89,12 +89,12 @@ async fn open_brings_the_head_of_the_response() {
     );
 }
 
-/// What is taken from a server is what is told.
+/// The accepted delay is the reported one.
 #[tokio::test(start_paused = true)]
-async fn a_reconnection_time_out_of_bounds_is_told_as_it_is_taken() {
+async fn a_reconnection_time_is_reported_within_the_bounds() {
     let server = MemoryServer::script([Reply::ok("retry: 1\nretry: 7200000\n").fin()]);
     let policy = RetryPolicy::standard().server_delay_bounds(ms(20)..=secs(60));
-    let words = told(in_memory(&server).retry(policy).signals()).await;
+    let words = reported(in_memory(&server).retry(policy).signals()).await;
     assert_eq!(
         words[1..],
         [
@@ -109,13 +109,13 @@ async fn a_reconnection_time_out_of_bounds_is_told_as_it_is_taken() {
 
 /// Once for each request that goes without, before it is answered.
 #[tokio::test(start_paused = true)]
-async fn an_unsendable_id_is_told_for_each_request_that_goes_without_it() {
+async fn an_unsendable_id_is_reported_for_each_request_without_it() {
     let server = MemoryServer::script([
         Reply::ok("id: a\u{1}b\ndata: a\n\n").fin(),
         Reply::empty().fin(),
         Reply::ok("id: 8\ndata: b\n\n").fin(),
     ]);
-    let words = told(in_memory(&server).signals()).await;
+    let words = reported(in_memory(&server).signals()).await;
     assert_eq!(
         words[2..8],
         [
@@ -162,14 +162,14 @@ async fn a_retry_carries_its_error() {
         ..
     } = next(&mut signals).await
     else {
-        panic!("a clean end is no error");
+        panic!("a clean end is not an error");
     };
     assert_eq!((delay, retries), (secs(2), 2));
 }
 
-/// The old connection is gone when its loss is told, and the next is not there before its delay is over.
+/// The old connection is closed when its loss is reported, and the next one does not begin before its delay is over.
 #[tokio::test(start_paused = true)]
-async fn what_is_told_is_true_at_that_moment() {
+async fn signals_are_true_at_their_moment() {
     let server = MemoryServer::script([
         Reply::ok_chunked().last_chunk().hold(),
         Reply::ok("").hold(),
@@ -192,7 +192,7 @@ async fn what_is_told_is_true_at_that_moment() {
 
 /// It is the driver of its source: nothing happens where nobody polls.
 #[tokio::test(start_paused = true)]
-async fn nothing_goes_on_while_nobody_polls() {
+async fn nothing_happens_without_polls() {
     let server = MemoryServer::script([Reply::ok("").fin(), Reply::ok("").hold()]);
     let mut signals = in_memory(&server).signals();
     server.expect_no_request(DAY).await;
@@ -255,7 +255,7 @@ async fn a_signal_is_data() {
 
 /// `select!` drops what it does not need.
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_is_given_up_loses_nothing() {
+async fn a_dropped_poll_loses_nothing() {
     let body = "retry: 60\n: x\n\ndata: a\n\n".repeat(20);
     let server = MemoryServer::script([
         Reply::empty()

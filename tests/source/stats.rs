@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::client::{
-    AT_ONCE, Woken, in_memory, ms, next, next_data, next_words, over_tcp, poll_once, secs, told,
+    AT_ONCE, Woken, in_memory, ms, next, next_data, next_words, over_tcp, poll_once, reported, secs,
 };
 use crate::support::{MemoryServer, Reply, Server};
 use fetch_event_source::{
@@ -70,7 +70,7 @@ async fn a_stream_is_counted_over_all_its_connections() {
 async fn signals_count_as_a_stream_does() {
     let (_server, source) = eventful();
     let handle = source.handle();
-    let words = told(source.signals()).await;
+    let words = reported(source.signals()).await;
     assert!(words.contains(&"comment hello".to_owned()), "{words:?}");
     assert_all_counted(handle.stats());
 }
@@ -94,7 +94,7 @@ async fn hooks_count_as_a_stream_does() {
 
 /// With a clock, an end marker or an abort events take another way.
 #[tokio::test(start_paused = true)]
-async fn the_long_way_counts_as_the_short_one() {
+async fn the_long_and_the_short_way_count_alike() {
     let ways: [fn(EventSource<'static>) -> EventSource<'static>; 4] = [
         |source| source.idle_timeout(secs(9)),
         |source| source.event_timeout(secs(9)),
@@ -127,7 +127,7 @@ async fn nothing_is_counted_before_the_first_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_was_read_but_not_handed_over_is_not_counted() {
+async fn an_undelivered_event_does_not_count() {
     let server = MemoryServer::script([Reply::ok("data: a\n\ndata: b\n\ndata: c\n\n")]);
     let mut events = in_memory(&server).stream();
     let handle = events.handle();
@@ -140,7 +140,7 @@ async fn an_event_that_was_read_but_not_handed_over_is_not_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hook_that_fails_was_handed_nothing() {
+async fn an_event_of_a_failed_hook_does_not_count() {
     let server = MemoryServer::script([Reply::ok("data: a\n\ndata: b\n\n")]);
     let source = in_memory(&server);
     let handle = source.handle();
@@ -156,7 +156,7 @@ async fn a_hook_that_fails_was_handed_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_marker_is_not_handed_over() {
+async fn an_end_marker_does_not_count() {
     let server = MemoryServer::script([Reply::ok("data: a\n\ndata: [DONE]\n\n")]);
     let source = in_memory(&server).until(|event| event.data() == "[DONE]");
     let handle = source.handle();
@@ -165,7 +165,7 @@ async fn an_end_marker_is_not_handed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_handle_does_is_no_retry() {
+async fn an_order_of_a_handle_is_not_a_retry() {
     let server = MemoryServer::script([
         Reply::ok("data: a\n\n"),
         Reply::ok("data: b\n\n"),
@@ -188,7 +188,7 @@ async fn what_a_handle_does_is_no_retry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_against_the_policy_is_one() {
+async fn a_retry_against_the_policy_counts() {
     let server = MemoryServer::script([Reply::status(404, ""), Reply::no_content()]);
     let source = in_memory(&server).on_error(|failure| failure.retry());
     let handle = source.handle();
@@ -249,7 +249,7 @@ async fn a_state_is_as_old_as_its_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_is_as_old_as_the_bytes_it_came_in() {
+async fn an_event_is_as_old_as_its_bytes() {
     let server = MemoryServer::start();
     let mut events = in_memory(&server).stream();
     let handle = events.handle();
@@ -270,7 +270,7 @@ async fn an_event_is_as_old_as_the_bytes_it_came_in() {
     request.send(": still here\n").await;
     let quiet = tokio::time::timeout(secs(3), events.next()).await;
     quiet.expect_err("a comment");
-    assert_eq!(age(), Some(secs(5)), "a comment is no event");
+    assert_eq!(age(), Some(secs(5)), "a comment is not an event");
 
     drop(events);
     tokio::time::sleep(secs(1)).await;
@@ -279,7 +279,7 @@ async fn an_event_is_as_old_as_the_bytes_it_came_in() {
 
 /// However many chunks come before it in the same poll, and though the others get their turn in between.
 #[tokio::test(start_paused = true)]
-async fn an_event_is_as_old_as_its_chunk_wherever_the_others_get_their_turn() {
+async fn an_event_is_as_old_as_its_chunk_after_yields() {
     for before in 0..140 {
         let came = Arc::<Mutex<Option<Instant>>>::default();
         let noted = Arc::clone(&came);
@@ -318,7 +318,7 @@ async fn an_event_is_as_old_as_its_chunk_wherever_the_others_get_their_turn() {
 
 /// Also where the time of the runtime does not count, and nobody polls.
 #[tokio::test]
-async fn a_thread_without_a_runtime_can_look() {
+async fn a_thread_without_a_runtime_can_read_them() {
     let server = Server::start().await;
     let mut events = over_tcp(&server).stream();
     let handle = events.handle();
@@ -344,7 +344,7 @@ async fn a_thread_without_a_runtime_can_look() {
 /// A flood of events on one thread, and another that looks all the time: what it sees never goes back, and never
 /// further than what was handed over.
 #[tokio::test]
-async fn counts_never_go_back_under_the_eyes_of_another_thread() {
+async fn counts_never_decrease_for_another_thread() {
     const CHUNKS: u64 = 2_000;
     const EVENTS: u64 = 50;
     let source = EventSource::get("http://127.0.0.1:9/").fetch(|_| async {

@@ -32,7 +32,7 @@ async fn assert_fails_with(status: u16, reply: Reply) -> Outcome {
     outcome
 }
 
-/// 8. It is how a server says "do not come back", so it is no error.
+/// 8. With it a server says "do not come back", so it is not an error.
 #[tokio::test(start_paused = true)]
 async fn no_content_ends_without_an_error_and_without_being_open() {
     for policy in [
@@ -80,7 +80,7 @@ async fn another_2xx_fails_though_the_body_is_a_stream() {
 
 /// 11. Over sockets: whether to follow is reqwest's business.
 #[tokio::test]
-async fn a_3xx_that_leads_nowhere_fails() {
+async fn a_3xx_without_a_location_fails() {
     let policy = standard().base_delay(Duration::from_millis(10));
     for status in [300, 304, 301, 302, 303, 307, 308] {
         let server = Server::script([Reply::status(status, "data: x\n\n")]).await;
@@ -99,7 +99,7 @@ async fn a_3xx_that_leads_nowhere_fails() {
 
 /// 12.
 #[tokio::test(start_paused = true)]
-async fn a_4xx_fails_and_tells_what_came() {
+async fn a_4xx_fails_with_status_headers_and_body() {
     for status in [400, 401, 403, 404, 407, 410, 429] {
         let outcome = assert_fails_with(status, Reply::status(status, "data: x\n\n")).await;
         assert_eq!(outcome.error().body().unwrap(), "data: x\n\n", "{status}");
@@ -108,7 +108,7 @@ async fn a_4xx_fails_and_tells_what_came() {
 
 /// 12. No dialogue: the challenge is there for the caller to see.
 #[tokio::test]
-async fn a_401_begins_no_dialogue() {
+async fn a_401_starts_no_dialogue() {
     let challenge = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"r\"\r\n\
                      Connection: close\r\n\r\n";
     let server = Server::script([Reply::raw(challenge).fin()]).await;
@@ -180,7 +180,7 @@ async fn a_503_on_a_reconnection_is_judged_like_a_first_one() {
 
 /// 15.
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_waited_for_where_a_503_is_retried() {
+async fn a_retried_503_waits_for_retry_after() {
     let reply = "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
     let policy = RetryPolicy::default()
         .base_delay(Duration::from_millis(100))
@@ -196,7 +196,7 @@ async fn retry_after_is_waited_for_where_a_503_is_retried() {
 
 /// 16.
 #[tokio::test]
-async fn interim_responses_are_passed_over() {
+async fn interim_responses_are_skipped() {
     for interim in [
         "HTTP/1.1 100 Continue\r\n\r\n",
         "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
@@ -221,7 +221,7 @@ async fn http_1_0_works() {
 
 /// 18. No response in it: tried again, after the delay.
 #[tokio::test(start_paused = true)]
-async fn what_is_no_http_is_a_malformed_head_and_final() {
+async fn an_answer_that_is_not_http_is_final() {
     let endless_header = [b"HTTP/1.1 200 OK\r\nX: ", &vec![b'x'; 1 << 20][..]].concat();
     for garbage in [
         &b"garbage\r\n\r\n"[..],
@@ -281,7 +281,7 @@ async fn an_endless_body_of_a_refusal_is_dropped() {
         "text/event-stream"
     );
     assert_eq!(failed.error().retry_after(), None);
-    // The rest is for whoever asks for the response; nobody does.
+    // The rest is only for a caller that takes the response; none does here.
     assert!(!endless.is_finished());
     drop(failed);
     endless.await.unwrap();

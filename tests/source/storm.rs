@@ -114,7 +114,7 @@ fn signals(connections: &Connections) -> Signals {
         .signals()
 }
 
-/// Reads to the end, and looks at the order of what is told.
+/// Reads to the end, and checks the order of the signals.
 async fn read(mut signals: Signals) -> Option<Finished> {
     let mut open = false;
     while let Some(signal) = signals.next().await {

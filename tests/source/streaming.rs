@@ -5,7 +5,7 @@ use crate::client;
 use std::time::Duration;
 
 use crate::client::{
-    DAY, Log, all_data, in_memory, ms, next_data, next_words, over_tcp, secs, standard, told,
+    DAY, Log, all_data, in_memory, ms, next_data, next_words, over_tcp, reported, secs, standard,
 };
 use crate::support::{MemoryServer, OK, OK_CHUNKED, Reply, Server, black_hole, chunk};
 use fetch_event_source::{EventSource, EventStream, RetryPolicy, reqwest};
@@ -22,7 +22,7 @@ const HEAD_WITH_LENGTH: &str =
 
 /// 93.: in whatever frame, and no time passes. (Paused time passes only where somebody waits for it.)
 #[tokio::test(start_paused = true)]
-async fn an_event_is_out_while_its_frame_is_not_full() {
+async fn an_event_is_delivered_before_its_frame_is_full() {
     for reply in [
         Reply::raw(OK).wait(100).send("data: a\n\n"),
         Reply::raw(HEAD_WITH_LENGTH).wait(100).send("data: a\n\n"),
@@ -37,7 +37,7 @@ async fn an_event_is_out_while_its_frame_is_not_full() {
 
 /// 93.: through reqwest's client and a real socket: nothing else comes, so it comes now or never.
 #[tokio::test]
-async fn an_event_is_out_on_a_real_socket_too() {
+async fn an_event_is_delivered_on_a_real_socket_too() {
     for head in [OK, HEAD_WITH_LENGTH] {
         let server = Server::script([Reply::raw(format!("{head}data: a\n\n")).hold()]).await;
         assert_eq!(next_data(&mut over_tcp(&server).stream()).await, "a");
@@ -72,7 +72,7 @@ async fn byte_by_byte_is_the_same_as_at_once() {
     let mut told_of = Vec::new();
     for reply in [Reply::ok(body), Reply::ok("").send_bytewise(body, 5)] {
         let server = MemoryServer::script([reply.fin()]);
-        told_of.push(told(in_memory(&server).signals()).await);
+        told_of.push(reported(in_memory(&server).signals()).await);
     }
     assert_eq!(
         told_of[0],
@@ -168,7 +168,7 @@ async fn a_channel_that_is_quiet_for_a_day_is_one_connection() {
 
 /// 103.: the timeout is the client's; that it could not connect is ours to say, and to try again.
 #[tokio::test]
-async fn a_connection_that_does_not_come_about_is_given_up_and_tried_again() {
+async fn connecting_is_given_up_and_retried() {
     let Some(hole) = black_hole().await else {
         eprintln!("skipped: this system refuses where it should ignore");
         return;
@@ -179,7 +179,7 @@ async fn a_connection_that_does_not_come_about_is_given_up_and_tried_again() {
     let client = client.build().expect("a client");
     let source = EventSource::new(client.get(hole.url("/s")))
         .retry(standard().base_delay(ms(10)).max_retries(1));
-    let words = told(source.signals()).await;
+    let words = reported(source.signals()).await;
     assert_eq!(
         words,
         [
@@ -191,7 +191,7 @@ async fn a_connection_that_does_not_come_about_is_given_up_and_tried_again() {
 
 /// 103.: without one, `response_timeout` covers the whole way to the head.
 #[tokio::test]
-async fn a_connection_that_does_not_come_about_ends_with_the_response_timeout() {
+async fn connecting_ends_with_the_response_timeout() {
     let Some(hole) = black_hole().await else {
         eprintln!("skipped: this system refuses where it should ignore");
         return;
@@ -199,7 +199,7 @@ async fn a_connection_that_does_not_come_about_ends_with_the_response_timeout() 
     let source = EventSource::new(client::http().get(hole.url("/s")))
         .response_timeout(ms(100))
         .retry(standard().base_delay(ms(10)).max_retries(1));
-    let words = told(source.signals()).await;
+    let words = reported(source.signals()).await;
     assert_eq!(
         words,
         [

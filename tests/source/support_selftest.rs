@@ -115,7 +115,7 @@ mod record {
     }
 
     #[tokio::test]
-    async fn connection_without_a_whole_request_is_no_request() {
+    async fn a_connection_without_a_whole_request_is_not_a_request() {
         let server = Server::start().await;
         let mut socket = dial(&server).await;
         socket.write_all(b"GET / HT").await.expect("to write");
@@ -225,7 +225,7 @@ mod by_hand {
     }
 
     #[tokio::test]
-    async fn fin_and_rst_of_the_client_are_told_apart() {
+    async fn fin_and_rst_of_the_client_are_distinguished() {
         let server = Server::start().await;
         let (socket, request) = raw(&server, GET).await;
         drop(socket);
@@ -247,7 +247,7 @@ mod by_hand {
     }
 
     #[tokio::test]
-    async fn silence_is_told_from_a_request() {
+    async fn silence_and_a_request_are_distinguished() {
         let server = Server::start().await;
         server.expect_no_request(SHORT).await;
         let _socket = raw(&server, GET).await;
@@ -408,7 +408,7 @@ mod script {
     }
 
     #[tokio::test]
-    async fn what_follows_the_script_can_be_said() {
+    async fn the_reply_after_the_script_can_be_set() {
         let script = Script::new([Reply::ok("1").fin()]).then(Reply::ok("then").fin());
         let server = Server::script(script).await;
         for expected in ["1", "then", "then"] {
@@ -538,7 +538,7 @@ mod memory {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn fin_and_rst_are_told_apart() {
+    async fn fin_and_rst_are_distinguished() {
         let server = MemoryServer::script([
             Reply::ok("a").wait(1).fin(),
             Reply::ok("a").wait(1).rst(),

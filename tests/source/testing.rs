@@ -1,4 +1,4 @@
-//! The kit for tests of one's own subscribers: scripted answers, and what was asked.
+//! The test kit: scripted answers, and the recorded requests.
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used)]
 
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A subscription, whose delays are told beforehand: 1 s, 2 s, 4 s.
+/// A subscription with known delays: 1 s, 2 s, 4 s.
 fn subscription(server: &ScriptedServer) -> EventSource<'static> {
     EventSource::get("http://h/feed?a=1")
         .retry(RetryPolicy::persistent().jitter(0.0))
@@ -55,7 +55,7 @@ mod the_body {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn its_steps_come_in_order_as_they_were_written() {
+    async fn its_steps_follow_the_order_of_the_calls() {
         let reply = Reply::ok()
             .reconnection_time(Duration::from_millis(1500))
             .comment("one\ntwo")
@@ -119,7 +119,7 @@ mod the_body {
 
     /// `cut` and `hold` say how it ends, wherever they stand.
     #[tokio::test(start_paused = true)]
-    async fn steps_after_the_word_of_its_end_come_before_that() {
+    async fn steps_after_cut_or_hold_come_before_them() {
         let server = ScriptedServer::new([Reply::ok().cut().event(event("1", "a"))]);
         let (data, result) = all(subscription(&server).retry(RetryPolicy::never())).await;
         assert_eq!(data, ["a"]);
@@ -193,7 +193,7 @@ mod the_head {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_503_is_asked_again_when_it_says() {
+    async fn a_503_is_retried_after_its_delay() {
         let busy = Reply::status(503).header("retry-after", "120");
         let server = ScriptedServer::new([busy, Reply::no_content()]);
         let (_, result) = all(subscription(&server)).await;
@@ -202,7 +202,7 @@ mod the_head {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_200_of_another_type_is_turned_down_and_can_be_read() {
+    async fn a_200_of_another_type_is_refused_and_can_be_read() {
         let page = Reply::ok()
             .header("content-type", "text/html")
             .bytes("")
@@ -224,7 +224,7 @@ mod the_head {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_comes_after_a_while_or_too_late() {
+    async fn it_answers_late_or_too_late() {
         let late = || {
             Reply::ok()
                 .after(10 * SECOND)
@@ -327,7 +327,7 @@ mod the_script {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_after_its_end_can_be_said() {
+    async fn the_reply_after_its_end_can_be_set() {
         let server = ScriptedServer::new([Reply::ok()]).then(Reply::pending());
         assert!(timeout(HOUR, all(subscription(&server))).await.is_err());
         assert_eq!(server.requests().len(), 2);
@@ -341,7 +341,7 @@ mod the_script {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_function_answers_by_what_was_asked() {
+    async fn a_function_answers_by_the_request() {
         let server = ScriptedServer::from_fn(|request| {
             match (request.number(), request.header("authorization")) {
                 (_, Some("Bearer 2")) => Reply::ok().event(event("1", "welcome")),
@@ -364,7 +364,7 @@ mod the_script {
         assert_eq!(result.unwrap(), Finished::Ended);
     }
 
-    /// What makes no sense is told where it is written.
+    /// Invalid calls panic where they are written.
     #[test]
     fn mistakes_in_it_panic() {
         fn mistake(write: impl FnOnce() -> Reply) {
@@ -384,7 +384,7 @@ mod the_requests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn they_are_as_they_would_have_been_sent() {
+    async fn they_are_complete() {
         let server = ScriptedServer::new([
             Reply::ok().event(event("🚀 7", "a")).cut(),
             Reply::no_content(),
@@ -421,7 +421,7 @@ mod the_requests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_is_none_where_there_is_none_or_it_is_a_stream() {
+    async fn a_missing_body_and_a_stream_are_none() {
         let server = ScriptedServer::new([]).then(Reply::no_content());
         all(subscription(&server)).await.1.unwrap();
         let parts = futures_util::stream::iter([Ok::<_, io::Error>("part")]);
@@ -437,9 +437,9 @@ mod the_requests {
         assert!(requests.iter().all(|request| request.body().is_none()));
     }
 
-    /// A subscriber that is told to stop lets go of its connection at once.
+    /// A stopped subscriber drops its connection at once.
     #[tokio::test(start_paused = true)]
-    async fn they_tell_when_they_were_over() {
+    async fn they_report_when_they_were_over() {
         type Stop = fn(&Handle);
         let ways: [(Stop, bool); 2] = [(Handle::close, false), (Handle::pause, true)];
         for (stop, reopens) in ways {
@@ -490,7 +490,7 @@ mod sources_at_once {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn replies_are_given_in_the_order_in_which_requests_come() {
+    async fn replies_follow_the_order_of_requests() {
         let stream = |data| Reply::ok().event(Event::new(data)).wait(HOUR);
         let server = ScriptedServer::new(["a", "b", "c"].map(stream));
         let mut streams: Vec<_> = (0..3)

@@ -40,7 +40,7 @@ async fn the_end_marker_counts_without_its_blank_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_event_is_delivered_where_that_was_asked_for() {
+async fn the_last_event_is_delivered_if_enabled() {
     for (deliver, data) in [(false, &["{}"][..]), (true, &["{}", "[DONE]"])] {
         for body in MARKED {
             let server = MemoryServer::script([whole(body)]);
@@ -66,7 +66,7 @@ async fn an_unfinished_event_that_is_not_the_marker_leaves_it_incomplete() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_unfinished_is_taken_after_a_cut() {
+async fn an_unfinished_event_is_dropped_after_a_cut() {
     for body in MARKED {
         for reply in [
             Reply::ok_chunked().chunk(body).fin(),
@@ -85,7 +85,7 @@ async fn nothing_unfinished_is_taken_after_a_cut() {
 
 /// Its ID counts as that of any other event that was delivered.
 #[tokio::test(start_paused = true)]
-async fn the_id_of_an_unfinished_event_counts_where_it_is_delivered() {
+async fn the_id_of_an_unfinished_event_counts_if_it_is_delivered() {
     for (deliver, id) in [(false, "1"), (true, "2")] {
         let server = MemoryServer::script([whole("id: 1\ndata: a\n\nid: 2\ndata: b")]);
         let source = get(&server).deliver_unfinished_event(deliver);

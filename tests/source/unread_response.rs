@@ -1,5 +1,5 @@
-//! A 200 that is no stream: its beginning is read, the rest is handed over with the error, holds no
-//! connection longer than that, and shows no secret.
+//! A 200 that is not a stream: its beginning is read, and the error has the rest, which holds no connection longer than that,
+//! and shows no secret.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const HTML: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nSet-Cookie: se
 
 /// "The old body is dropped before the delay begins": also where a hook retries what is final.
 #[tokio::test]
-async fn its_connection_is_gone_while_a_retry_is_waited_for() {
+async fn its_connection_is_closed_before_the_wait() {
     let server = Server::start().await;
     let mut events = over_tcp(&server)
         .on_error(|failure| failure.retry_after(Duration::from_millis(600)))
@@ -31,7 +31,7 @@ async fn its_connection_is_gone_while_a_retry_is_waited_for() {
 
 /// Closed by the one who was asked what to do: the answer is not followed any more.
 #[tokio::test]
-async fn its_connection_is_gone_where_the_source_is_closed_with_the_answer() {
+async fn close_in_on_error_drops_its_connection() {
     let server = Server::start().await;
     let source = over_tcp(&server);
     let handle = source.handle();

@@ -135,7 +135,7 @@ impl Connection {
             ServerClose::Rst => transport.reset(),
             ServerClose::Fin => {
                 let mut cx = Context::from_waker(Waker::noop());
-                // Where it would have to wait, the drop that follows closes too.
+                // If it would have to wait, the drop that follows closes too.
                 let _ = Pin::new(&mut transport).poll_shutdown(&mut cx);
             }
         }

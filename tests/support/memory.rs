@@ -86,9 +86,9 @@ impl MemoryServer {
         format!("http://memory.test{path}")
     }
 
-    /// The way in, of the type that the library's `fetch` option takes.
+    /// The connector, of the type that the option `fetch` accepts.
     ///
-    /// Each call dials a connection of its own and speaks HTTP/1.1 over it, without redirects, pools or time
+    /// Each call opens a separate connection and speaks HTTP/1.1 over it, without redirects, pools or time
     /// limits. Dropping the future or the response closes the connection.
     pub fn fetch(
         &self,

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 
-/// A request as it arrived, and what became of its connection.
+/// A request as it arrived, and the end of its connection.
 #[derive(Clone)]
 pub struct Recorded {
     number: usize,

@@ -1,5 +1,5 @@
-//! Events that are written and parsed again are the same events, but for what the wire cannot carry.
-//! Shared by a property test and by the fuzz target `display`.
+//! Events that are written and parsed again are equal, except for what the wire form cannot hold. A property test and the
+//! fuzz target `display` share it.
 
 use fetch_event_source::{Event, Frame, Parser};
 
@@ -54,7 +54,7 @@ pub(crate) fn check(events: &[Fields]) {
     assert_eq!(parse(&again), arrived, "{again:?}");
 }
 
-/// The events, and nothing but events: no comment, no `retry`, no ID of its own was smuggled in.
+/// Checks that there are only events: no injected comment, `retry`, or block with only an ID.
 #[track_caller]
 fn parse(wire: &str) -> Vec<Event> {
     let mut input = wire.as_bytes();

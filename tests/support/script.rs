@@ -126,7 +126,7 @@ impl Reply {
     pub(super) async fn play(self, exchange: Exchange) -> Option<Exchange> {
         for step in self.steps {
             match step {
-                // A client that has gone is no fault of the script: many tests close in the middle of a reply.
+                // A client that has left is not a fault of the script: many tests close in the middle of a reply.
                 Step::Send(bytes) => exchange.try_send(bytes).await.ok()?,
                 Step::Wait(time) if exchange.is_closed_within(time).await => return None,
                 Step::Wait(_) => {}

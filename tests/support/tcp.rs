@@ -24,7 +24,7 @@ use super::{
 /// Long enough for the slowest machine, short enough for a person to wait for a failure.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A server on 127.0.0.1 and a port of its own. Reads as a [`ServerCore`]: `accept`, `requests` and the rest.
+/// A server on 127.0.0.1 and a free port. It dereferences to [`ServerCore`]: `accept`, `requests` and the rest.
 pub struct Server {
     core: ServerCore,
     address: SocketAddr,
@@ -80,7 +80,7 @@ impl Server {
             panic!("the server does not listen");
         };
         acceptor.abort();
-        // Only the end of the task closes the listener; how it ended is told elsewhere.
+        // Only the end of the task closes the listener; its result is reported elsewhere.
         let _ = acceptor.await;
         self.replace_entrance(Entrance::Refusing(bind(self.address)));
     }
@@ -117,7 +117,7 @@ impl Entrance {
 async fn let_in(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let (socket, _) = listener.accept().await.expect("to accept a connection");
-        // Each write is a packet of its own, as the script says.
+        // Each write is a separate packet, as the script says.
         socket.set_nodelay(true).expect("to switch Nagle off");
         shared.open(Box::new(socket));
     }
@@ -177,8 +177,8 @@ pub struct BlackHole {
     queued: Vec<TcpStream>,
 }
 
-/// Builds an address where connecting never ends: a listener with a full queue. `None` on systems that do not
-/// ignore whoever comes to a full queue (Linux does).
+/// Builds an address where connecting never ends: a listener with a full queue. `None` on systems that do not ignore new
+/// connections to a full queue (Linux does).
 pub async fn black_hole() -> Option<BlackHole> {
     const LARGEST_QUEUE: usize = 16;
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)))
@@ -205,8 +205,8 @@ impl BlackHole {
         url(address.expect("the address of a listener"), path)
     }
 
-    /// Takes connections from now on: whether somebody who was not answered so far comes within that time. He who
-    /// still wants to asks again after a second.
+    /// Accepts connections from now on; returns whether a waiting client connects within that time. It tries again after a
+    /// second.
     pub async fn somebody_comes_within(self, time: Duration) -> bool {
         let queued: Vec<_> = self.queued.iter().map(TcpStream::local_addr).collect();
         let queued: io::Result<Vec<_>> = queued.into_iter().collect();
@@ -231,7 +231,7 @@ fn url(address: SocketAddr, path: &str) -> String {
 fn bind(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     // Connections of the listener before this one may linger on the port. (On Windows the option would take the
-    // port from whoever has it.)
+    // port from another process.)
     if cfg!(unix) {
         socket.set_reuseaddr(true).expect("to set SO_REUSEADDR");
     }

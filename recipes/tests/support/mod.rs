@@ -22,14 +22,14 @@ use fetch_event_source::{ErrorKind, EventSource, RetryPolicy, Signal};
 use futures_util::{StreamExt, stream};
 use tokio::net::{TcpListener, TcpSocket};
 
-/// A request that came.
-pub struct Came {
+/// A request that request.
+pub struct Received {
     pub method: Method,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-type Log = Arc<Mutex<Vec<Came>>>;
+type Log = Arc<Mutex<Vec<Received>>>;
 
 pub struct Server {
     pub origin: String,
@@ -53,15 +53,15 @@ impl Server {
         format!("{}/events", self.origin)
     }
 
-    /// What came, in order.
-    pub fn came<T>(&self, what: impl FnMut(&Came) -> T) -> Vec<T> {
+    /// Maps the requests so far, in order.
+    pub fn requests<T>(&self, what: impl FnMut(&Received) -> T) -> Vec<T> {
         self.log.lock().unwrap().iter().map(what).collect()
     }
 
     pub fn sent_ids(&self) -> Vec<String> {
-        let id = |came: &Came| came.headers.get("last-event-id").cloned();
+        let id = |request: &Received| request.headers.get("last-event-id").cloned();
         let text = |id: axum::http::HeaderValue| id.to_str().unwrap().to_owned();
-        self.came(|came| id(came).map(text).unwrap_or_default())
+        self.requests(|request| id(request).map(text).unwrap_or_default())
     }
 }
 
@@ -83,7 +83,7 @@ async fn events(
         .get("last-event-id")
         .and_then(|id| id.to_str().ok()?.parse().ok());
     let last: u32 = last.unwrap_or(0);
-    log.lock().unwrap().push(Came {
+    log.lock().unwrap().push(Received {
         method,
         headers,
         body,

@@ -79,7 +79,7 @@ pub(crate) trait RequestTemplate: MaybeSend {
     fn last_event_id(&self) -> Option<String>;
 }
 
-/// Where an attempt gets its request, or its response.
+/// The source of requests, or of responses.
 pub(crate) enum RequestSource {
     Template(Box<dyn RequestTemplate>),
     /// The caller's function makes a request for each attempt.

@@ -414,7 +414,7 @@ mod tests {
             ("GZip", Kind::Encoded),
             ("identity, br", Kind::Encoded),
             ("\tbr ", Kind::Encoded),
-            ("\u{85}br", Kind::Stream), // U+0085, as the bytes have it, is no white space of HTTP
+            ("\u{85}br", Kind::Stream), // U+0085 is not white space in HTTP
         ] {
             let latin_1: Vec<u8> = coding.chars().map(|char| char as u8).collect();
             headers.insert(CONTENT_ENCODING, HeaderValue::from_bytes(&latin_1).unwrap());

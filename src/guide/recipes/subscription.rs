@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Runs in a task of its own until it is stopped. The next start resumes after the saved ID.
+/// Runs in a separate task until it is stopped. The next start resumes after the saved ID.
 pub struct Subscription {
     token: CancellationToken,
     task: JoinHandle<Result<Finished, Error>>,

@@ -299,7 +299,7 @@ impl Witness {
         }
     }
 
-    /// As a shell does: at the time that it was told.
+    /// Acts as a driver does, at the announced time.
     fn wait_for_health(&mut self, script: &mut Script<'_>) {
         let healthy_at = self.connections.healthy_at(self.rules.healthy_after);
         let late = script.pick(&[0, 0, 1, 10, 11, 5000]);
@@ -448,7 +448,7 @@ impl Witness {
             self.note("given up");
             return;
         }
-        // Whether limits are kept to depends on the delay, which is checked where it is told.
+        // Limits depend on the delay, which is checked when it is announced.
         if self.rules.max_retries.is_some_and(|most| ended.nth > most) {
             assert_eq!(outcome, Outcome::GiveUp, "the last retry was the last");
             self.note("given up");
@@ -549,8 +549,8 @@ impl Witness {
         );
     }
 
-    /// The law of orders. What is over stays so. A pause does not count as time of failure. An
-    /// order to connect is no failure and no consent.
+    /// The law of orders. An ended session stays ended. A pause does not count as time of failure. An order to connect is
+    /// neither a failure nor consent.
     fn ordered(&mut self, script: &mut Script<'_>) {
         let (order, chance) = (script.order(), script.chance());
         self.session.ordered(order, self.now, chance);

@@ -65,7 +65,7 @@ impl Watches {
         }
     }
 
-    /// One that is no keep-alive.
+    /// An event that is not a keep-alive.
     pub(super) fn event(&mut self, now: Duration) {
         match self.first_event {
             Some(_) => *self = Self::after_first_event(now),

@@ -127,7 +127,7 @@ fn a_first_event_clock_holds_back_the_idle_clock_and_the_event_clock() {
 
 /// Case N: nothing but pings.
 #[test]
-fn a_keep_alive_is_no_event_to_the_clocks() {
+fn the_event_clocks_ignore_keep_alives() {
     for clocks in [
         Clocks {
             event: Some(millis(300)),
@@ -174,7 +174,7 @@ fn a_first_event_clock_runs_once_a_connection() {
 }
 
 #[test]
-fn a_clock_that_nobody_watched_starts_again() {
+fn an_unwatched_clock_starts_again() {
     let mut session = with_clocks(idle(SECOND));
     open(&mut session, Duration::ZERO);
     assert_eq!(session.expired(SECOND * 30), None, "found overdue by much");
@@ -185,7 +185,7 @@ fn a_clock_that_nobody_watched_starts_again() {
 }
 
 #[test]
-fn each_clock_stands_still_while_nobody_polls() {
+fn each_clock_stops_while_nobody_polls() {
     let clocks = Clocks {
         response: Some(SECOND),
         first_event: Some(SECOND),
@@ -238,7 +238,7 @@ fn late_looks(session: &mut Session, now: &mut Duration) -> (u8, Expired) {
 
 /// A server may keep the executor so busy that every look is late.
 #[test]
-fn a_clock_starts_again_only_so_often_unless_something_comes() {
+fn a_clock_starts_again_a_limited_number_of_times() {
     const LOOKS: u8 = FRESH_STARTS + 1;
     let clocks = Clocks {
         response: Some(SECOND),
@@ -259,7 +259,7 @@ fn a_clock_starts_again_only_so_often_unless_something_comes() {
 }
 
 #[test]
-fn a_flood_of_bytes_does_not_hold_the_clock_for_events() {
+fn a_flood_of_bytes_does_not_stop_the_event_clock() {
     for clocks in [
         Clocks {
             event: Some(SECOND),
@@ -283,7 +283,7 @@ fn a_flood_of_bytes_does_not_hold_the_clock_for_events() {
 }
 
 #[test]
-fn a_clock_that_ran_out_while_the_thread_was_held_up_gets_a_little_more_once() {
+fn a_clock_that_expired_on_a_starved_thread_gets_more_time_once() {
     let late = |over| SECOND + millis(over);
     let mut session = with_clocks(idle(SECOND));
     open(&mut session, Duration::ZERO);

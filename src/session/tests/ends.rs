@@ -65,7 +65,7 @@ fn retry_after_beyond_the_bound_is_final() {
 }
 
 #[test]
-fn a_connect_error_is_final_where_it_fails_fast_until_a_response_has_come() {
+fn with_fail_fast_a_connect_error_is_final_before_any_response() {
     for (policy, fails_fast) in [
         (RetryPolicy::default(), true),
         (RetryPolicy::interactive(), true),
@@ -83,7 +83,7 @@ fn a_connect_error_is_final_where_it_fails_fast_until_a_response_has_come() {
         assert!(is_retry(session.answer(Verdict::Retry, SECOND)));
         connect(&mut session, SECOND);
         let reset = shown(&mut session, RESET, REPEATABLE, SECOND);
-        assert!(reset.next_delay.is_some(), "which is no connect error");
+        assert!(reset.next_delay.is_some(), "it is not a connect error");
         session.answer(Verdict::FollowPolicy, SECOND);
         connect(&mut session, SECOND);
         let again = shown(&mut session, REFUSED_CONNECTION, REPEATABLE, SECOND);
@@ -114,7 +114,7 @@ fn any_response_shows_that_a_connect_error_may_pass() {
     }
 }
 
-/// What `from_fn` fails with is no response, but nor is it the server's address.
+/// A failure of `from_fn` is a missing response, but not a connect error of the server.
 #[test]
 fn from_fn_fails_before_any_response_and_is_retried_if_that_may_pass() {
     for policy in [
@@ -155,7 +155,7 @@ fn a_token_request_that_is_refused_once_does_not_end_a_subscription() {
 
 /// Case B: the hook is shown what it needs to fetch a new token once a connection has been lost.
 #[test]
-fn a_hook_is_shown_what_came_before() {
+fn a_hook_sees_the_earlier_attempts() {
     let mut session = session(RetryPolicy::persistent());
     open(&mut session, SECOND);
     session.committed(&"1".into());
@@ -251,7 +251,7 @@ fn the_servers_retry_holds_for_good_within_the_bounds() {
 }
 
 #[test]
-fn a_body_that_was_spent_is_refused_where_a_retry_was_due() {
+fn a_retry_with_a_spent_body_is_refused() {
     for verdict in [
         Verdict::FollowPolicy,
         Verdict::Retry,
@@ -272,7 +272,7 @@ fn a_body_that_was_spent_is_refused_where_a_retry_was_due() {
 }
 
 #[test]
-fn a_hook_may_retry_what_the_policy_gives_up_and_the_other_way_round() {
+fn a_hook_may_override_the_policy_both_ways() {
     for verdict in [Verdict::Retry, Verdict::RetryWithoutId] {
         let mut session = session(RetryPolicy::default());
         open(&mut session, Duration::ZERO);
@@ -321,7 +321,7 @@ fn a_hooks_delay_is_exact_and_for_once() {
 }
 
 #[test]
-fn only_the_standard_takes_a_body_of_unknown_lines_for_an_empty_stream() {
+fn only_the_standard_treats_a_body_of_unknown_lines_as_empty() {
     for (policy, rejects) in [
         (RetryPolicy::default(), true),
         (RetryPolicy::interactive(), true),

@@ -63,7 +63,7 @@ fn the_first_order_connects_at_once_from_anywhere() {
 }
 
 #[test]
-fn a_pause_stays_away_until_the_next_order() {
+fn a_pause_lasts_until_the_next_order() {
     for mut session in in_each_phase() {
         session.ordered(Order::Pause, SECOND, 0.0);
         assert_eq!(session.phase(), Phase::Paused);
@@ -76,7 +76,7 @@ fn a_pause_stays_away_until_the_next_order() {
     }
 }
 
-/// Case I: an order with each event. Each connection brings one, which is no progress.
+/// Case I: an order with each event. Each connection delivers one, which is not progress.
 #[test]
 fn orders_in_a_row_wait_ever_longer() {
     for pause in [false, true] {
@@ -154,7 +154,7 @@ fn orders_and_failures_in_a_row_count_together() {
     for retries in 1..=2 {
         connect(&mut session, SECOND);
         let outcome = outcome(&mut session, RESET, REPEATABLE, SECOND);
-        // An order is no failure, so the failures' own delays do not grow with it.
+        // An order is not a failure, so the delays of failures do not grow with it.
         assert_eq!(outcome, retry(SECOND * retries, retries));
     }
     connect(&mut session, SECOND);
@@ -163,7 +163,7 @@ fn orders_and_failures_in_a_row_count_together() {
 }
 
 #[test]
-fn an_order_uses_up_no_retry_and_sets_none_back() {
+fn an_order_neither_uses_up_nor_resets_retries() {
     let mut session = session(RetryPolicy::default().max_retries(2));
     for retries in 1..=2 {
         connect(&mut session, SECOND);
@@ -179,7 +179,7 @@ fn an_order_uses_up_no_retry_and_sets_none_back() {
 }
 
 #[test]
-fn what_the_connection_brought_before_the_order_counts() {
+fn progress_before_the_order_counts() {
     let mut session = session(RetryPolicy::default());
     connect(&mut session, SECOND);
     outcome(&mut session, RESET, REPEATABLE, SECOND);
@@ -251,7 +251,7 @@ fn an_order_never_makes_a_wait_longer() {
 }
 
 #[test]
-fn an_order_cuts_the_wait_of_a_hook_short() {
+fn an_order_shortens_a_hooks_delay() {
     let mut session = session(RetryPolicy::default());
     connect(&mut session, SECOND);
     let hour = Verdict::RetryAfter(SECOND * 3600);
@@ -288,7 +288,7 @@ fn jitter_is_added_to_an_order_that_waits() {
 /// The law of orders: however often they come, and whatever the connections bring, the requests
 /// that follow are few for the time that passes.
 #[test]
-fn orders_alone_do_not_make_a_flood() {
+fn orders_alone_cause_no_flood() {
     let steps = vec((0_u64..3_000, 0_u8..3, any::<bool>(), 0.0..1.0), 1..200);
     for_any(steps, |steps| {
         let mut subscriber = Subscriber::new(RetryPolicy::persistent(), true);
@@ -305,7 +305,7 @@ fn orders_alone_do_not_make_a_flood() {
                 subscriber.order(Order::Pause, chance);
             }
             subscriber.order(Order::Reconnect, chance);
-            prop_assert_eq!(subscriber.retries(), 0, "an order is no retry");
+            prop_assert_eq!(subscriber.retries(), 0, "an order is not a retry");
         }
         // An order that had to wait may be followed by one at once: two in each reconnection time.
         for requests in subscriber.requests.windows(4) {

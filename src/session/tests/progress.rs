@@ -62,7 +62,7 @@ fn a_hook_that_counts_retries_stops_a_post_that_is_cut_each_time() {
 
 /// A2: a greeting, and a cut.
 #[test]
-fn a_server_that_greets_and_dies_is_asked_ever_more_rarely() {
+fn a_server_that_greets_and_dies_gets_requests_ever_more_rarely() {
     let greeting = |_: u64, _: &str| cut([Block::Event(None)]);
     let subscriber = Subscriber::of(RetryPolicy::default(), true, FOR_EVER, greeting);
     assert_eq!(subscriber.requests.len(), 11);
@@ -73,7 +73,7 @@ fn a_server_that_greets_and_dies_is_asked_ever_more_rarely() {
 
 /// A3: an event with the same ID each time, and a clean end before the end marker was met.
 #[test]
-fn an_answer_without_its_end_marker_is_asked_for_three_times() {
+fn an_answer_without_its_end_marker_is_requested_three_times() {
     let policy = RetryPolicy::default().max_retries(2);
     let subscriber = Subscriber::of(policy, true, FOR_EVER, |_, _| Connection {
         retry: Some(millis(100)),
@@ -84,7 +84,7 @@ fn an_answer_without_its_end_marker_is_asked_for_three_times() {
 
 /// A4: a script that is polled. Each connection brings an event without an ID, and ends cleanly.
 #[test]
-fn a_server_that_is_polled_is_asked_for_ever_at_the_reconnection_time() {
+fn a_polled_server_gets_requests_at_the_reconnection_time_for_ever() {
     let polled = |_: u64, _: &str| Connection {
         retry: Some(millis(200)),
         ..clean([Block::Event(None)])
@@ -99,7 +99,7 @@ fn a_server_that_is_polled_is_asked_for_ever_at_the_reconnection_time() {
 }
 
 #[test]
-fn a_clean_end_after_keep_alives_only_is_no_progress() {
+fn a_clean_end_after_only_keep_alives_is_not_progress() {
     let policy = RetryPolicy::persistent().max_retries(2);
     for blocks in [vec![], vec![Block::KeepAlive, Block::KeepAlive]] {
         let server = |_: u64, _: &str| clean(blocks.clone());
@@ -136,7 +136,7 @@ fn a_server_that_starts_over_each_time_makes_no_progress() {
 
 /// A1b: a POST with a new ID each time, or one that lasts for 12 s.
 #[test]
-fn a_post_that_is_no_subscription_makes_no_progress() {
+fn a_post_without_a_subscription_makes_no_progress() {
     let policy = RetryPolicy::default()
         .max_retries(3)
         .replay_non_idempotent(true);
@@ -175,7 +175,7 @@ fn a_position_that_moves_each_time_goes_on_for_ever() {
 }
 
 #[test]
-fn an_id_that_is_given_up_is_no_progress() {
+fn a_cleared_id_is_not_progress() {
     let policy = RetryPolicy::default().max_retries(2);
     // It moves once, from nothing to 1, and is given up with each connection after that.
     let server = |nth: u64, _: &str| match nth {
@@ -257,7 +257,7 @@ fn health_is_counted_from_the_response_and_as_the_policy_sets_it() {
 /// The thread stood for a minute, and with it the task that reads the socket: the first look may
 /// not know yet that the connection is lost.
 #[test]
-fn a_poll_that_comes_late_looks_twice() {
+fn a_late_poll_does_not_count_alone() {
     let mut session = open_after_failures(RetryPolicy::persistent());
     session.found_open(SECOND * 90);
     let moment = SECOND * 90 + millis(10);
@@ -288,7 +288,7 @@ fn health_is_awaited_only_while_it_matters() {
     first.ordered(Order::Reconnect, SECOND, 0.0);
     open(&mut first, SECOND);
     assert!(first.awaits_health(), "an order to forget");
-    assert!(!first.runs_clocks(), "which no gap has to be told for");
+    assert!(!first.runs_clocks(), "no clock that needs reports of gaps");
     first.committed(&"1".into());
     assert!(!first.awaits_health(), "progress already");
 
@@ -299,7 +299,7 @@ fn health_is_awaited_only_while_it_matters() {
 }
 
 #[test]
-fn an_event_that_was_only_received_is_no_progress() {
+fn an_undelivered_event_is_not_progress() {
     let mut session = open_after_failures(RetryPolicy::persistent());
     session.received_bytes(SECOND * 20);
     session.received_event(SECOND * 20, false);
@@ -313,7 +313,7 @@ fn an_event_that_was_only_received_is_no_progress() {
 }
 
 #[test]
-fn all_is_told_of_a_connection_once_it_has_progressed_and_an_id_is_known() {
+fn a_connection_with_progress_and_an_id_needs_no_more_reports() {
     let mut session = open_after_failures(RetryPolicy::persistent());
     session.delivered(false);
     assert!(!session.has_progressed());
@@ -345,7 +345,7 @@ fn not_clean() -> impl Strategy<Value = End> {
 /// The law of bounded costs: a server that does the same each time, whatever it is asked, gets as
 /// many requests as the policy says, unless it ends cleanly or stays healthy.
 #[test]
-fn a_server_that_repeats_itself_is_asked_as_often_as_the_policy_says() {
+fn a_server_that_repeats_itself_gets_the_policys_number_of_requests() {
     let policies = prop_oneof![
         Just(RetryPolicy::default()),
         Just(RetryPolicy::interactive()),
@@ -366,7 +366,7 @@ fn a_server_that_repeats_itself_is_asked_as_often_as_the_policy_says() {
     });
 }
 
-/// A POST that is no subscription is bounded in all, whatever the server does.
+/// The retries of a POST without a subscription are limited in total, whatever the server does.
 #[test]
 fn a_post_is_sent_as_often_as_the_policy_says() {
     let connections = vec((blocks(), 0_u64..100_000, not_clean()), 1..8);
@@ -392,7 +392,7 @@ fn a_post_is_sent_as_often_as_the_policy_says() {
 
 /// Each connection that goes on where the last one stopped is progress, however it ends.
 #[test]
-fn a_server_that_goes_on_is_asked_for_ever() {
+fn a_server_with_progress_gets_requests_for_ever() {
     let steps = vec((1_u64..4, not_clean()), 1..8);
     for_any((1_u32..6, steps), |(max_retries, steps)| {
         let policy = RetryPolicy::default().max_retries(max_retries);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_request_that_is_not_idempotent_is_repeated_only_where_the_server_cannot_have_acted() {
+fn a_non_idempotent_request_is_repeated_only_if_the_server_cannot_have_acted() {
     let refused = |status, settled_after, redirected| End::Refused {
         status,
         retry_after: Some(SECOND),
@@ -43,7 +43,7 @@ fn a_request_that_is_not_idempotent_is_repeated_only_where_the_server_cannot_hav
 }
 
 #[test]
-fn a_clean_end_of_a_post_that_wants_to_be_repeated_is_refused() {
+fn repeating_a_post_after_a_clean_end_is_refused() {
     let mut session = session(RetryPolicy::persistent());
     post(&mut session, Duration::ZERO);
     let outcome = outcome(&mut session, End::Clean, POST, SECOND);
@@ -51,7 +51,7 @@ fn a_clean_end_of_a_post_that_wants_to_be_repeated_is_refused() {
 }
 
 #[test]
-fn what_the_caller_answers_is_judged_when_he_has_answered() {
+fn the_callers_request_is_judged_when_it_is_known() {
     let mut session = session(RetryPolicy::default());
     send(&mut session, false, Duration::ZERO);
     assert!(is_retry(outcome(&mut session, RESET, ASKED_FOR, SECOND)));
@@ -149,7 +149,7 @@ const CONSENTS: [Verdict; 3] = [
 /// Case C, and its kind: a hook that was shown a failure in which nothing was sent, or a GET was,
 /// has not agreed to anything.
 #[test]
-fn an_answer_to_what_sent_no_post_is_no_consent() {
+fn retrying_an_attempt_without_a_post_is_not_consent() {
     for yes in CONSENTS {
         for shown in [
             Step::NotMade(yes),
@@ -169,7 +169,7 @@ fn an_answer_to_what_sent_no_post_is_no_consent() {
 /// Case C2: consent is not used up by what the server cannot have acted on, nor taken away by an
 /// answer to something else.
 #[test]
-fn consent_lasts_until_a_request_has_left_on_which_the_server_may_have_acted() {
+fn consent_lasts_until_the_next_request_that_may_have_acted() {
     for yes in CONSENTS {
         let consent = Step::Post(CUT, yes);
         let lasts = [
@@ -204,7 +204,7 @@ fn consent_lasts_until_a_request_has_left_on_which_the_server_may_have_acted() {
 }
 
 #[test]
-fn orders_are_no_consent() {
+fn orders_are_not_consent() {
     for order in [Order::Pause, Order::Resume, Order::Reconnect] {
         let cut = Step::Post(CUT, FOLLOW);
         assert!(!may_post_after(&[cut, Step::Order(order)]), "{order:?}");
@@ -227,7 +227,7 @@ fn an_answer_from_behind_a_redirect_settles_nothing() {
     assert!(!may_post_after(&[Step::Post(elsewhere, FOLLOW)]));
 }
 
-/// What became of the GET says nothing of the POST.
+/// The result of the GET says nothing about the POST.
 #[test]
 fn a_get_in_between_settles_nothing() {
     let cut = Step::Post(CUT, FOLLOW);

@@ -1,4 +1,4 @@
-//! A server, told by what its connections bring, and a subscriber who follows his policy.
+//! A server, described by what its connections deliver, and a subscriber that follows its policy.
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -80,8 +80,8 @@ impl Subscriber {
         }
     }
 
-    /// Subscribes to this server, which is told the number of the request, from 1, and its
-    /// Last-Event-ID. At most so many requests are sent.
+    /// Subscribes to this server, which gets the number of the request, from 1, and its
+    /// Last-Event-ID. Sends at most this many requests.
     pub(super) fn of(
         policy: RetryPolicy,
         is_idempotent: bool,

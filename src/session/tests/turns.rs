@@ -27,7 +27,7 @@ fn the_wait_runs_from_the_answer() {
 }
 
 #[test]
-fn times_at_the_end_of_time_do_not_overflow() {
+fn extreme_times_do_not_overflow() {
     let clocks = Clocks {
         response: Some(SECOND),
         first_event: Some(SECOND),
@@ -49,7 +49,7 @@ fn times_at_the_end_of_time_do_not_overflow() {
 }
 
 #[test]
-fn an_answer_that_nobody_asked_for_and_calls_out_of_turn_do_nothing() {
+fn answers_and_calls_out_of_order_do_nothing() {
     let mut session = session(RetryPolicy::default());
     session.received_bytes(SECOND);
     session.received_event(SECOND, false);
@@ -69,7 +69,7 @@ fn an_answer_that_nobody_asked_for_and_calls_out_of_turn_do_nothing() {
 }
 
 #[test]
-fn a_second_request_is_not_granted_beside_the_first() {
+fn a_second_request_is_not_granted_during_the_first() {
     let mut session = session(RetryPolicy::default());
     open(&mut session, Duration::ZERO);
     assert_eq!(session.next_attempt(SECOND), 1);
@@ -80,7 +80,7 @@ fn a_second_request_is_not_granted_beside_the_first() {
 }
 
 #[test]
-fn what_is_paused_waits_or_is_over_grants_no_request() {
+fn a_paused_waiting_or_ended_session_grants_no_request() {
     let mut waiting = session(RetryPolicy::default());
     open(&mut waiting, Duration::ZERO);
     outcome(&mut waiting, RESET, REPEATABLE, Duration::ZERO);

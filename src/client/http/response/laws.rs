@@ -12,12 +12,12 @@ use http::header::{
 
 use super::{Allowed, Kind, judge, retry_after};
 
-/// Reads the lines as a response: a status by the first byte, then a header with each line, whose
-/// name is told by its first byte. Gives what the response is, and when to come back.
+/// Reads the lines as a response: the first byte selects the status, then each line is a header, whose name its first byte
+/// selects. Returns the judgement of the response, and its delay.
 ///
 /// # Panics
 ///
-/// If it is something else than the standards say.
+/// If they differ from the standards.
 pub(crate) fn check(lines: &[u8]) -> (Kind, Option<Duration>) {
     let (&first, lines) = lines.split_first().unwrap_or((&0, &[]));
     let status = [200, 200, 200, 200, 204, 503, 201, 404][usize::from(first % 8)];

@@ -1,8 +1,8 @@
 //! Many streams at once, many reconnections in a row, and a flood: measures the memory of a client and checks it against
 //! bounds.
 //!
-//! - **Crowd**: thousands of streams open at once, each with an event now and then. The same
-//!   responses are then read through reqwest alone: what is held beyond that is ours.
+//! - **Crowd**: thousands of streams open at once, each with an occasional event. The same responses are
+//!   then read through reqwest alone, and the difference is this crate's.
 //! - **Reconnections**: one after the other, over HTTP/1.1 and HTTP/2. Nothing may grow.
 //! - **Flood**: a server writes as fast as it can, and a consumer sometimes takes an event.
 //!
