@@ -4,8 +4,8 @@ use http_body_util::Empty;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 
-/// Plain HTTP; for https take hyper-rustls' connector. No redirects, no cookies, no proxies: they
-/// are reqwest's.
+/// Plain HTTP; for https use the connector of hyper-rustls. hyper does not follow redirects, and has no
+/// cookies and proxies.
 pub fn through_hyper(url: &str) -> EventSource<'static> {
     let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new())
         .pool_max_idle_per_host(0)

@@ -1,7 +1,7 @@
 use fetch_event_source::{BoxError, EventSource, reqwest};
 use reqwest_middleware::{ClientWithMiddleware, Error};
 
-/// The request is one of the plain client's, for only that can be cloned for the next attempt.
+/// The request must be of the plain client, because only that can be cloned for the next attempt.
 pub fn through_middleware(
     request: reqwest::RequestBuilder,
     client: ClientWithMiddleware,
@@ -12,8 +12,8 @@ pub fn through_middleware(
     })
 }
 
-/// reqwest's own error, where it is one: so it is seen that a connection was never made, and the
-/// URL, which may be secret, is taken out of it.
+/// Unwraps reqwest's error, so that the source recognises connect errors, and removes the URL, which may
+/// be secret.
 fn unwrapped(error: Error) -> BoxError {
     match error {
         Error::Reqwest(error) => error.into(),

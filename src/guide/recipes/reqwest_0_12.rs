@@ -15,18 +15,18 @@ pub fn through_reqwest_0_12(
         async move {
             let mut request = request.ok_or("a body that is a stream is sent once")?;
             request.headers_mut().extend(attempt.headers().clone());
-            // So long that it lifts the client's own, which would cut the stream.
+            // Replaces the client's timeout, which would cut the stream.
             *request.timeout_mut() = Some(Duration::MAX);
             let response = client.execute(request).await.map_err(explained)?;
-            // Both versions speak the types of `http` 1.
+            // Both versions use the types of `http` 1.
             Ok(http::Response::from(response))
         }
     })
     .idempotent(is_idempotent)
 }
 
-/// Without the URL, which may be secret; and where no connection was made, as an error of this
-/// kind, so that a POST may be sent again.
+/// Removes the URL, which may be secret. Turns a connect error into an `io::Error`, so that a POST may be
+/// sent again.
 fn explained(error: reqwest012::Error) -> BoxError {
     let never_sent = error.is_connect();
     let error = error.without_url();
