@@ -1,4 +1,4 @@
-//! What takes too long.
+//! Timeouts.
 
 use crate::session::clocks::{FRESH_STARTS, HELD_UP};
 
@@ -64,7 +64,7 @@ fn each_clock_runs_in_its_phase_only() {
     assert_eq!((session.deadline(), session.runs_clocks()), (None, false));
 }
 
-/// Case D2: `from_fn` is never ready.
+/// `from_fn` is never ready.
 #[test]
 fn the_response_clock_includes_the_time_that_the_request_takes_to_make() {
     let clocks = Clocks {
@@ -82,7 +82,7 @@ fn the_response_clock_includes_the_time_that_the_request_takes_to_make() {
     assert_eq!(session.deadline(), Some(SECOND * 11));
     assert_eq!(session.expired(SECOND * 11), expired);
 
-    // It ends an attempt that sent nothing, and the next has its own.
+    // It ends an attempt that sent nothing, and the next attempt has a new one.
     let mut session = with_clocks(clocks);
     session.next_attempt(SECOND);
     let outcome = outcome(&mut session, RESET, ASKED_FOR, SECOND * 11);
@@ -91,7 +91,7 @@ fn the_response_clock_includes_the_time_that_the_request_takes_to_make() {
     assert_eq!(session.deadline(), Some(SECOND * 22));
 }
 
-/// Case N: the head at once, the first event after 600 ms, then one each 20 ms.
+/// The head arrives at once, the first event after 600 ms, then one event each 20 ms.
 #[test]
 fn a_first_event_clock_holds_back_the_idle_clock_and_the_event_clock() {
     let clocks = Clocks {
@@ -103,7 +103,7 @@ fn a_first_event_clock_holds_back_the_idle_clock_and_the_event_clock() {
     let mut session = with_clocks(clocks);
     open(&mut session, Duration::ZERO);
     for at in [100, 400] {
-        session.received_bytes(millis(at)); // comments and bare IDs do not stop it
+        session.received_bytes(millis(at)); // comments and IDs without data do not stop it
         assert_eq!(session.deadline(), Some(SECOND));
     }
     session.received_bytes(millis(600));
@@ -125,7 +125,7 @@ fn a_first_event_clock_holds_back_the_idle_clock_and_the_event_clock() {
     assert!(session.runs_clocks());
 }
 
-/// Case N: nothing but pings.
+/// Nothing but pings.
 #[test]
 fn the_event_clocks_ignore_keep_alives() {
     for clocks in [
@@ -147,7 +147,7 @@ fn the_event_clocks_ignore_keep_alives() {
         }
         assert!(session.expired(millis(300)).is_some());
     }
-    // But it is bytes.
+    // The idle clock counts it, because it is bytes.
     let mut session = with_clocks(idle(millis(300)));
     open(&mut session, Duration::ZERO);
     session.received_bytes(millis(250));
@@ -225,7 +225,7 @@ fn a_clock_is_late_after_a_tenth_of_a_second() {
     }
 }
 
-/// How many late looks it takes until a clock of a second runs out, and which it is.
+/// Returns how many late checks it takes until a clock of one second expires, and which clock it is.
 fn late_looks(session: &mut Session, now: &mut Duration) -> (u8, Expired) {
     for looks in 1..=100 {
         *now += SECOND * 2;
@@ -236,7 +236,7 @@ fn late_looks(session: &mut Session, now: &mut Duration) -> (u8, Expired) {
     panic!("it never runs out");
 }
 
-/// A server may keep the executor so busy that every look is late.
+/// A server may keep the executor so busy that every check is late.
 #[test]
 fn a_clock_starts_again_a_limited_number_of_times() {
     const LOOKS: u8 = FRESH_STARTS + 1;

@@ -1,4 +1,4 @@
-//! How an attempt can end, and what follows.
+//! The ends of an attempt, and what follows.
 
 use super::*;
 
@@ -79,7 +79,7 @@ fn with_fail_fast_a_connect_error_is_final_before_any_response() {
         let proposal = shown(&mut session, REFUSED_CONNECTION, REPEATABLE, SECOND);
         assert_eq!(proposal.next_delay.is_none(), fails_fast);
 
-        // A hook may have it otherwise, and waits what the policy would.
+        // A hook may retry it anyway, after the policy's delay.
         assert!(is_retry(session.answer(Verdict::Retry, SECOND)));
         connect(&mut session, SECOND);
         let reset = shown(&mut session, RESET, REPEATABLE, SECOND);
@@ -135,7 +135,7 @@ fn from_fn_fails_before_any_response_and_is_retried_if_that_may_pass() {
     }
 }
 
-/// Case D1: a subscription whose token request is refused once, after a break.
+/// A subscription whose token request is refused once, after a break.
 #[test]
 fn a_token_request_that_is_refused_once_does_not_end_a_subscription() {
     let mut session = session(RetryPolicy::persistent());
@@ -153,7 +153,7 @@ fn a_token_request_that_is_refused_once_does_not_end_a_subscription() {
     connect(&mut session, SECOND);
 }
 
-/// Case B: the hook is shown what it needs to fetch a new token once a connection has been lost.
+/// The hook sees what it needs to fetch a new token after a connection was lost.
 #[test]
 fn a_hook_sees_the_earlier_attempts() {
     let mut session = session(RetryPolicy::persistent());
@@ -176,7 +176,7 @@ fn a_hook_sees_the_earlier_attempts() {
     };
     let unauthorized = shown(&mut session, status(401, None), REPEATABLE, SECOND);
     assert_eq!(unauthorized, old_token);
-    // As the policy would wait, if it retried a 401.
+    // The delay of the policy, if it retried a 401.
     let outcome = session.answer(Verdict::Retry, SECOND);
     assert_eq!(outcome, retry(SECOND * 2, 2));
     connect(&mut session, SECOND);
@@ -299,7 +299,7 @@ fn a_hooks_retry_waits_as_the_policy_would_if_it_had_no_limits() {
         let outcome = answered(&mut session, RESET, REPEATABLE, Verdict::Retry, SECOND);
         assert_eq!(outcome, retry(SECOND * 2_u32.pow(nth - 1), nth));
     }
-    // A Retry-After that was too long for the policy is kept as far as its bound.
+    // A Retry-After beyond the bound is followed up to the bound.
     connect(&mut session, SECOND);
     let hour = status(503, Some(3600));
     let outcome = answered(&mut session, hour, REPEATABLE, Verdict::Retry, SECOND);

@@ -1,4 +1,4 @@
-//! Each rule of the session by itself, with plain values.
+//! Tests each rule of the session separately, with plain values.
 
 mod clocks;
 mod ends;
@@ -43,7 +43,7 @@ const FUTILE: End = End::Unreached {
     unsent: false,
     futile: true,
 };
-/// What `from_fn` failed with may pass, or not.
+/// A failure of `from_fn`, transient or not.
 const TOKEN_REFUSED: End = End::NotMade { transient: true };
 const NO_TOKEN: End = End::NotMade { transient: false };
 
@@ -69,7 +69,7 @@ fn status(status: u16, retry_after: Option<u64>) -> End {
     }
 }
 
-/// The next request is asked for: at once if it had to wait.
+/// Begins the next attempt, at the end of its wait.
 fn ask(session: &mut Session, now: Duration) {
     if session.phase() == Phase::Waiting {
         session.expired(session.deadline().expect("a wait"));
@@ -96,12 +96,12 @@ fn post(session: &mut Session, now: Duration) {
     session.opened(now, &EcoString::new());
 }
 
-/// An end, as a hook is shown it.
+/// Returns the proposal of an end for a hook.
 fn shown(session: &mut Session, end: End, next: NextRequest, now: Duration) -> Proposal {
     session.ended(end, next, now, 0.0).expect("an attempt")
 }
 
-/// What follows an end after this answer.
+/// Returns the outcome of an end with this answer.
 fn answered(
     session: &mut Session,
     end: End,
@@ -113,7 +113,7 @@ fn answered(
     session.answer(verdict, now)
 }
 
-/// What the policy makes of an end, as it stands.
+/// Returns the outcome of an end by the policy.
 fn outcome(session: &mut Session, end: End, next: NextRequest, now: Duration) -> Outcome {
     answered(session, end, next, Verdict::FollowPolicy, now)
 }

@@ -1,4 +1,4 @@
-//! What a handle orders.
+//! Orders of a handle.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::server::{Subscriber, cut, event, for_any, number};
 use super::*;
 
-/// An order at this time. Returns when the next request is due.
+/// Gives an order at this time. Returns when the next request is due.
 fn due_after(session: &mut Session, order: Order, now: Duration) -> Duration {
     session.ordered(order, now, 0.0);
     match session.phase() {
@@ -20,7 +20,7 @@ fn reconnect(session: &mut Session, now: Duration) -> Duration {
     due_after(session, Order::Reconnect, now)
 }
 
-/// A session in each phase in which it has, awaits or wants a connection.
+/// A session in each phase before its end.
 fn in_each_phase() -> Vec<Session> {
     let new = || session(RetryPolicy::default());
     let mut asking = new();
@@ -76,7 +76,7 @@ fn a_pause_lasts_until_the_next_order() {
     }
 }
 
-/// Case I: an order with each event. Each connection delivers one, which is not progress.
+/// An order with each event. Each connection delivers one, which is not progress.
 #[test]
 fn orders_in_a_row_wait_ever_longer() {
     for pause in [false, true] {
@@ -94,14 +94,14 @@ fn orders_in_a_row_wait_ever_longer() {
             now = due;
         }
         assert_eq!(waits, [0, 2, 4, 8, 16, 30, 30]);
-        // None of them was a retry, and no hook was asked.
+        // None of them was a retry, and no hook was called.
         open(&mut session, now);
         let proposal = shown(&mut session, RESET, REPEATABLE, now);
         assert_eq!((proposal.retries, proposal.next_delay), (0, Some(SECOND)));
     }
 }
 
-/// Case I, with a new ID each time: progress alone does not allow it, time has to pass, too.
+/// The same with a new ID each time: progress alone is not enough, time must also pass.
 #[test]
 fn an_order_after_progress_connects_at_once_if_the_last_is_long_enough_ago() {
     let mut session = session(RetryPolicy::default());
@@ -119,7 +119,7 @@ fn an_order_after_progress_connects_at_once_if_the_last_is_long_enough_ago() {
     let later = soon + SECOND;
     assert_eq!(progress_and_order(&mut session, later), later);
 
-    // The reconnection time is the server's.
+    // The server set the reconnection time.
     open(&mut session, SECOND * 10);
     session.received_retry(SECOND * 10);
     assert_eq!(
@@ -140,7 +140,7 @@ fn an_order_long_after_the_last_still_needs_progress() {
     let hour = SECOND * 3600;
     assert_eq!(reconnect(&mut session, hour), hour + SECOND * 2);
 
-    // A quiet channel that is healthy is progress, also if nothing has failed.
+    // A healthy quiet channel is progress, even without a failure.
     open(&mut session, hour);
     session.found_open(hour + SECOND * 10);
     let later = hour + SECOND * 20;
@@ -208,15 +208,14 @@ fn no_order_shortens_a_retry_after() {
         for now in [2, 3, 4] {
             assert_eq!(reconnect(&mut session, SECOND * now), until, "{answer:?}");
         }
-        // Nor does a pause; one that outlasts it has waited long enough.
+        // A pause does not shorten it either; after a longer pause the wait is over.
         session.ordered(Order::Pause, SECOND * 5, 0.0);
         assert_eq!(due_after(&mut session, Order::Resume, SECOND * 9), until);
         session.ordered(Order::Pause, SECOND * 10, 0.0);
         let later = SECOND * 70;
         assert_eq!(due_after(&mut session, Order::Resume, later), later);
     }
-    // A hook's own delay goes before the server's. The order does not shorten that one, nor
-    // bring the server's back.
+    // A hook's delay overrides the server's. The order does not restore the server's delay.
     let sooner = Verdict::RetryAfter(SECOND * 5);
     let mut session = asked_to_wait(Some(sooner));
     assert_eq!(reconnect(&mut session, SECOND * 3), SECOND * 7);
@@ -224,7 +223,7 @@ fn no_order_shortens_a_retry_after() {
     let mut session = asked_to_wait(Some(later));
     assert_eq!(reconnect(&mut session, SECOND * 3), until);
 
-    // It is over with the next attempt.
+    // It ends with the next attempt.
     let mut session = asked_to_wait(Some(Verdict::FollowPolicy));
     connect(&mut session, until);
     assert_eq!(reconnect(&mut session, until), until);
@@ -285,8 +284,7 @@ fn jitter_is_added_to_an_order_that_waits() {
     assert_eq!(session.deadline(), Some(SECOND * 4));
 }
 
-/// The law of orders: however often they come, and whatever the connections bring, the requests
-/// that follow are few for the time that passes.
+/// The law of orders: with any number of orders and any connections, the requests are few for the time that passes.
 #[test]
 fn orders_alone_cause_no_flood() {
     let steps = vec((0_u64..3_000, 0_u8..3, any::<bool>(), 0.0..1.0), 1..200);
@@ -307,7 +305,7 @@ fn orders_alone_cause_no_flood() {
             subscriber.order(Order::Reconnect, chance);
             prop_assert_eq!(subscriber.retries(), 0, "an order is not a retry");
         }
-        // An order that had to wait may be followed by one at once: two in each reconnection time.
+        // After an order that had to wait, another may connect at once: two in each reconnection time.
         for requests in subscriber.requests.windows(4) {
             prop_assert!(requests[3] - requests[0] >= SECOND, "{requests:?}");
         }

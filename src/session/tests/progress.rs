@@ -1,4 +1,4 @@
-//! What counts as progress. The cases are those of servers in the field.
+//! Progress, with the behaviour of real servers.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::server::{Block, Connection, Subscriber, cut, event, for_any, number};
 use super::*;
 
-/// Requests enough to say that it goes on for ever.
+/// Enough requests to conclude that it continues for ever.
 const FOR_EVER: u64 = 200;
 
 fn goes_on_for_ever(subscriber: &Subscriber) -> bool {
@@ -27,7 +27,7 @@ fn lasts(connection: Connection, lasts: Duration) -> Connection {
     }
 }
 
-/// A1: a paid answer that breaks off after its first token, each time.
+/// A paid answer that breaks off after its first token, every time.
 #[test]
 fn a_post_that_is_cut_after_an_event_each_time_is_sent_four_times() {
     let policy = RetryPolicy::default()
@@ -47,7 +47,7 @@ fn a_post_that_is_cut_after_an_event_each_time_is_sent_four_times() {
     assert!(*subscriber.requests.last().expect("requests") <= SECOND * 60);
 }
 
-/// A1, with `on_error` asking for `retries() < 3`.
+/// The same, with `on_error` asking for `retries() < 3`.
 #[test]
 fn a_hook_that_counts_retries_stops_a_post_that_is_cut_each_time() {
     let mut session = session(RetryPolicy::default());
@@ -60,7 +60,7 @@ fn a_hook_that_counts_retries_stops_a_post_that_is_cut_each_time() {
     }
 }
 
-/// A2: a greeting, and a cut.
+/// A greeting, and a cut.
 #[test]
 fn a_server_that_greets_and_dies_gets_requests_ever_more_rarely() {
     let greeting = |_: u64, _: &str| cut([Block::Event(None)]);
@@ -71,18 +71,18 @@ fn a_server_that_greets_and_dies_gets_requests_ever_more_rarely() {
     assert_eq!(gaps, [1005, 2005, 4005, 8005, 16_005, 30_005]);
 }
 
-/// A3: an event with the same ID each time, and a clean end before the end marker was met.
+/// An event with the same ID each time, and a clean end before the end marker was met.
 #[test]
 fn an_answer_without_its_end_marker_is_requested_three_times() {
     let policy = RetryPolicy::default().max_retries(2);
     let subscriber = Subscriber::of(policy, true, FOR_EVER, |_, _| Connection {
         retry: Some(millis(100)),
-        ..cut([event("p")]) // `Incomplete` is a broken end
+        ..cut([event("p")]) // `Incomplete` counts as broken
     });
     assert_eq!(subscriber.requests.len(), 3);
 }
 
-/// A4: a script that is polled. Each connection brings an event without an ID, and ends cleanly.
+/// A script that is polled: each connection delivers an event without an ID, and ends cleanly.
 #[test]
 fn a_polled_server_gets_requests_at_the_reconnection_time_for_ever() {
     let polled = |_: u64, _: &str| Connection {
@@ -108,7 +108,7 @@ fn a_clean_end_after_only_keep_alives_is_not_progress() {
     }
 }
 
-/// A1b: two IDs each time, whatever Last-Event-ID is.
+/// Two IDs each time, whatever Last-Event-ID is.
 #[test]
 fn a_server_that_starts_over_each_time_makes_no_progress() {
     for blocks in [
@@ -124,7 +124,7 @@ fn a_server_that_starts_over_each_time_makes_no_progress() {
         let subscriber = Subscriber::of(policy.clone(), true, FOR_EVER, server);
         assert_eq!(subscriber.requests.len(), 4, "{blocks:?}");
 
-        // Nor if it does not always get so far.
+        // Also if some connections deliver less.
         let server = |nth: u64, _: &str| match nth % 2 {
             0 => cut([]),
             _ => cut(blocks.clone()),
@@ -134,7 +134,7 @@ fn a_server_that_starts_over_each_time_makes_no_progress() {
     }
 }
 
-/// A1b: a POST with a new ID each time, or one that lasts for 12 s.
+/// A POST with a new ID each time, or one that lasts for 12 s.
 #[test]
 fn a_post_without_a_subscription_makes_no_progress() {
     let policy = RetryPolicy::default()
@@ -147,7 +147,7 @@ fn a_post_without_a_subscription_makes_no_progress() {
     let posts = Subscriber::of(policy.clone(), false, FOR_EVER, lasting);
     assert_eq!(posts.requests.len(), 4);
 
-    // A subscription by POST does, and so does a GET.
+    // A subscription by POST makes progress, and so does a GET.
     let subscription = policy.clone().reconnect_on_close(true);
     for (policy, idempotent) in [(subscription, false), (policy, true)] {
         for server in [new_ids, lasting] {
@@ -157,7 +157,7 @@ fn a_post_without_a_subscription_makes_no_progress() {
     }
 }
 
-/// A5: each connection moves the ID by one.
+/// Each connection moves the ID by one.
 #[test]
 fn a_position_that_moves_each_time_goes_on_for_ever() {
     let policy = RetryPolicy::default().max_retries(2);
@@ -177,7 +177,7 @@ fn a_position_that_moves_each_time_goes_on_for_ever() {
 #[test]
 fn a_cleared_id_is_not_progress() {
     let policy = RetryPolicy::default().max_retries(2);
-    // It moves once, from nothing to 1, and is given up with each connection after that.
+    // The ID moves once, from nothing to 1, and is cleared on each later connection.
     let server = |nth: u64, _: &str| match nth {
         1 => cut([number(1)]),
         _ => cut([event("")]),
@@ -210,7 +210,7 @@ fn the_position_is_the_one_that_the_attempt_began_from() {
     );
 }
 
-/// A session that has failed twice and is open, since 20 s.
+/// A session that failed twice and is open since 20 s.
 fn open_after_failures(policy: RetryPolicy) -> Session {
     let mut session = session(policy);
     for _ in 0..2 {
@@ -236,7 +236,7 @@ fn a_body_that_is_found_open_after_ten_seconds_is_progress() {
     assert_eq!(session.deadline(), None);
     assert_eq!(retries(&mut session, SECOND * 30), 0);
 
-    // Not by the time of its end alone, nor by a look at the clocks.
+    // Neither the time of the end alone nor a check of the clocks counts.
     let mut session = open_after_failures(RetryPolicy::persistent());
     session.found_open(millis(29_999));
     assert_eq!(session.expired(SECOND * 90), None);
@@ -254,8 +254,8 @@ fn health_is_counted_from_the_response_and_as_the_policy_sets_it() {
     assert_eq!(retries(&mut session, SECOND * 90), 2);
 }
 
-/// The thread stood for a minute, and with it the task that reads the socket: the first look may
-/// not know yet that the connection is lost.
+/// The thread was starved for a minute, and so was the task that reads the socket: the first check may not know yet that the
+/// connection is lost.
 #[test]
 fn a_late_poll_does_not_count_alone() {
     let mut session = open_after_failures(RetryPolicy::persistent());
@@ -271,14 +271,14 @@ fn a_late_poll_does_not_count_alone() {
     session.found_open(SECOND * 90);
     assert_eq!(retries(&mut session, SECOND * 90), 2);
 
-    // The second look counts, however late it is.
+    // The second check counts, however late it is.
     let mut session = open_after_failures(RetryPolicy::persistent());
     session.found_open(SECOND * 90);
     session.found_open(SECOND * 900);
     assert_eq!(retries(&mut session, SECOND * 900), 0);
 }
 
-/// The clock is read for it only while there is something to forget.
+/// The clock is read for it only while there are failures to forget.
 #[test]
 fn health_is_awaited_only_while_it_matters() {
     let mut first = session(RetryPolicy::persistent());
@@ -342,8 +342,8 @@ fn not_clean() -> impl Strategy<Value = End> {
     ]
 }
 
-/// The law of bounded costs: a server that does the same each time, whatever it is asked, gets as
-/// many requests as the policy says, unless it ends cleanly or stays healthy.
+/// The law of bounded costs: a server that does the same each time gets the policy's number of requests, unless it ends
+/// cleanly or stays healthy.
 #[test]
 fn a_server_that_repeats_itself_gets_the_policys_number_of_requests() {
     let policies = prop_oneof![
@@ -390,7 +390,7 @@ fn a_post_is_sent_as_often_as_the_policy_says() {
     });
 }
 
-/// Each connection that goes on where the last one stopped is progress, however it ends.
+/// Each connection that continues where the last one stopped is progress, however it ends.
 #[test]
 fn a_server_with_progress_gets_requests_for_ever() {
     let steps = vec((1_u64..4, not_clean()), 1..8);

@@ -1,4 +1,4 @@
-//! What may be sent again.
+//! Repeated requests.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn a_non_idempotent_request_is_repeated_only_if_the_server_cannot_have_acted() {
         // retry-after-ms alone settles nothing for a 503.
         (refused(503, false, false), false),
         (refused(429, false, false), true),
-        // From behind a redirect.
+        // After a redirect.
         (refused(429, true, true), false),
         (refused(425, true, true), false),
         (refused(503, true, true), false),
@@ -70,18 +70,18 @@ fn the_policys_consent_is_for_all() {
     post(&mut session, SECOND);
 }
 
-/// What happens, one after the other, and whether another POST may be sent then.
+/// A sequence of steps, and whether another POST may be sent after it.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// A request, idempotent or not; its end; the hook's answer.
+    /// A request, idempotent or not, its end, and the hook's answer.
     Get(End, Verdict),
     Post(End, Verdict),
-    /// `from_fn` gave no request.
+    /// `from_fn` returned no request.
     NotMade(Verdict),
-    /// A request, idempotent or not, which an order ends.
+    /// A request, idempotent or not, that an order ends.
     GetOrder(Order),
     PostOrder(Order),
-    /// An order while the next request is waited for, or asked for.
+    /// An order during the wait for the next request, or while it is made.
     Order(Order),
     OrderWhileAsked(Order),
 }
@@ -146,8 +146,7 @@ const CONSENTS: [Verdict; 3] = [
     Verdict::RetryWithoutId,
 ];
 
-/// Case C, and its kind: a hook that was shown a failure in which nothing was sent, or a GET was,
-/// has not agreed to anything.
+/// A hook that saw a failure in which nothing was sent, or only a GET, has not consented to anything.
 #[test]
 fn retrying_an_attempt_without_a_post_is_not_consent() {
     for yes in CONSENTS {
@@ -166,8 +165,8 @@ fn retrying_an_attempt_without_a_post_is_not_consent() {
     }
 }
 
-/// Case C2: consent is not used up by what the server cannot have acted on, nor taken away by an
-/// answer to something else.
+/// A request on which the server cannot have acted does not use up consent, and an answer to another failure does not
+/// withdraw it.
 #[test]
 fn consent_lasts_until_the_next_request_that_may_have_acted() {
     for yes in CONSENTS {
@@ -215,7 +214,7 @@ fn orders_are_not_consent() {
     }
 }
 
-/// "From the URL that was asked": the server that redirected has acted, perhaps.
+/// "From the URL that was asked": the server that redirected may have acted.
 #[test]
 fn an_answer_from_behind_a_redirect_settles_nothing() {
     let elsewhere = End::Refused {

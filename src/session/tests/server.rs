@@ -5,7 +5,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 
 use super::*;
 
-/// Checks this of many values, the same in every run.
+/// Checks a property for many values, the same in every run.
 pub(super) fn for_any<S: Strategy>(
     values: S,
     check: impl Fn(S::Value) -> Result<(), TestCaseError>,
@@ -20,7 +20,7 @@ pub(super) fn for_any<S: Strategy>(
     outcome.expect("a law that holds");
 }
 
-/// What a block is handed over as.
+/// How a block is delivered.
 #[derive(Debug, Clone)]
 pub(super) enum Block {
     Event(Option<EcoString>),
@@ -29,7 +29,7 @@ pub(super) enum Block {
     Id(EcoString),
 }
 
-/// What one connection brings, how long it stays open after that, and how it ends.
+/// The events of one connection, how long it stays open after them, and how it ends.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     pub(super) blocks: Vec<Block>,
@@ -62,9 +62,9 @@ pub(super) struct Subscriber {
     is_idempotent: bool,
     position: EcoString,
     now: Duration,
-    /// When each request left.
+    /// When each request was sent.
     pub(super) requests: Vec<Duration>,
-    /// What it came to, if the policy has given up.
+    /// The result, if the policy gave up.
     pub(super) gave_up: Option<Outcome>,
 }
 
@@ -151,7 +151,7 @@ impl Subscriber {
         }
     }
 
-    /// A handle orders this, and the connection is dropped.
+    /// A handle gives this order, and the connection is dropped.
     pub(super) fn order(&mut self, order: Order, chance: f64) {
         self.session.ordered(order, self.now, chance);
     }

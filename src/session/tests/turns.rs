@@ -1,4 +1,4 @@
-//! Calls out of turn, waits, and the end of time.
+//! Calls out of order, waits, and extreme times.
 
 use super::*;
 
