@@ -1,5 +1,5 @@
-//! What the guide shows as the code of before, with the crates it is written for: it compiles, and is
-//! not run. Apart from the other recipes, for no test needs what it depends on.
+//! The guide's code "before", compiled with the crates that it uses. It is separate from the other recipes, which do not
+//! need these crates. `tests/peers.rs` shows what some of them do.
 
 #![allow(dead_code)]
 

@@ -44,7 +44,7 @@ impl Server {
     async fn start(replies: Vec<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/", listener.local_addr().expect("an address"));
-        let requests = Arc::new((Mutex::default(), Notify::new()));
+        let requests = Arc::new((Mutex::<Vec<String>>::default(), Notify::new()));
         let log = requests.clone();
         tokio::spawn(async move {
             for number in 0.. {
@@ -99,7 +99,9 @@ async fn read_head(socket: &mut TcpStream) -> Option<String> {
     loop {
         let text = String::from_utf8_lossy(&bytes).to_lowercase();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|it| it.strip_prefix("content-length: "));
+            let length = head
+                .lines()
+                .find_map(|it| it.strip_prefix("content-length: "));
             if body.len() >= length.map_or(0, |it| it.parse().expect("a length")) {
                 return Some(head.to_owned());
             }
@@ -111,7 +113,8 @@ async fn read_head(socket: &mut TcpStream) -> Option<String> {
 }
 
 fn last_event_id(head: &str) -> Option<&str> {
-    head.lines().find_map(|line| Some(line.strip_prefix("last-event-id:")?.trim()))
+    head.lines()
+        .find_map(|line| Some(line.strip_prefix("last-event-id:")?.trim()))
 }
 
 fn by_reqwest_eventsource(request: reqwest012::RequestBuilder) -> reqwest_eventsource::EventSource {
@@ -126,7 +129,9 @@ type Items = std::pin::Pin<Box<dyn Stream<Item = Result<SSE, ClientError>> + Sen
 
 fn by_eventsource_client(server: &Server, method: &str) -> Items {
     let transport = HyperTransport::builder().build_http().expect("a transport");
-    let options = ReconnectOptions::reconnect(true).retry_initial(true).build();
+    let options = ReconnectOptions::reconnect(true)
+        .retry_initial(true)
+        .build();
     let builder = ClientBuilder::for_url(&server.url).expect("a URL");
     let builder = builder.method(method.to_owned()).reconnect(options);
     builder.build_with_transport(transport).stream()
@@ -140,7 +145,9 @@ async fn by_sse_stream(server: &Server) -> Vec<Result<String, sse_stream::Error>
 }
 
 /// Everything until the end, without what opens the stream.
-async fn messages(mut events: reqwest_eventsource::EventSource) -> Vec<Result<Event, ReqwestError>> {
+async fn messages(
+    mut events: reqwest_eventsource::EventSource,
+) -> Vec<Result<Event, ReqwestError>> {
     let mut items = Vec::new();
     while let Some(item) = timeout(PATIENCE, events.next()).await.expect("in time") {
         if !matches!(item, Ok(Event::Open)) {
@@ -158,12 +165,17 @@ async fn a_post_that_breaks_off_is_sent_again() {
     assert!(requests.iter().all(|head| head.starts_with("post ")));
 
     let server = Server::start(vec![cut(b"data: a\n\n")]).await;
-    let requests = server.drives(&mut by_eventsource_client(&server, "POST"), 2).await;
+    let requests = server
+        .drives(&mut by_eventsource_client(&server, "POST"), 2)
+        .await;
     assert!(requests.iter().all(|head| head.starts_with("post ")));
 
     let server = Server::start(vec![cut(b"data: a\n\n")]).await;
     let items = by_sse_stream(&server).await;
-    assert!(matches!(&items[..], [Ok(data), Err(_)] if data == "a"), "{items:?}");
+    assert!(
+        matches!(&items[..], [Ok(data), Err(_)] if data == "a"),
+        "{items:?}"
+    );
 }
 
 #[tokio::test]
@@ -211,7 +223,9 @@ async fn a_status_is_final_or_asked_for_again() {
         assert_eq!(server.wait_for(1).await.len(), 1);
 
         let server = Server::start(vec![reply]).await;
-        server.drives(&mut by_eventsource_client(&server, "GET"), 2).await;
+        server
+            .drives(&mut by_eventsource_client(&server, "GET"), 2)
+            .await;
     }
 }
 
@@ -225,7 +239,9 @@ async fn an_event_without_an_id_loses_the_last_one() {
     assert_eq!(ids[1..3], [Some("7"), Some("")]);
 
     let server = Server::start(replies()).await;
-    let requests = server.drives(&mut by_eventsource_client(&server, "GET"), 3).await;
+    let requests = server
+        .drives(&mut by_eventsource_client(&server, "GET"), 3)
+        .await;
     let ids: Vec<_> = requests.iter().map(|head| last_event_id(head)).collect();
     assert_eq!(ids[1..3], [Some("7"), None]);
 }
@@ -259,5 +275,8 @@ async fn a_byte_that_is_not_utf8_stops_the_events() {
 
     let server = Server::start(vec![whole(body)]).await;
     let items = by_sse_stream(&server).await;
-    assert!(matches!(items[0], Err(sse_stream::Error::Utf8Parse(_))), "{items:?}");
+    assert!(
+        matches!(items[0], Err(sse_stream::Error::Utf8Parse(_))),
+        "{items:?}"
+    );
 }
