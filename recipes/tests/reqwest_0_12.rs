@@ -44,7 +44,13 @@ async fn a_body_goes_out_whole() {
         .run()
         .await;
     ended.expect("an end");
-    let requests = server.requests(|request| (request.method.clone(), request.body.clone(), request.headers.clone()));
+    let requests = server.requests(|request| {
+        (
+            request.method.clone(),
+            request.body.clone(),
+            request.headers.clone(),
+        )
+    });
     let [(method, body, headers)] = &requests[..] else {
         panic!("{requests:?}")
     };
