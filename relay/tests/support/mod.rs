@@ -16,11 +16,7 @@ pub mod process;
 use std::time::{Duration, Instant};
 
 /// Asks until it holds, or fails.
-pub async fn eventually<F: Future<Output = bool>>(
-    what: &str,
-    within: Duration,
-    mut holds: impl FnMut() -> F,
-) {
+pub async fn eventually(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !holds().await {
         assert!(start.elapsed() < within, "not within {within:?}: {what}");
