@@ -168,6 +168,7 @@ impl Server {
     /// Until the log has another generation.
     async fn read(&self, partition: u32, tail: &Tail) -> Result<()> {
         let mut connected = self.connected.clone();
+        connected.mark_unchanged();
         let stream = self.stream(partition).await?;
         let read = *tail.read.borrow();
         if stream.get_info().await?.state.last_sequence < read {
