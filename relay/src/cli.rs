@@ -24,7 +24,7 @@ pub(crate) struct Cli {
     )]
     pub(crate) nats: Vec<ServerAddr>,
     /// All streams, buckets and subjects of this relay begin with it.
-    #[arg(long, env = "RELAY_NAME", default_value = "sse", global = true)]
+    #[arg(id = "relay", long = "name", env = "RELAY_NAME", default_value = "sse", global = true)]
     pub(crate) name: String,
     /// What is logged, by target and level.
     #[arg(

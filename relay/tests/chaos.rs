@@ -43,15 +43,19 @@ async fn each_event_once_and_in_order() {
     for _ in 0..3 {
         gates.push(Gate::start(nats.port()).await);
     }
-    let numbers = Numbers::start(Options { per_second: PER_SECOND, limit, makes_trouble: true }).await;
-    let sources: Vec<_> = (0..count).map(|source| format!("s{source}={}", numbers.url(&format!("s{source}")))).collect();
+    let numbers =
+        Numbers::start(Options { per_second: PER_SECOND, limit, makes_trouble: true }).await;
+    let sources: Vec<_> = (0..count)
+        .map(|source| format!("s{source}={}", numbers.url(&format!("s{source}"))))
+        .collect();
     let mut workers: Vec<_> = gates.iter().map(|gate| follow(&gate.url(), &sources)).collect();
     let mut done = std::collections::BTreeMap::<&str, u32>::new();
     let start = Instant::now();
     pause(3.0).await;
     while start.elapsed() < Duration::from_secs(seconds) {
         let worker = fastrand::usize(..3);
-        let fault = ["kill -9", "SIGSTOP", "cut off", "SIGTERM", "NATS killed", "NATS stopped"][fastrand::usize(..6)];
+        let fault = ["kill -9", "SIGSTOP", "cut off", "SIGTERM", "NATS killed", "NATS stopped"]
+            [fastrand::usize(..6)];
         *done.entry(fault).or_default() += 1;
         match fault {
             "kill -9" => workers[worker].kill(),
@@ -88,7 +92,8 @@ async fn each_event_once_and_in_order() {
     let names = Names { name: "sse".to_owned(), partitions: 8 };
     eventually("the last event of each source is there", Duration::from_secs(60), async || {
         let found = read(&jetstream, &names).await;
-        found.len() as u64 == count && found.values().all(|events| events.iter().any(|(id, _)| *id == limit.to_string()))
+        found.len() as u64 == count
+            && found.values().all(|events| events.iter().any(|(id, _)| *id == limit.to_string()))
     })
     .await;
     pause(1.0).await; // for what a zombie may still have on its way
@@ -105,7 +110,9 @@ async fn each_event_once_and_in_order() {
     let requests: u64 = counts.values().map(|count| count.requests).sum();
     let most_open = counts.values().map(|count| count.most_open).max().unwrap_or(0);
     println!("{done:?}");
-    println!("{all} events of {count} sources, {requests} requests, at most {most_open} connections of a source at once");
+    println!(
+        "{all} events of {count} sources, {requests} requests, at most {most_open} connections of a source at once"
+    );
     println!("lost {}, twice {}, out of order {}", sum.lost, sum.twice, sum.out_of_order);
     assert_eq!(sum, Faults::default());
 }

@@ -99,7 +99,8 @@ async fn nats_away_later_holds_the_sources_and_costs_no_connection() {
     let numbers = Numbers::start(NUMBERS).await;
     // The lease is longer than the outage.
     let source = format!("a={}", numbers.url("a"));
-    let mut worker = Process::start(&nats.url(), &["follow", "--partitions", "2", "--lease", "20", &source]);
+    let mut worker =
+        Process::start(&nats.url(), &["follow", "--partitions", "2", "--lease", "20", &source]);
     has_events(&nats, "a", 5).await;
     nats.kill();
     worker.said("NATS is away").await;
@@ -130,12 +131,22 @@ async fn another_configuration_is_refused() {
     let worker = follow(&nats.url(), &[]);
     worker.said("following").await;
     let (said, is_well) = run(&nats.url(), &["follow", "--partitions", "3"]);
-    assert!(!is_well && said.contains("relay sse has 2 partitions, and this worker was started with 3"), "{said}");
+    assert!(
+        !is_well && said.contains("relay sse has 2 partitions, and this worker was started with 3"),
+        "{said}"
+    );
     let config = bucket(&nats.connect().await, "other", "config", 1).await.expect("a bucket");
-    for agreement in [r#"{"partitions":2,"partition_by":"host"}"#, "nonsense", r#"{"partitions":0,"partition_by":"source"}"#] {
+    for agreement in [
+        r#"{"partitions":2,"partition_by":"host"}"#,
+        "nonsense",
+        r#"{"partitions":0,"partition_by":"source"}"#,
+    ] {
         config.put("agreement", agreement.into()).await.expect("put");
         let (said, is_well) = run(&nats.url(), &["--name", "other", "follow"]);
-        assert!(!is_well && said.contains("set up in a way that this version does not know"), "{said}");
+        assert!(
+            !is_well && said.contains("set up in a way that this version does not know"),
+            "{said}"
+        );
     }
 }
 
@@ -163,11 +174,29 @@ async fn sources_are_put_listed_and_removed() {
     let numbers = Numbers::start(NUMBERS).await;
     let worker = follow(&nats.url(), &[]);
     worker.said("following").await;
-    assert!(run(&nats.url(), &["sources", "put", "a", &numbers.url("a"), "--header", "x-key: secret", "--last-event-id", "7"]).1);
+    assert!(
+        run(
+            &nats.url(),
+            &[
+                "sources",
+                "put",
+                "a",
+                &numbers.url("a"),
+                "--header",
+                "x-key: secret",
+                "--last-event-id",
+                "7"
+            ]
+        )
+        .1
+    );
     has_events(&nats, "a", 5).await;
     assert_eq!(ids(&nats, "a").await[0], "8");
     let (said, _) = run(&nats.url(), &["sources", "list"]);
-    assert!(said.contains(&numbers.url("a")) && said.contains("x-key") && !said.contains("secret"), "{said}");
+    assert!(
+        said.contains(&numbers.url("a")) && said.contains("x-key") && !said.contains("secret"),
+        "{said}"
+    );
     assert!(run(&nats.url(), &["status"]).0.contains("worker-"));
     assert!(run(&nats.url(), &["sources", "remove", "a"]).1);
     eventually("it is followed no more", SOON, async || numbers.counts()["a"].open == 0).await;
@@ -184,7 +213,8 @@ async fn a_source_that_answers_401_for_ever_is_asked_rarely_and_holds_nobody_up(
     let nats = Nats::start();
     let numbers = Numbers::start(NUMBERS).await;
     let (url, asked) = start(|_| StatusCode::UNAUTHORIZED.into_response()).await;
-    let worker = follow(&nats.url(), &[&format!("locked={url}"), &format!("a={}", numbers.url("a"))]);
+    let worker =
+        follow(&nats.url(), &[&format!("locked={url}"), &format!("a={}", numbers.url("a"))]);
     let line = worker.said("refused: asking again in a minute").await;
     assert!(line.contains("locked") && line.contains("401"), "{line}");
     has_events(&nats, "a", 40).await;
@@ -197,7 +227,9 @@ async fn an_event_over_the_limit_is_replaced_by_one_that_says_so() {
     let (url, asked) = start(|id| {
         let huge = "x".repeat(300_000);
         match id {
-            None => events(format!("id: 1\ndata: one\n\nid: 2\ndata: {huge}\n\nid: 3\ndata: three\n\n")),
+            None => {
+                events(format!("id: 1\ndata: one\n\nid: 2\ndata: {huge}\n\nid: 3\ndata: three\n\n"))
+            }
             Some(b"2") => events("id: 3\ndata: three\n\n"),
             Some(_) => events(""),
         }
@@ -208,16 +240,28 @@ async fn an_event_over_the_limit_is_replaced_by_one_that_says_so() {
     assert!(line.contains("200000"), "{line}");
     has_events(&nats, "a", 3).await;
     assert_eq!(ids(&nats, "a").await, ["1", "2", "3"]);
-    let stream = nats.connect().await.get_stream(names().stream(names().partition_of("a"))).await.expect("the stream");
-    let second = stream.raw_message_builder().sequence(1).next_by_subject(names().subject("event", "a"));
+    let stream = nats
+        .connect()
+        .await
+        .get_stream(names().stream(names().partition_of("a")))
+        .await
+        .expect("the stream");
+    let second =
+        stream.raw_message_builder().sequence(1).next_by_subject(names().subject("event", "a"));
     let first = second.send().await.expect("the first event").sequence;
-    let second = stream.raw_message_builder().sequence(first + 1).next_by_subject(names().subject("event", "a"));
+    let second = stream
+        .raw_message_builder()
+        .sequence(first + 1)
+        .next_by_subject(names().subject("event", "a"));
     let second = second.send().await.expect("the second event");
     assert_eq!(second.headers.get(TYPE).expect("a type").as_str(), "relay.too_large");
     // A takeover does not meet it again.
     assert!(worker.terminate());
     let worker = follow(&nats.url(), &[]);
-    eventually("it is followed again", SOON, async || asked.lock().expect("no panic").last() == Some(&Some(b"3".to_vec()))).await;
+    eventually("it is followed again", SOON, async || {
+        asked.lock().expect("no panic").last() == Some(&Some(b"3".to_vec()))
+    })
+    .await;
     assert!(!worker.log().contains("over the limit"));
 }
 
@@ -226,7 +270,10 @@ async fn an_event_over_the_limit_is_replaced_by_one_that_says_so() {
 async fn an_event_over_the_limit_of_nats_is_replaced_as_well() {
     let nats = Nats::start();
     let (url, _) = start(|id| match id {
-        None => events(format!("id: 1\nevent: {}\ndata: x\n\nid: 2\ndata: two\n\n", "é".repeat(300_000))),
+        None => events(format!(
+            "id: 1\nevent: {}\ndata: x\n\nid: 2\ndata: two\n\n",
+            "é".repeat(300_000)
+        )),
         Some(_) => events(""),
     })
     .await;
@@ -246,7 +293,8 @@ async fn an_id_that_no_header_can_carry_is_said_and_kept() {
     assert!(worker.terminate());
     let worker = follow(&nats.url(), &[]);
     worker.said("an ID that no header can carry").await;
-    eventually("it is followed again", SOON, async || asked.lock().expect("no panic").len() == 2).await;
+    eventually("it is followed again", SOON, async || asked.lock().expect("no panic").len() == 2)
+        .await;
     assert_eq!(asked.lock().expect("no panic")[1], None);
 }
 
@@ -254,31 +302,41 @@ async fn an_id_that_no_header_can_carry_is_said_and_kept() {
 #[tokio::test]
 async fn a_block_without_data_moves_the_position_in_the_log() {
     let nats = Nats::start();
-    let (url, asked) = start(|id| events(if id.is_none() { "id: 1\ndata: one\n\nid: 5\n\n" } else { "" })).await;
+    let (url, asked) =
+        start(|id| events(if id.is_none() { "id: 1\ndata: one\n\nid: 5\n\n" } else { "" })).await;
     let mut worker = follow(&nats.url(), &[&format!("a={url}")]);
     has_events(&nats, "a", 1).await;
     let jetstream = nats.connect().await;
     eventually("the mark is there", SOON, async || {
-        let stream = jetstream.get_stream(names().stream(names().partition_of("a"))).await.expect("the stream");
+        let stream = jetstream
+            .get_stream(names().stream(names().partition_of("a")))
+            .await
+            .expect("the stream");
         stream.get_last_raw_message_by_subject(&names().subject("mark", "a")).await.is_ok()
     })
     .await;
     assert!(worker.terminate());
     let _worker = follow(&nats.url(), &[]);
-    eventually("it is followed again", SOON, async || asked.lock().expect("no panic").last() == Some(&Some(b"5".to_vec()))).await;
+    eventually("it is followed again", SOON, async || {
+        asked.lock().expect("no panic").last() == Some(&Some(b"5".to_vec()))
+    })
+    .await;
 }
 
 /// A quiet source's position is written again before it ages out.
 #[tokio::test]
 async fn a_quiet_sources_position_does_not_age_out() {
     let nats = Nats::start();
-    let (url, asked) = start(|id| events(if id.is_none() { "id: 1\ndata: one\n\n" } else { "" })).await;
+    let (url, asked) =
+        start(|id| events(if id.is_none() { "id: 1\ndata: one\n\n" } else { "" })).await;
     let mut worker = follow(&nats.url(), &["--max-age", "4s", &format!("a={url}")]);
     has_events(&nats, "a", 1).await;
     let jetstream = nats.connect().await;
-    eventually("the event ages out", SOON, async || read(&jetstream, &names()).await.is_empty()).await;
+    eventually("the event ages out", SOON, async || read(&jetstream, &names()).await.is_empty())
+        .await;
     assert!(worker.terminate());
     let _worker = follow(&nats.url(), &["--max-age", "4s"]);
-    eventually("it is followed again", SOON, async || asked.lock().expect("no panic").len() == 2).await;
+    eventually("it is followed again", SOON, async || asked.lock().expect("no panic").len() == 2)
+        .await;
     assert_eq!(asked.lock().expect("no panic")[1], Some(b"1".to_vec()));
 }

@@ -50,7 +50,9 @@ impl Written {
         let record = Record::event(&self.names, "a", "message", &number.to_string(), data.into());
         while let Err(error) = self.log.append(std::slice::from_ref(&record)).await {
             println!("{error}");
-            if let Ok(relay::log::Reclaimed::Stored) = self.log.reclaim(std::slice::from_ref(&record)).await {
+            if let Ok(relay::log::Reclaimed::Stored) =
+                self.log.reclaim(std::slice::from_ref(&record)).await
+            {
                 return;
             }
         }
@@ -76,7 +78,13 @@ async fn next(events: &mut EventStream) -> Event {
 
 /// The ID's sequence.
 fn sequence(event: &Event) -> u64 {
-    event.last_event_id().rsplit_once('-').expect("generation and sequence").1.parse().expect("a number")
+    event
+        .last_event_id()
+        .rsplit_once('-')
+        .expect("generation and sequence")
+        .1
+        .parse()
+        .expect("a number")
 }
 
 #[tokio::test]
@@ -191,8 +199,11 @@ async fn a_source_that_is_not_there_is_not_found() {
     let written = Written::start().await;
     let machine = written.serve("127.0.0.1:0");
     let origin = machine.url().await;
-    for (path, status) in [("/sources/b", 404), ("/sources/..%2fa", 404), ("/sources/a", 200), ("/metrics", 200)] {
-        let response = default_client().expect("a client").get(format!("{origin}{path}")).send().await;
+    for (path, status) in
+        [("/sources/b", 404), ("/sources/..%2fa", 404), ("/sources/a", 200), ("/metrics", 200)]
+    {
+        let response =
+            default_client().expect("a client").get(format!("{origin}{path}")).send().await;
         assert_eq!(response.expect("a response").status(), status, "{path}");
     }
 }
@@ -232,12 +243,15 @@ async fn a_slow_reader_costs_no_memory() {
 /// Two machines are killed in turn while 1 000 clients listen, each attempt at another machine.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_lose_nothing_although_machines_die() {
-    let clients: u64 = std::env::var("RELAY_CLIENTS").map_or(1000, |count| count.parse().expect("a number"));
-    let events: u64 = std::env::var("RELAY_EVENTS").map_or(200, |count| count.parse().expect("a number"));
+    let clients: u64 =
+        std::env::var("RELAY_CLIENTS").map_or(1000, |count| count.parse().expect("a number"));
+    let events: u64 =
+        std::env::var("RELAY_EVENTS").map_or(200, |count| count.parse().expect("a number"));
     let mut written = Written::start().await;
     let mut machines = vec![written.serve("127.0.0.1:0"), written.serve("127.0.0.1:0")];
     let origins = [machines[0].url().await, machines[1].url().await];
-    let (wrong, done, opened) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (wrong, done, opened) =
+        (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let client = default_client().expect("a client");
     for number in 0..clients {
         let (wrong, done, opened) = (wrong.clone(), done.clone(), opened.clone());
@@ -248,10 +262,15 @@ async fn clients_lose_nothing_although_machines_die() {
                 let request = client.get(url(origin));
                 async move { Ok(request) }
             });
-            let policy = RetryPolicy::persistent().base_delay(Duration::from_millis(200)).max_delay(Duration::from_secs(1));
-            let mut stream = source.retry(policy).on_open(move |_| {
-                opened.fetch_add(1, Ordering::Relaxed);
-            }).stream();
+            let policy = RetryPolicy::persistent()
+                .base_delay(Duration::from_millis(200))
+                .max_delay(Duration::from_secs(1));
+            let mut stream = source
+                .retry(policy)
+                .on_open(move |_| {
+                    opened.fetch_add(1, Ordering::Relaxed);
+                })
+                .stream();
             for expected in 1..=events {
                 let event = stream.next().await.expect("an event").expect("no error");
                 wrong.fetch_add(u64::from(event.data() != expected.to_string()), Ordering::Relaxed);
@@ -269,11 +288,18 @@ async fn clients_lose_nothing_although_machines_die() {
             machines[dies] = written.serve(&address);
         }
     }
-    eventually("each client has all", Duration::from_secs(60), async || done.load(Ordering::Relaxed) == clients as usize).await;
-    let memory: HashMap<_, _> = machines.iter().map(|machine| (machine.pid(), machine.memory())).collect();
+    eventually("each client has all", Duration::from_secs(60), async || {
+        done.load(Ordering::Relaxed) == clients as usize
+    })
+    .await;
+    let memory: HashMap<_, _> =
+        machines.iter().map(|machine| (machine.pid(), machine.memory())).collect();
     println!(
         "{clients} clients, {} events, 4 times a machine was killed: {} wrong, {} connections; KiB by machine: {:?}",
-        clients * events, wrong.load(Ordering::Relaxed), opened.load(Ordering::Relaxed), memory.values(),
+        clients * events,
+        wrong.load(Ordering::Relaxed),
+        opened.load(Ordering::Relaxed),
+        memory.values(),
     );
     assert_eq!(wrong.load(Ordering::Relaxed), 0);
 }

@@ -32,9 +32,18 @@ impl Fleet {
     async fn start() -> Self {
         let nats = Nats::start();
         let gate = Gate::start(nats.port()).await;
-        let numbers = Numbers::start(Options { per_second: PER_SECOND, limit: 100_000, makes_trouble: false }).await;
+        let numbers = Numbers::start(Options {
+            per_second: PER_SECOND,
+            limit: 100_000,
+            makes_trouble: false,
+        })
+        .await;
         let names = Names { name: "sse".to_owned(), partitions: 12 };
-        let workers = vec![follow(&gate.url(), &numbers), follow(&nats.url(), &numbers), follow(&nats.url(), &numbers)];
+        let workers = vec![
+            follow(&gate.url(), &numbers),
+            follow(&nats.url(), &numbers),
+            follow(&nats.url(), &numbers),
+        ];
         let jetstream = nats.connect().await;
         let fleet = Self { nats, gate, jetstream, names, numbers, workers };
         fleet.wait_for_balance().await;
@@ -43,7 +52,8 @@ impl Fleet {
 
     /// Each worker has its share, and each source is followed.
     async fn wait_for_balance(&self) {
-        let leases = relay::names::bucket(&self.jetstream, "sse", "leases", 1).await.expect("a bucket");
+        let leases =
+            relay::names::bucket(&self.jetstream, "sse", "leases", 1).await.expect("a bucket");
         eventually("each worker has four partitions", Duration::from_secs(40), async || {
             let mut owners = std::collections::HashMap::new();
             for partition in 0..self.names.partitions {
@@ -57,7 +67,8 @@ impl Fleet {
         let before = now();
         eventually("each source is followed", Duration::from_secs(40), async || {
             let found = read(&self.jetstream, &self.names).await;
-            found.len() == SOURCES && found.values().all(|events| events.last().is_some_and(|(_, at)| *at > before))
+            found.len() == SOURCES
+                && found.values().all(|events| events.last().is_some_and(|(_, at)| *at > before))
         })
         .await;
     }
@@ -69,7 +80,9 @@ impl Fleet {
         let fallen = now();
         eventually("all sources speak again", Duration::from_secs(40), async || {
             let found = read(&self.jetstream, &self.names).await;
-            found.values().all(|events| events.last().is_some_and(|(_, at)| *at > fallen + LEASE + 0.5))
+            found
+                .values()
+                .all(|events| events.last().is_some_and(|(_, at)| *at > fallen + LEASE + 0.5))
         })
         .await;
         let found = read(&self.jetstream, &self.names).await;
@@ -81,7 +94,8 @@ impl Fleet {
         let found = read(&self.jetstream, &self.names).await;
         assert_eq!(found.len(), SOURCES);
         for (source, events) in &found {
-            let limit = events.iter().map(|(id, _)| id.parse().expect("a number")).max().unwrap_or(0);
+            let limit =
+                events.iter().map(|(id, _)| id.parse().expect("a number")).max().unwrap_or(0);
             let faults = faults(events.iter().map(|(id, _)| id.as_str()), limit);
             assert_eq!(faults, Faults::default(), "{source}");
         }
@@ -91,9 +105,12 @@ impl Fleet {
 }
 
 fn follow(nats: &str, numbers: &Numbers) -> Process {
-    let sources: Vec<_> = (0..SOURCES).map(|source| format!("s{source}={}", numbers.url(&format!("s{source}")))).collect();
+    let sources: Vec<_> = (0..SOURCES)
+        .map(|source| format!("s{source}={}", numbers.url(&format!("s{source}"))))
+        .collect();
     let lease = LEASE.to_string();
-    let mut arguments = vec!["follow", "--partitions", "12", "--lease", &lease, "--per-host", "100"];
+    let mut arguments =
+        vec!["follow", "--partitions", "12", "--lease", &lease, "--per-host", "100"];
     arguments.extend(sources.iter().map(String::as_str));
     Process::start(nats, &arguments)
 }
@@ -104,7 +121,11 @@ fn now() -> f64 {
 
 fn tell(what: &str, silences: &mut [f64]) -> f64 {
     let (median, p95) = (percentile(silences, 50), percentile(silences, 95));
-    println!("{what}: {} sources silent for {median:.2} s (median), {p95:.2} s (p95), {:.2} s (max)", silences.len(), percentile(silences, 100));
+    println!(
+        "{what}: {} sources silent for {median:.2} s (median), {p95:.2} s (p95), {:.2} s (max)",
+        silences.len(),
+        percentile(silences, 100)
+    );
     p95
 }
 

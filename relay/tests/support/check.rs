@@ -1,6 +1,7 @@
 //! What stands in the log, held against what the sources sent.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
@@ -16,8 +17,9 @@ pub async fn read(jetstream: &Context, names: &Names) -> BTreeMap<String, Vec<Fo
     let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
     for partition in 0..names.partitions {
         let Ok(mut stream) = jetstream.get_stream(names.stream(partition)).await else { continue };
-        let last = stream.info().await.unwrap().state.last_sequence;
-        if last == 0 {
+        let state = stream.info().await.unwrap().state.clone();
+        let last = state.last_sequence;
+        if state.messages == 0 {
             continue;
         }
         let config = pull::OrderedConfig {
@@ -27,7 +29,10 @@ pub async fn read(jetstream: &Context, names: &Names) -> BTreeMap<String, Vec<Fo
         };
         let mut messages = stream.create_consumer(config).await.unwrap().messages().await.unwrap();
         loop {
-            let message = messages.next().await.unwrap().unwrap();
+            // What ages out meanwhile never comes.
+            let next = tokio::time::timeout(Duration::from_secs(2), messages.next());
+            let Ok(message) = next.await else { break };
+            let message = message.unwrap().unwrap();
             let info = message.info().unwrap();
             let at = info.published.unix_timestamp_nanos() as f64 / 1e9;
             if let Some(("event", source)) = names.parse(&message.subject) {

@@ -1,6 +1,7 @@
 //! The relay's binary, as a process.
 
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,16 @@ pub struct Process {
     log: NamedTempFile,
 }
 
+/// The binary of this build: Cargo names it to tests, and to an example it lies one folder up.
+fn program() -> PathBuf {
+    let own = || std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("relay");
+    option_env!("CARGO_BIN_EXE_relay").map_or_else(own, PathBuf::from)
+}
+
 impl Process {
     pub fn start(nats: &str, arguments: &[&str]) -> Self {
         let log = NamedTempFile::new().unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_relay"))
+        let child = Command::new(program())
             .args(["--nats", nats])
             .args(arguments)
             .stdout(Stdio::null())
@@ -90,11 +97,7 @@ impl Drop for Process {
 
 /// Runs it to its end; gives what it printed, and whether it ended well.
 pub fn run(nats: &str, arguments: &[&str]) -> (String, bool) {
-    let output = Command::new(env!("CARGO_BIN_EXE_relay"))
-        .args(["--nats", nats])
-        .args(arguments)
-        .output()
-        .unwrap();
+    let output = Command::new(program()).args(["--nats", nats]).args(arguments).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (String::from_utf8(text).unwrap(), output.status.success())
 }
