@@ -3,6 +3,8 @@
 
 #[path = "../../src/guide/recipes/hyper_client.rs"]
 pub mod hyper_client;
+#[path = "../../src/guide/recipes/many_machines.rs"]
+pub mod many_machines;
 #[path = "../../src/guide/recipes/middleware.rs"]
 pub mod middleware;
 #[path = "../../src/guide/recipes/relay.rs"]

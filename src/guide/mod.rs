@@ -28,6 +28,8 @@
 //!   not known any more
 //! - [LLM streams](llm_streams)
 //! - [Delivery](delivery): at least once, exactly once, and IDs
+//! - [Many machines](many_machines): more sources than one process can follow, or one machine that must not
+//!   be missed
 //! - [Timeouts](timeouts)
 //! - [Proxies and buffering](proxies_and_buffering), and what the server's side must set
 //! - [Shutting down](shutting_down)
@@ -170,6 +172,12 @@ pub mod llm_streams {}
 
 #[doc = include_str!("delivery.md")]
 pub mod delivery {}
+
+#[doc = include_str!("many_machines.md")]
+///
+/// # Code for stores and limits
+#[cfg_attr(not(doctest), doc = code!("recipes/many_machines.rs"))]
+pub mod many_machines {}
 
 #[doc = include_str!("proxies_and_buffering.md")]
 pub mod proxies_and_buffering {}
