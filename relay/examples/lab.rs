@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use fetch_event_source::{EventSource, RetryPolicy};
 use relay::names::{Names, bucket, has_batches};
-use relay::source::Source;
+use relay::sources::Source;
 use support::check::{Faults, faults, read};
 use support::eventually;
 use support::nats::Nats;

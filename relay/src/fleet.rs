@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::partition::Holder;
+use crate::source::Holder;
 
 /// How long a partition that was given back is left alone at most, so that not all ask at once.
 const SOON: Duration = Duration::from_millis(125);

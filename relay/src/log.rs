@@ -19,14 +19,13 @@ use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
 use futures_util::StreamExt;
 
+use crate::generation::{OWNER, begin_generation, generation};
 use crate::names::{Names, decode, has_batches};
 use crate::write::{ID, Record};
 
-/// For a write and its acknowledgement, and for each question to the log.
+/// For a write, and for each question to the log.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// In each message: generation, worker, and a part that is new each time a worker takes the log.
-const OWNER: &str = "Relay-Owner";
 /// In a fence that follows a failure: the sequence of the last event before it.
 const END: &str = "Relay-End";
 const BATCH_ID: &str = "Nats-Batch-Id";
@@ -62,9 +61,7 @@ pub struct Log {
     owner: String,
     /// All sequences of one generation are of one log. A log that lost its end gets a new one.
     pub generation: String,
-    /// How many events a write may have.
     pub batch: usize,
-    /// The sequence that was acknowledged last.
     pub last: u64,
     pub fence: u64,
     writes: u64,
@@ -250,33 +247,4 @@ impl Log {
         }
         bail!("the log ended before its fence")
     }
-}
-
-/// The generation of a partition's sequences. The first that asks makes one.
-pub async fn generation(config: &Store, partition: u32) -> Result<String> {
-    let key = format!("generation.{partition}");
-    for _ in 0..2 {
-        if let Some(found) = config.get(&key).await? {
-            return Ok(String::from_utf8_lossy(&found).into_owned());
-        }
-        let new = format!("{:08x}", fastrand::u32(..));
-        config.create(&key, new.into()).await.ok();
-    }
-    bail!("the generation of partition {partition} can be neither read nor made")
-}
-
-/// The sequences begin anew: nobody may take one of the old generation for one of the new.
-pub async fn begin_generation(config: &Store, partition: u32, old: &str) -> Result<()> {
-    let key = format!("generation.{partition}");
-    let Some(found) = config.entry(&key).await? else { return Ok(()) };
-    if found.value == old.as_bytes() {
-        let new = format!("{:08x}", fastrand::u32(..));
-        config.update(&key, new.into(), found.revision).await?;
-    }
-    Ok(())
-}
-
-/// The generation that a message was written in.
-pub fn generation_of(headers: Option<&HeaderMap>) -> Option<&str> {
-    Some(headers?.get(OWNER)?.as_str().split_once('.')?.0)
 }

@@ -1,12 +1,9 @@
 //! A partition that this worker holds: its sources are followed, and what they say goes to its log.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use async_nats::jetstream::Context;
-use async_nats::jetstream::kv::Store;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -14,27 +11,11 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::log::{Log, generation};
-use crate::metrics::Metrics;
-use crate::names::{Keeping, Names};
-use crate::source::{Connects, Shared, Source, Sources};
+use crate::generation::generation;
+use crate::log::Log;
+use crate::source::{Holder, Shared};
+use crate::sources::Source;
 use crate::write::{Written, write_all};
-
-/// What a worker needs to hold partitions.
-#[derive(Clone)]
-pub struct Holder {
-    pub jetstream: Context,
-    pub config: Store,
-    pub names: Names,
-    pub keeping: Keeping,
-    pub worker: String,
-    pub batch: usize,
-    pub idle_timeout: Duration,
-    pub max_event_size: usize,
-    pub connects: Arc<Connects>,
-    pub sources: Sources,
-    pub metrics: Metrics,
-}
 
 impl Holder {
     /// Until `stop`, and all that was received is in the log; or until another worker has the partition.

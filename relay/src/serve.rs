@@ -1,16 +1,12 @@
 //! The logs as server-sent events. An event's ID is its log's generation and its sequence there, so that a
 //! client may go on at any machine.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::{DeliverPolicy, pull};
-use async_nats::jetstream::kv::Store;
-use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
+use anyhow::Result;
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -20,15 +16,12 @@ use axum::routing::get;
 use bytes::Bytes;
 use fetch_event_source::Event;
 use futures_util::StreamExt;
-use tokio::sync::{Mutex, mpsc, watch};
-use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::warn;
 
-use crate::log::{begin_generation, generation, generation_of};
-use crate::metrics::Metrics;
-use crate::names::{Names, check_name};
-use crate::tail::Tail;
+use crate::names::check_name;
+use crate::tail::{Server, Tail};
 
 /// A quiet connection says this often that it lives, and how far the log is.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -36,19 +29,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const CHUNK: usize = 64 << 10;
 /// Tells a client that its ID is not of this log, or too old. It goes on with the first event that is there.
 pub const RESET: &str = "relay.reset";
-
-pub struct Server {
-    pub jetstream: Context,
-    pub config: Store,
-    pub sources: Store,
-    pub names: Names,
-    pub keep: usize,
-    pub metrics: Metrics,
-    /// Counts the connections to NATS.
-    pub connected: watch::Receiver<u64>,
-    pub stop: CancellationToken,
-    pub tails: Mutex<HashMap<u32, Arc<Tail>>>,
-}
 
 pub fn router(server: Server) -> Router {
     let metrics = server.metrics.router();
@@ -136,70 +116,6 @@ impl Server {
             None => Begin { seen: before, is_reset: true },
         };
         Ok((tail, begin))
-    }
-
-    async fn stream(&self, partition: u32) -> Result<Stream<()>> {
-        Ok(self.jetstream.get_stream_no_info(self.names.stream(partition)).await?)
-    }
-
-    /// One reader for each partition that somebody listens to.
-    async fn tail(self: Arc<Self>, partition: u32) -> Result<Arc<Tail>> {
-        let mut tails = self.tails.lock().await;
-        if let Some(tail) = tails.get(&partition).filter(|tail| !tail.over.is_cancelled()) {
-            return Ok(tail.clone());
-        }
-        let current = generation(&self.config, partition).await?;
-        let state = self.stream(partition).await?.get_info().await?.state;
-        ensure!(current == generation(&self.config, partition).await?, "the log has just changed");
-        let tail = Arc::new(Tail::new(current, state.last_sequence, self.keep));
-        tails.insert(partition, tail.clone());
-        let (server, reading) = (self.clone(), tail.clone());
-        tokio::spawn(async move {
-            while let Err(error) = server.read(partition, &reading).await {
-                info!(partition, error = format!("{error:#}"), "reading the log again");
-                sleep(Duration::from_millis(fastrand::u64(100..300))).await;
-            }
-            warn!(partition, "the log is another one now: its clients must begin anew");
-            reading.over.cancel();
-        });
-        Ok(tail)
-    }
-
-    /// Until the log has another generation.
-    async fn read(&self, partition: u32, tail: &Tail) -> Result<()> {
-        let mut connected = self.connected.clone();
-        connected.mark_unchanged();
-        let stream = self.stream(partition).await?;
-        let read = *tail.read.borrow();
-        if stream.get_info().await?.state.last_sequence < read {
-            self.metrics.rewinds.inc();
-            begin_generation(&self.config, partition, &tail.generation).await?;
-            return Ok(());
-        }
-        let config = pull::OrderedConfig {
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: read + 1 },
-            filter_subject: format!("{}.{partition}.>", self.names.name),
-            ..Default::default()
-        };
-        let mut messages = stream.create_consumer(config).await?.messages().await?;
-        loop {
-            let message = tokio::select! {
-                message = messages.next() => message.context("the log ended")??,
-                // It may have lost its end, which a consumer does not notice.
-                _ = connected.changed() => bail!("connected to NATS anew"),
-            };
-            let sequence = message.info().map_err(anyhow::Error::from_boxed)?.stream_sequence;
-            let headers = message.headers.as_ref();
-            if sequence > tail.start && generation_of(headers) != Some(&tail.generation) {
-                return Ok(());
-            }
-            if let (Some(("event", source)), Some(headers)) =
-                (self.names.parse(&message.subject), headers)
-            {
-                tail.push(source, sequence, headers, &message.payload);
-            }
-            tail.read.send_replace(sequence);
-        }
     }
 
     /// From the log while the client is behind what is in memory, then from memory.

@@ -1,26 +1,25 @@
 //! One source: from its server to the channel of its partition.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result, ensure};
-use async_nats::jetstream::kv::{Entry, Operation, Store};
-use fetch_event_source::reqwest::Url;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::kv::Store;
 use fetch_event_source::{
-    BoxError, Error, Event, EventSource, EventTooLarge, Failure, RetryPolicy, Signal,
-    default_client,
+    Error, Event, EventSource, EventTooLarge, Failure, RetryPolicy, Signal, default_client,
 };
-use futures_util::StreamExt;
 use http::HeaderValue;
 use prometheus_client::metrics::gauge::Gauge;
-use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
+use crate::connects::Connects;
 use crate::log::Position;
-use crate::partition::Holder;
+use crate::metrics::Metrics;
+use crate::names::{Keeping, Names};
+use crate::sources::{Source, Sources};
 use crate::write::{OVERHEAD, Received, Record};
 
 /// What the policy calls final, a fleet tries again after this: somebody may have mended it.
@@ -30,66 +29,20 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 /// KiB of events that a partition may have on their way.
 const ROOM: u32 = 4096;
 
-/// A source, as it stands in the bucket.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Source {
-    pub url: String,
-    /// Where to begin if the log has nothing of it.
-    #[serde(default)]
-    pub last_event_id: String,
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-}
-
-impl Source {
-    pub fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), last_event_id: String::new(), headers: BTreeMap::new() }
-    }
-
-    pub fn check(&self) -> Result<()> {
-        let url = Url::parse(&self.url).with_context(|| format!("{:?} is no URL", self.url))?;
-        ensure!(matches!(url.scheme(), "http" | "https"), "{:?} is not http or https", self.url);
-        Ok(())
-    }
-}
-
-pub type Sources = watch::Receiver<Arc<BTreeMap<String, Source>>>;
-
-/// The sources as they stand in the bucket, and as they change.
-pub fn watch_sources(bucket: Store) -> Sources {
-    let (sender, receiver) = watch::channel(Arc::default());
-    tokio::spawn(async move {
-        loop {
-            if let Err(error) = read_sources(&bucket, &sender).await {
-                warn!(error = format!("{error:#}"), "the sources cannot be read: trying again");
-            }
-            sleep(Duration::from_secs(1)).await;
-        }
-    });
-    receiver
-}
-
-async fn read_sources(
-    bucket: &Store,
-    sender: &watch::Sender<Arc<BTreeMap<String, Source>>>,
-) -> Result<()> {
-    let mut entries = bucket.watch_with_history(">").await?.ready_chunks(1000);
-    while let Some(entries) = entries.next().await {
-        let mut sources = BTreeMap::clone(&sender.borrow());
-        for entry in entries {
-            let Entry { key, value, operation, .. } = entry?;
-            match serde_json::from_slice::<Source>(&value) {
-                Ok(source) if operation == Operation::Put => sources.insert(key, source),
-                Err(error) if operation == Operation::Put => {
-                    warn!(source = key, %error, "not a source: left out");
-                    sources.remove(&key)
-                }
-                _ => sources.remove(&key),
-            };
-        }
-        sender.send_replace(Arc::new(sources));
-    }
-    Ok(())
+/// What a worker needs to hold partitions.
+#[derive(Clone)]
+pub struct Holder {
+    pub jetstream: Context,
+    pub config: Store,
+    pub names: Names,
+    pub keeping: Keeping,
+    pub worker: String,
+    pub batch: usize,
+    pub idle_timeout: Duration,
+    pub max_event_size: usize,
+    pub connects: Arc<Connects>,
+    pub sources: Sources,
+    pub metrics: Metrics,
 }
 
 /// What the sources of a partition share.
@@ -120,37 +73,6 @@ impl Shared {
         let position = Position { id: id.to_owned(), stored: SystemTime::now() };
         lock(&self.positions).insert(name.to_owned(), position);
         Some(())
-    }
-}
-
-/// Not too many connects at once: in a second, and to one host.
-pub struct Connects {
-    interval: Duration,
-    next: Mutex<Instant>,
-    per_host: usize,
-    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
-}
-
-impl Connects {
-    pub fn new(per_second: u32, per_host: usize) -> Self {
-        let interval = Duration::from_secs(1) / per_second.max(1);
-        let per_host = per_host.max(1);
-        Self { interval, next: Mutex::new(Instant::now()), per_host, hosts: Mutex::default() }
-    }
-
-    /// Waits for its turn, which lasts until the permit is dropped.
-    async fn turn(&self, host: &str) -> Result<OwnedSemaphorePermit, BoxError> {
-        let new = || Arc::new(Semaphore::new(self.per_host));
-        let host = lock(&self.hosts).entry(host.to_owned()).or_insert_with(new).clone();
-        let permit = host.acquire_owned().await?;
-        let slot = {
-            let mut next = lock(&self.next);
-            let slot = (*next).max(Instant::now());
-            *next = slot + self.interval;
-            slot
-        };
-        sleep_until(slot).await;
-        Ok(permit)
     }
 }
 

@@ -7,7 +7,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::Store;
 use futures_util::StreamExt;
 use relay::names::Names;
-use relay::source::Source;
+use relay::sources::Source;
 use relay::write::RECEIVED;
 
 /// Names and URLs; of headers only the names.

@@ -2,14 +2,25 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
 
+use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::HeaderMap;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use async_nats::jetstream::kv::Store;
+use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
 use fetch_event_source::Event;
+use futures_util::StreamExt;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
-use crate::names::decode;
+use crate::generation::{begin_generation, generation, generation_of};
+use crate::metrics::Metrics;
+use crate::names::{Names, decode};
 use crate::write::TYPE;
 
 /// What a source may have in memory besides its newest event.
@@ -117,5 +128,85 @@ impl Tail {
             headers.get(TYPE).map_or("message".to_owned(), |kind| decode(kind.as_str()));
         let event = Event::new(String::from_utf8_lossy(data)).with_type(event_type);
         event.with_last_event_id(self.id(sequence)).to_string().into()
+    }
+}
+
+/// What a machine that serves shares among its clients.
+pub struct Server {
+    pub jetstream: Context,
+    pub config: Store,
+    pub sources: Store,
+    pub names: Names,
+    pub keep: usize,
+    pub metrics: Metrics,
+    /// Counts the connections to NATS.
+    pub connected: watch::Receiver<u64>,
+    pub stop: CancellationToken,
+    pub tails: tokio::sync::Mutex<HashMap<u32, Arc<Tail>>>,
+}
+
+impl Server {
+    pub async fn stream(&self, partition: u32) -> Result<Stream<()>> {
+        Ok(self.jetstream.get_stream_no_info(self.names.stream(partition)).await?)
+    }
+
+    /// One reader for each partition that somebody listens to.
+    pub async fn tail(self: Arc<Self>, partition: u32) -> Result<Arc<Tail>> {
+        let mut tails = self.tails.lock().await;
+        if let Some(tail) = tails.get(&partition).filter(|tail| !tail.over.is_cancelled()) {
+            return Ok(tail.clone());
+        }
+        let current = generation(&self.config, partition).await?;
+        let state = self.stream(partition).await?.get_info().await?.state;
+        ensure!(current == generation(&self.config, partition).await?, "the log has just changed");
+        let tail = Arc::new(Tail::new(current, state.last_sequence, self.keep));
+        tails.insert(partition, tail.clone());
+        let (server, reading) = (self.clone(), tail.clone());
+        tokio::spawn(async move {
+            while let Err(error) = server.read(partition, &reading).await {
+                info!(partition, error = format!("{error:#}"), "reading the log again");
+                sleep(Duration::from_millis(fastrand::u64(100..300))).await;
+            }
+            warn!(partition, "the log is another one now: its clients must begin anew");
+            reading.over.cancel();
+        });
+        Ok(tail)
+    }
+
+    /// Until the log has another generation.
+    async fn read(&self, partition: u32, tail: &Tail) -> Result<()> {
+        let mut connected = self.connected.clone();
+        connected.mark_unchanged();
+        let stream = self.stream(partition).await?;
+        let read = *tail.read.borrow();
+        if stream.get_info().await?.state.last_sequence < read {
+            self.metrics.rewinds.inc();
+            begin_generation(&self.config, partition, &tail.generation).await?;
+            return Ok(());
+        }
+        let config = pull::OrderedConfig {
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: read + 1 },
+            filter_subject: format!("{}.{partition}.>", self.names.name),
+            ..Default::default()
+        };
+        let mut messages = stream.create_consumer(config).await?.messages().await?;
+        loop {
+            let message = tokio::select! {
+                message = messages.next() => message.context("the log ended")??,
+                // It may have lost its end, which a consumer does not notice.
+                _ = connected.changed() => bail!("connected to NATS anew"),
+            };
+            let sequence = message.info().map_err(anyhow::Error::from_boxed)?.stream_sequence;
+            let headers = message.headers.as_ref();
+            if sequence > tail.start && generation_of(headers) != Some(&tail.generation) {
+                return Ok(());
+            }
+            if let (Some(("event", source)), Some(headers)) =
+                (self.names.parse(&message.subject), headers)
+            {
+                tail.push(source, sequence, headers, &message.payload);
+            }
+            tail.read.send_replace(sequence);
+        }
     }
 }

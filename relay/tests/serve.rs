@@ -11,7 +11,7 @@ use async_nats::jetstream::Context;
 use fetch_event_source::{Event, EventSource, EventStream, RetryPolicy, default_client};
 use relay::log::Log;
 use relay::names::{Keeping, Names, bucket};
-use relay::source::Source;
+use relay::sources::Source;
 use relay::write::Record;
 use support::eventually;
 use support::nats::Nats;
@@ -178,7 +178,9 @@ async fn a_log_that_lost_its_end_is_served_with_new_ids() {
     let jetstream = written.nats.connect().await;
     let generation = written.log.generation.clone();
     eventually("the machine begins a generation", Duration::from_secs(30), async || {
-        relay::log::generation(&written.config, 0).await.is_ok_and(|found| found != generation)
+        relay::generation::generation(&written.config, 0)
+            .await
+            .is_ok_and(|found| found != generation)
     })
     .await;
     let taken = Log::take(&jetstream, &written.names, &written.config, 0, "other", 1).await;
@@ -248,7 +250,7 @@ async fn clients_lose_nothing_although_machines_die() {
     let events: u64 =
         std::env::var("RELAY_EVENTS").map_or(200, |count| count.parse().expect("a number"));
     let mut written = Written::start().await;
-    let mut machines = vec![written.serve("127.0.0.1:0"), written.serve("127.0.0.1:0")];
+    let mut machines = [written.serve("127.0.0.1:0"), written.serve("127.0.0.1:0")];
     let origins = [machines[0].url().await, machines[1].url().await];
     let (wrong, done, opened) =
         (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
