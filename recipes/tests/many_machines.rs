@@ -100,7 +100,10 @@ async fn sources_of_a_host_connect_in_turns() {
     let start = Instant::now();
     let mut opened = HashMap::new();
     let opening: Vec<_> = (0..5)
-        .map(|number| with_turns(Client::new(), server.url(), turns.clone()).on_open(move |_| println!("{number} open")))
+        .map(|number| {
+            with_turns(Client::new(), server.url(), turns.clone())
+                .on_open(move |_| println!("{number} open"))
+        })
         .map(|source| tokio::spawn(source.open()))
         .collect();
     for (number, opening) in opening.into_iter().enumerate() {
@@ -108,5 +111,8 @@ async fn sources_of_a_host_connect_in_turns() {
         opened.insert(number, head.status());
     }
     assert_eq!(opened.len(), 5);
-    assert!(start.elapsed() >= Duration::from_millis(4 * 40), "all at once");
+    assert!(
+        start.elapsed() >= Duration::from_millis(4 * 40),
+        "all at once"
+    );
 }

@@ -55,7 +55,11 @@ where
 
 /// A source that waits for its turn before each connect: all sources of a host share `turns`, for example
 /// `tokio::time::interval(Duration::from_millis(10))` with `MissedTickBehavior::Delay`.
-pub fn with_turns(client: Client, url: String, turns: Arc<Mutex<Interval>>) -> EventSource<'static> {
+pub fn with_turns(
+    client: Client,
+    url: String,
+    turns: Arc<Mutex<Interval>>,
+) -> EventSource<'static> {
     EventSource::from_fn(move |_| {
         let (request, turns) = (client.get(&url), turns.clone());
         async move {
