@@ -49,12 +49,7 @@ async fn demo() {
     let nats = Nats::start();
     let jetstream = nats.connect().await;
     let version = jetstream.client().server_info().version;
-    let writes = if has_batches(&jetstream) {
-        "up to 1000 events a write"
-    } else {
-        "one event a write: batches need 2.12"
-    };
-    println!("NATS {version} at {}, {writes}", nats.url());
+    println!("NATS {version} at {}, one event a write", nats.url());
     println!(
         "{SOURCES} sources of {PER_SECOND} events a second, three workers, one machine that serves\n"
     );
