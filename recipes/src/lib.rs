@@ -9,6 +9,8 @@ pub mod blocking;
 pub mod failover;
 #[path = "../../src/guide/recipes/hyper_client.rs"]
 pub mod hyper_client;
+#[path = "../../src/guide/recipes/many_machines.rs"]
+pub mod many_machines;
 #[path = "../../src/guide/recipes/mcp_session.rs"]
 pub mod mcp_session;
 #[path = "../../src/guide/recipes/middleware.rs"]

@@ -21,6 +21,7 @@
 //! - [HTTP clients](http_clients): redirects, compression, HTTP/2, pools
 //! - [Other HTTP stacks](plugging_in): hyper, reqwest 0.12, middleware, a response that you have
 //! - [Delivery](delivery): at least once, exactly once, and IDs
+//! - [Many machines](many_machines): more sources than one process can follow, or a machine that may die
 //! - [Shutting down](shutting_down): tokens, signals, many sources
 //! - [Security](security): what to set
 //! - [In the browser](in_the_browser): CORS, hidden and frozen pages, cookies, size
@@ -139,6 +140,14 @@ pub mod timeouts {}
 #[cfg_attr(not(doctest), doc = wrong!("wrong_return"))]
 #[doc = include_str!("hooks/wrong_return.md")]
 pub mod hooks {}
+
+#[doc = include_str!("many_machines.md")]
+///
+/// # Code for stores and limits
+#[cfg_attr(not(doctest), doc = code!("recipes/many_machines.rs"))]
+#[doc(alias = "nats")]
+#[doc(alias = "postgresql")]
+pub mod many_machines {}
 
 #[doc = include_str!("proxies_and_buffering.md")]
 #[doc(alias = "nginx")]

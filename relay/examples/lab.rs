@@ -1,0 +1,220 @@
+//! What `relay/run` shows and measures: `lab demo`, `lab speed`, `lab many`.
+
+#![allow(clippy::unwrap_used)] // what cannot be set up ends it
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use fetch_event_source::{EventSource, RetryPolicy};
+use relay::names::{Names, bucket, has_batches};
+use relay::sources::Source;
+use support::check::{Faults, faults, read};
+use support::eventually;
+use support::nats::Nats;
+use support::numbers::{Numbers, Options};
+use support::process::Process;
+use tokio::time::{interval, sleep};
+
+const SOURCES: u64 = 12;
+const PER_SECOND: f64 = 20.0;
+const LIMIT: u64 = 280;
+const WORKERS: [&str; 3] = ["anna", "bert", "cleo"];
+
+#[tokio::main]
+async fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("speed") => speed().await,
+        Some("many") => many().await,
+        _ => demo().await,
+    }
+}
+
+fn names(partitions: u32) -> Names {
+    Names { name: "sse".to_owned(), partitions }
+}
+
+fn follow(nats: &str, worker: &str, partitions: &str, sources: &[String]) -> Process {
+    let mut arguments =
+        vec!["follow", "--worker", worker, "--partitions", partitions, "--per-host", "100"];
+    arguments.extend(sources.iter().map(String::as_str));
+    Process::start(nats, &arguments)
+}
+
+/// Twelve sources, three workers, one that serves; the first worker is killed after five seconds.
+async fn demo() {
+    let nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let version = jetstream.client().server_info().version;
+    println!("NATS {version} at {}, one event a write", nats.url());
+    println!(
+        "{SOURCES} sources of {PER_SECOND} events a second, three workers, one machine that serves\n"
+    );
+    let numbers =
+        Numbers::start(Options { per_second: PER_SECOND, limit: LIMIT, makes_trouble: true }).await;
+    let sources: Vec<_> = (0..SOURCES)
+        .map(|source| format!("s{source}={}", numbers.url(&format!("s{source}"))))
+        .collect();
+    let mut workers: Vec<_> =
+        WORKERS.iter().map(|name| follow(&nats.url(), name, "12", &sources)).collect();
+    let server = Process::start(&nats.url(), &["serve", "--listen", "127.0.0.1:0"]);
+    let seen = listen(&server.url().await).await;
+    let leases = bucket(&jetstream, "sse", "leases", 1).await.unwrap();
+    println!(
+        "  s  partitions of {:<5}{:<5}{:<5} in the log  seen by browsers",
+        WORKERS[0], WORKERS[1], WORKERS[2]
+    );
+    let (start, mut seconds) = (Instant::now(), interval(Duration::from_secs(1)));
+    let mut complete = false;
+    for second in 0..45 {
+        seconds.tick().await;
+        let mut note = "";
+        if second == 5 {
+            workers[0].kill();
+            note = "  <- kill -9 anna";
+        }
+        let mut owners = Vec::new();
+        for partition in 0..12 {
+            let owner = leases.get(format!("p.{partition}")).await.ok().flatten();
+            owners.extend(owner.map(|owner| String::from_utf8_lossy(&owner).into_owned()));
+        }
+        let held = WORKERS.map(|name| owners.iter().filter(|owner| *owner == name).count());
+        let log: usize = read(&jetstream, &names(12)).await.values().map(Vec::len).sum();
+        let seen = seen.load(Ordering::Relaxed);
+        println!(
+            "{second:>3}  {:13} {:<5}{:<5}{:<5} {log:>10}  {seen:>16}{note}",
+            "", held[0], held[1], held[2]
+        );
+        complete = log as u64 >= SOURCES * LIMIT && seen >= SOURCES * LIMIT;
+        if complete && second > 15 {
+            break;
+        }
+    }
+    assert!(complete, "not complete after {:?}", start.elapsed());
+    let requests: u64 = numbers.counts().values().map(|count| count.requests).sum();
+    println!("\nthe sources cut their connections all the time: {requests} requests");
+    let mut sum = Faults::default();
+    for events in read(&jetstream, &names(12)).await.values() {
+        let found = faults(events.iter().map(|(id, _)| id.as_str()), LIMIT);
+        sum.lost += found.lost;
+        sum.twice += found.twice;
+        sum.out_of_order += found.out_of_order;
+    }
+    println!(
+        "the log: {} events, {} lost, {} twice, {} out of order",
+        SOURCES * LIMIT,
+        sum.lost,
+        sum.twice,
+        sum.out_of_order
+    );
+    println!("the browsers: {} events, each the next of its source", seen.load(Ordering::Relaxed));
+    let well = workers[1..].iter_mut().all(Process::terminate);
+    assert!(sum == Faults::default() && well, "{sum:?}, workers ended well: {well}");
+}
+
+/// One client a source. It fails where an event is not the next one.
+async fn listen(origin: &str) -> Arc<AtomicU64> {
+    let seen = Arc::new(AtomicU64::new(0));
+    for source in 0..SOURCES {
+        let seen = seen.clone();
+        let url = format!("{origin}/sources/s{source}?from=start");
+        let policy = RetryPolicy::persistent()
+            .base_delay(Duration::from_millis(200))
+            .max_delay(Duration::from_secs(1));
+        let source = EventSource::get(url)
+            .retry(policy)
+            .on_error(|failure| failure.retry_after(Duration::from_millis(200)));
+        let mut events = source.stream();
+        tokio::spawn(async move {
+            for expected in 1..=LIMIT {
+                let event = events.next().await.unwrap().unwrap();
+                if event.data() != expected.to_string() {
+                    eprintln!("a browser saw {} instead of {expected}", event.data());
+                    std::process::exit(1);
+                }
+                seen.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    seen
+}
+
+/// A source that floods, one worker, one event in flight or batches.
+async fn speed() {
+    let events: u64 = 50_000;
+    for (count, batch) in [(1, "1"), (16, "1"), (1, "1000"), (16, "1000")] {
+        let nats = Nats::start();
+        let jetstream = nats.connect().await;
+        if batch != "1" && !has_batches(&jetstream) {
+            break;
+        }
+        let each = events / count;
+        let numbers =
+            Numbers::start(Options { per_second: 1e9, limit: each, makes_trouble: false }).await;
+        let sources: Vec<_> = (0..count)
+            .map(|source| format!("s{source}={}", numbers.url(&format!("s{source}"))))
+            .collect();
+        let mut arguments =
+            vec!["follow", "--partitions", "16", "--batch", batch, "--per-host", "100"];
+        arguments.extend(sources.iter().map(String::as_str));
+        let mut worker = Process::start(&nats.url(), &arguments);
+        let (mut first, mut last) = (f64::MAX, f64::MIN);
+        eventually("all is in the log", Duration::from_secs(120), async || {
+            sleep(Duration::from_secs(1)).await;
+            let found = read(&jetstream, &names(16)).await;
+            first = found.values().flatten().map(|(_, at)| *at).fold(f64::MAX, f64::min);
+            last = found.values().flatten().map(|(_, at)| *at).fold(f64::MIN, f64::max);
+            found.values().map(Vec::len).sum::<usize>() as u64 == each * count
+        })
+        .await;
+        let rate = (each * count) as f64 / (last - first);
+        println!(
+            "{count} sources, {batch} events a write at most: {rate:.0} events/s, {} KiB",
+            worker.memory()
+        );
+        worker.terminate();
+    }
+}
+
+/// Five thousand sources that say nothing.
+async fn many() {
+    let count: u64 = 5000;
+    let nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let numbers = Numbers::start(Options {
+        per_second: 1.0 / 3600.0,
+        limit: 1_000_000,
+        makes_trouble: false,
+    })
+    .await;
+    let sources = bucket(&jetstream, "sse", "sources", 1).await.unwrap();
+    let mut worker = Process::start(
+        &nats.url(),
+        &["follow", "--per-host", "1000", "--connects-per-second", "1000", "--idle-timeout", "600"],
+    );
+    worker.said("taken").await;
+    sleep(Duration::from_secs(3)).await;
+    let before = worker.memory();
+    for source in 0..count {
+        let name = format!("s{source}");
+        let source = serde_json::to_vec(&Source::new(&numbers.url(&name))).unwrap();
+        sources.put(name, source.into()).await.unwrap();
+    }
+    let start = Instant::now();
+    eventually("all are followed", Duration::from_secs(120), async || {
+        numbers.counts().values().map(|count| count.open).sum::<u64>() == count
+    })
+    .await;
+    let connected = start.elapsed();
+    sleep(Duration::from_secs(5)).await;
+    let after = worker.memory();
+    println!("{count} sources in one worker, the last {connected:.1?} after it was put");
+    println!(
+        "{before} KiB, then {after} KiB: {:.1} KiB for an idle source",
+        (after - before) as f64 / count as f64
+    );
+    assert!(worker.terminate());
+}

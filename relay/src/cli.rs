@@ -1,0 +1,137 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use async_nats::ServerAddr;
+use axum::http::{HeaderName, HeaderValue};
+use clap::{Args, Parser, Subcommand};
+use relay::names::check_name;
+use tracing_subscriber::filter::Targets;
+
+/// Many machines follow event streams into one log of NATS JetStream, and any of them serves it.
+#[derive(Parser)]
+#[command(version)]
+pub(crate) struct Cli {
+    /// The servers of one NATS cluster.
+    #[arg(
+        long,
+        env = "RELAY_NATS",
+        default_value = "nats://127.0.0.1:4222",
+        value_delimiter = ',',
+        global = true
+    )]
+    pub(crate) nats: Vec<ServerAddr>,
+    /// All streams, buckets and subjects of this relay begin with it.
+    #[arg(id = "relay", long = "name", env = "RELAY_NAME", default_value = "sse", global = true)]
+    pub(crate) name: String,
+    /// What is logged, by target and level.
+    #[arg(
+        long,
+        env = "RELAY_LOG",
+        default_value = "relay=info,fetch_event_source=warn,async_nats=warn",
+        global = true
+    )]
+    pub(crate) log: Targets,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Follows its share of the sources.
+    Follow(Follow),
+    /// Serves the logs: GET /sources/NAME
+    Serve(Serve),
+    /// The sources that are followed.
+    #[command(subcommand)]
+    Sources(Sources),
+    /// Each partition with its owner and its log.
+    Status,
+}
+
+#[derive(Args)]
+pub(crate) struct Follow {
+    /// Sources to put into the bucket first, as `sources put` does.
+    #[arg(value_name = "NAME=URL", value_parser = name_and_url)]
+    pub(crate) sources: Vec<(String, String)>,
+    /// How many logs the sources are divided among. Fixed by the first worker: 16, unless it says otherwise.
+    #[arg(long)]
+    pub(crate) partitions: Option<u32>,
+    /// Copies that NATS keeps of each log: 3 in a cluster.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) replicas: usize,
+    /// Seconds of silence after which a worker is taken for dead.
+    #[arg(long, default_value_t = 3.0)]
+    pub(crate) lease: f64,
+    /// Events in one write at most, up to 1000. More than one needs NATS 2.12, and pays where NATS is far.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) batch: usize,
+    /// Connects that this worker begins in a second.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) connects_per_second: u32,
+    /// Connects to one host that may be under way at once.
+    #[arg(long, default_value_t = 6)]
+    pub(crate) per_host: usize,
+    /// Seconds without a byte after which a connection is taken for dead.
+    #[arg(long, default_value_t = 45)]
+    pub(crate) idle_timeout: u64,
+    /// Bytes of the largest event. NATS takes 1 MiB with all headers, unless it is set up otherwise.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) max_event_size: usize,
+    /// How long a log keeps an event.
+    #[arg(long, default_value = "7d", value_parser = humantime::parse_duration)]
+    pub(crate) max_age: Duration,
+    /// Where /metrics is.
+    #[arg(long)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The name of this worker; no two may have the same. Default: a random one.
+    #[arg(long)]
+    pub(crate) worker: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Events of a source that are kept in memory.
+    #[arg(long, default_value_t = 1024)]
+    pub(crate) keep: usize,
+    /// Pages of which origins may read it; `*` for all.
+    #[arg(long)]
+    pub(crate) allow_origin: Vec<HeaderValue>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Sources {
+    List,
+    /// Adds a source, or changes it.
+    Put {
+        name: String,
+        url: String,
+        /// A header of its requests; `list` does not show the value.
+        #[arg(long, value_name = "NAME:VALUE", value_parser = name_and_value)]
+        header: Vec<(String, String)>,
+        /// Where to begin, if the log has nothing of it.
+        #[arg(long, default_value = "")]
+        last_event_id: String,
+    },
+    /// Follows it no more. Its events stay in the log.
+    Remove {
+        name: String,
+    },
+}
+
+fn name_and_url(text: &str) -> Result<(String, String)> {
+    let (name, url) = text.split_once('=').context("not NAME=URL")?;
+    check_name(name)?;
+    Ok((name.to_owned(), url.to_owned()))
+}
+
+fn name_and_value(text: &str) -> Result<(String, String)> {
+    let (name, value) = text.split_once(':').context("not NAME:VALUE")?;
+    HeaderName::try_from(name)?;
+    HeaderValue::try_from(value.trim())?;
+    Ok((name.to_owned(), value.trim().to_owned()))
+}

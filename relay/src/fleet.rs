@@ -1,0 +1,227 @@
+//! Which worker has which partition: a key for each worker, which it renews, and one for each partition,
+//! which names its worker and is taken by compare-and-set.
+//!
+//! A worker is dead when its key was not seen to change for the length of a lease, by one's own clock. No
+//! correctness rests on that: where two believe that they have a partition, its log shuts one of them out.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use async_nats::jetstream::kv::{Entry, Operation, Store};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::source::Holder;
+
+/// How long a partition that was given back is left alone at most, so that not all ask at once.
+const SOON: Duration = Duration::from_millis(125);
+
+/// A key, as it was seen last.
+struct Seen {
+    /// `None`: deleted. Its next value must still name the revision.
+    value: Option<Bytes>,
+    revision: u64,
+    at: Instant,
+}
+
+struct Held {
+    revision: u64,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+pub struct Fleet {
+    leases: Store,
+    holder: Holder,
+    lease: Duration,
+    seen: HashMap<String, Seen>,
+    held: HashMap<u32, Held>,
+    /// Since when we have not heard our own heartbeat: what we know of others is old.
+    out_of_touch: Option<Instant>,
+}
+
+impl Fleet {
+    pub fn new(leases: Store, holder: Holder, lease: Duration) -> Self {
+        let out_of_touch = Some(Instant::now());
+        Self { leases, holder, lease, seen: HashMap::new(), held: HashMap::new(), out_of_touch }
+    }
+
+    /// Until `stop`; then each partition is given back when all that it received is in the log.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.watch(&stop).await {
+                warn!(error = format!("{error:#}"), "the leases cannot be watched");
+                sleep(self.lease / 8).await;
+            }
+        }
+        // First, so that the others share among fewer.
+        timeout(self.lease / 2, self.leases.delete(self.own_key())).await.ok();
+        let all: Vec<u32> = self.held.keys().copied().collect();
+        self.release(&all).await;
+    }
+
+    async fn watch(&mut self, stop: &CancellationToken) -> Result<()> {
+        let mut entries = self.leases.watch_with_history(">").await?;
+        let mut next = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = sleep_until(next) => {
+                    self.share().await;
+                    self.beat().await; // comes back by the watch before the next turn
+                    if self.out_of_touch.is_some_and(|since| since.elapsed() > self.lease) {
+                        self.out_of_touch = Some(Instant::now());
+                        bail!("nothing was heard for a lease");
+                    }
+                    let turn = match self.out_of_touch {
+                        Some(_) => self.lease.min(SOON * 16) / 16,
+                        None => self.lease / 4,
+                    };
+                    next = Instant::now() + turn.mul_f64(0.75 + fastrand::f64() / 2.0);
+                }
+                entry = entries.next() => {
+                    let was_released = self.see(entry.context("the watch ended")??);
+                    if was_released {
+                        next = next.min(Instant::now() + SOON.mul_f64(fastrand::f64()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn own_key(&self) -> String {
+        format!("w.{}", self.holder.worker)
+    }
+
+    fn see(&mut self, entry: Entry) -> bool {
+        let is_gone = entry.operation != Operation::Put;
+        let value = (!is_gone).then_some(entry.value);
+        let seen = Seen { value, revision: entry.revision, at: Instant::now() };
+        self.seen.insert(entry.key, seen);
+        is_gone
+    }
+
+    async fn beat(&self) {
+        match timeout(self.lease / 2, self.leases.put(self.own_key(), Bytes::new())).await {
+            Ok(Ok(_)) => {}
+            failed => debug!(?failed, "no heartbeat"),
+        }
+    }
+
+    fn is_alive(&self, worker: &str) -> bool {
+        let key = self.seen.get(&format!("w.{worker}"));
+        key.is_some_and(|seen| seen.value.is_some() && seen.at.elapsed() < self.lease)
+    }
+
+    /// Drops what is ours no longer, gives back what is more than our share, takes what nobody has.
+    async fn share(&mut self) {
+        self.drop_lost();
+        if !self.is_in_touch() {
+            return;
+        }
+        let workers: BTreeSet<&str> =
+            self.seen.keys().filter_map(|key| key.strip_prefix("w.")).collect();
+        let alive = workers.into_iter().filter(|worker| self.is_alive(worker)).count();
+        let share = (self.holder.names.partitions as usize).div_ceil(alive.max(1));
+        if self.held.len() > share {
+            let surplus = self.held.len() - share;
+            let surplus: Vec<u32> = self.held.keys().copied().take(surplus).collect();
+            return self.release(&surplus).await;
+        }
+        let mut free = self.free();
+        fastrand::shuffle(&mut free);
+        for (partition, revision) in free.into_iter().take(share - self.held.len()) {
+            self.take(partition, revision).await;
+        }
+        self.holder.metrics.partitions.set(self.held.len() as i64);
+    }
+
+    fn drop_lost(&mut self) {
+        let worker = self.holder.worker.as_bytes();
+        let seen = &self.seen;
+        self.held.retain(|partition, held| {
+            let is_ours = seen.get(&format!("p.{partition}")).is_none_or(|seen| {
+                seen.revision < held.revision || seen.value.as_deref() == Some(worker)
+            });
+            if !is_ours {
+                info!(partition, "another worker has it now");
+                held.stop.cancel(); // what is on its way to the log is refused there
+            }
+            is_ours && !held.task.is_finished()
+        });
+        self.holder.metrics.partitions.set(self.held.len() as i64);
+    }
+
+    /// Whether we hear our own heartbeat. If not, others take our partitions: let go of them.
+    fn is_in_touch(&mut self) -> bool {
+        if !self.is_alive(&self.holder.worker) {
+            if self.out_of_touch.is_none() {
+                warn!(
+                    partitions = self.held.len(),
+                    "out of touch with NATS: letting go of everything"
+                );
+                self.out_of_touch = Some(Instant::now());
+            }
+            self.held.drain().for_each(|(_, held)| held.stop.cancel());
+            return false;
+        }
+        if self.out_of_touch.take().is_some() {
+            let now = Instant::now();
+            self.seen.values_mut().for_each(|seen| seen.at = now);
+        }
+        true
+    }
+
+    /// The partitions that no living worker has, with the revision that their key must still have.
+    fn free(&self) -> Vec<(u32, u64)> {
+        let free = |partition: u32| {
+            let Some(lease) = self.seen.get(&format!("p.{partition}")) else {
+                return Some((partition, 0));
+            };
+            let owner = lease.value.as_deref().map(String::from_utf8_lossy);
+            let is_held =
+                owner.is_some_and(|owner| *owner != self.holder.worker && self.is_alive(&owner));
+            (!is_held).then_some((partition, lease.revision))
+        };
+        let all = 0..self.holder.names.partitions;
+        all.filter(|partition| !self.held.contains_key(partition)).filter_map(free).collect()
+    }
+
+    async fn take(&mut self, partition: u32, revision: u64) {
+        let worker = self.holder.worker.clone().into();
+        let taken = self.leases.update(format!("p.{partition}"), worker, revision);
+        match timeout(self.lease / 2, taken).await {
+            Ok(Ok(revision)) => {
+                let stop = CancellationToken::new();
+                let task = tokio::spawn(self.holder.clone().hold(partition, stop.clone()));
+                self.held.insert(partition, Held { revision, stop, task });
+            }
+            failed => debug!(partition, ?failed, "another was faster"),
+        }
+    }
+
+    async fn release(&mut self, partitions: &[u32]) {
+        let released: Vec<(u32, Held)> = partitions
+            .iter()
+            .filter_map(|partition| Some((*partition, self.held.remove(partition)?)))
+            .collect();
+        released.iter().for_each(|(_, held)| held.stop.cancel());
+        for (partition, mut held) in released {
+            if timeout(self.lease, &mut held.task).await.is_err() {
+                held.task.abort();
+            }
+            let key = format!("p.{partition}");
+            let deleted = self.leases.delete_expect_revision(key, Some(held.revision));
+            let given_back =
+                timeout(self.lease, deleted).await.is_ok_and(|deleted| deleted.is_ok());
+            info!(partition, given_back, "released");
+        }
+        self.holder.metrics.partitions.set(self.held.len() as i64);
+    }
+}

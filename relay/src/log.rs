@@ -1,0 +1,250 @@
+//! One partition's log: a JetStream stream to which one worker at a time can write.
+//!
+//! One write is on its way at a time: an event, or a batch that is stored whole or not at all. It names the
+//! sequence that was acknowledged last. A worker that takes the partition writes a fence first: whatever
+//! its predecessor sends, or has sent, names a sequence that the fence has passed for good.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use async_nats::HeaderMap;
+use async_nats::header::NATS_EXPECTED_LAST_SEQUENCE;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
+use async_nats::jetstream::kv::Store;
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::stream::Stream;
+use bytes::Bytes;
+use futures_util::StreamExt;
+
+use crate::generation::{OWNER, begin_generation, generation};
+use crate::names::{Names, decode, has_batches};
+use crate::write::{ID, Record};
+
+/// For a write, and for each question to the log.
+pub const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// In a fence that follows a failure: the sequence of the last event before it.
+const END: &str = "Relay-End";
+const BATCH_ID: &str = "Nats-Batch-Id";
+const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
+const BATCH_COMMIT: &str = "Nats-Batch-Commit";
+
+/// How far a source has come in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Position {
+    pub id: String,
+    pub stored: SystemTime,
+}
+
+/// What became of a write that was not acknowledged.
+#[derive(Debug, PartialEq)]
+pub enum Reclaimed {
+    /// The log is still ours, and the write is in it.
+    Stored,
+    /// The log is still ours, and the write is not in it.
+    Missing,
+    /// Another worker has taken the log.
+    Lost,
+    /// The log does not hold what was acknowledged: it has lost its end, or all of it.
+    Rewound,
+}
+
+pub struct Log {
+    jetstream: Context,
+    stream: Stream<()>,
+    config: Store,
+    names: Names,
+    partition: u32,
+    owner: String,
+    /// All sequences of one generation are of one log. A log that lost its end gets a new one.
+    pub generation: String,
+    pub batch: usize,
+    pub last: u64,
+    pub fence: u64,
+    writes: u64,
+}
+
+impl Log {
+    /// Shuts out its predecessor, and says how far each source has come.
+    pub async fn take(
+        jetstream: &Context,
+        names: &Names,
+        config: &Store,
+        partition: u32,
+        worker: &str,
+        batch: usize,
+    ) -> Result<(Self, HashMap<String, Position>)> {
+        let batch = if has_batches(jetstream) { batch.clamp(1, 1000) } else { 1 };
+        let mut log = Self {
+            stream: jetstream.get_stream_no_info(names.stream(partition)).await?,
+            jetstream: jetstream.clone(),
+            config: config.clone(),
+            names: names.clone(),
+            partition,
+            owner: String::new(),
+            generation: String::new(),
+            batch,
+            last: 0,
+            fence: 0,
+            writes: 0,
+        };
+        let mut current = generation(config, partition).await?;
+        while current != log.generation {
+            log.owner = format!("{current}.{worker}.{:08x}", fastrand::u32(..));
+            log.generation = current;
+            // A fence that compared could lose for ever against a predecessor that still writes.
+            ensure!(log.write_fence(None).await?, "a fence that compares nothing was refused");
+            current = generation(config, partition).await?;
+        }
+        let positions = log.positions().await?;
+        Ok((log, positions))
+    }
+
+    /// Writes up to `batch` records, all or none.
+    pub async fn append(&mut self, records: &[Record]) -> Result<(), PublishError> {
+        self.writes += 1;
+        let batch = format!("{}.{}", self.owner, self.writes);
+        let client = self.jetstream.client();
+        let mut commit = None;
+        for (index, record) in records.iter().enumerate() {
+            let mut headers = record.headers.clone();
+            headers.insert(OWNER, self.owner.as_str());
+            if index == 0 {
+                headers.insert(NATS_EXPECTED_LAST_SEQUENCE, self.last.to_string());
+            }
+            let is_last = index + 1 == records.len();
+            if records.len() > 1 {
+                headers.insert(BATCH_ID, batch.as_str());
+                headers.insert(BATCH_SEQUENCE, (index + 1).to_string());
+            }
+            if is_last {
+                if index > 0 {
+                    headers.insert(BATCH_COMMIT, "1");
+                }
+                commit = Some(self.send(&record.subject, headers, record.data.clone()).await?);
+            } else {
+                let (subject, data) = (record.subject.clone(), record.data.clone());
+                let sent = client.publish_with_headers(subject, headers, data).await;
+                sent.map_err(|error| PublishError::with_source(PublishErrorKind::Other, error))?;
+            }
+        }
+        if let Some(commit) = commit {
+            self.last = commit.await?.sequence;
+        }
+        Ok(())
+    }
+
+    /// After a failed write: whose is the log, and is the write in it? The order of the questions counts.
+    pub async fn reclaim(&mut self, records: &[Record]) -> Result<Reclaimed> {
+        loop {
+            let last = self.last_sequence().await?;
+            if last < self.last {
+                begin_generation(&self.config, self.partition, &self.generation).await?;
+                return Ok(Reclaimed::Rewound);
+            }
+            let owner = self.names.owner_subject(self.partition);
+            let fence = self.stream.get_last_raw_message_by_subject(&owner).await?;
+            if !self.is_ours(&fence) {
+                // It may have lost its end before another took it.
+                let own = self.stream.get_raw_message(self.last).await;
+                if own.is_ok_and(|own| !self.is_ours(&own)) {
+                    begin_generation(&self.config, self.partition, &self.generation).await?;
+                }
+                return Ok(Reclaimed::Lost);
+            }
+            // A fence of ours whose acknowledgement was lost says itself where the events end.
+            let end = match fence.headers.get(END) {
+                Some(end) if fence.sequence == last && last > self.last => end.as_str().parse()?,
+                _ => last,
+            };
+            let stored = usize::try_from(end - self.last)?;
+            if stored > 0 && !(stored == records.len() && self.holds(end, records).await?) {
+                return Ok(Reclaimed::Rewound);
+            }
+            if self.write_fence(Some((last, end))).await? {
+                return Ok(if stored > 0 { Reclaimed::Stored } else { Reclaimed::Missing });
+            }
+            // The write came in between: ask again.
+        }
+    }
+
+    fn is_ours(&self, message: &StreamMessage) -> bool {
+        message.headers.get(OWNER).is_some_and(|owner| owner.as_str() == self.owner)
+    }
+
+    /// Is the last of these records what the log has there?
+    async fn holds(&self, end: u64, records: &[Record]) -> Result<bool> {
+        let found = self.stream.get_raw_message(end).await?;
+        let same = |record: &Record| {
+            *record.subject == *found.subject && record.headers.get(ID) == found.headers.get(ID)
+        };
+        Ok(self.is_ours(&found) && records.last().is_some_and(same))
+    }
+
+    /// Sends, and gives what waits for the acknowledgement.
+    async fn send(
+        &self,
+        subject: &str,
+        headers: HeaderMap,
+        data: Bytes,
+    ) -> Result<PublishAckFuture, PublishError> {
+        let message = PublishMessage::build().payload(data).headers(headers);
+        self.jetstream.send_publish(subject.to_owned(), message).await
+    }
+
+    /// `false`: somebody wrote in between.
+    async fn write_fence(&mut self, after: Option<(u64, u64)>) -> Result<bool> {
+        let mut headers = HeaderMap::new();
+        headers.insert(OWNER, self.owner.as_str());
+        if let Some((last, end)) = after {
+            headers.insert(NATS_EXPECTED_LAST_SEQUENCE, last.to_string());
+            headers.insert(END, end.to_string());
+        }
+        let subject = self.names.owner_subject(self.partition);
+        match self.send(&subject, headers, Bytes::new()).await?.await {
+            Ok(ack) => {
+                self.fence = ack.sequence;
+                self.last = ack.sequence;
+                Ok(true)
+            }
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn last_sequence(&self) -> Result<u64> {
+        Ok(self.stream.get_info().await?.state.last_sequence)
+    }
+
+    /// Nothing before the fence can change any more. That the fence itself comes shows that the replica
+    /// which answers has all of it.
+    async fn positions(&self) -> Result<HashMap<String, Position>> {
+        let config = pull::OrderedConfig {
+            deliver_policy: DeliverPolicy::LastPerSubject,
+            filter_subject: format!("{}.{}.>", self.names.name, self.partition),
+            headers_only: true,
+            ..Default::default()
+        };
+        let consumer = self.stream.create_consumer(config).await?;
+        let mut messages = consumer.messages().await?;
+        let mut positions = HashMap::new();
+        while let Some(message) = messages.next().await {
+            let message = message?;
+            let info = message.info().map_err(anyhow::Error::from_boxed)?;
+            if let Some((_, source)) = self.names.parse(&message.subject) {
+                let id = message.headers.as_ref().and_then(|headers| headers.get(ID));
+                let id = decode(id.context("a message that is not ours")?.as_str());
+                let stored = SystemTime::from(info.published);
+                positions.insert(source.to_owned(), Position { id, stored });
+            } else if info.stream_sequence >= self.fence {
+                return Ok(positions);
+            } else {
+                bail!("the replica that answered lags behind");
+            }
+        }
+        bail!("the log ended before its fence")
+    }
+}

@@ -1,0 +1,128 @@
+//! A partition that this worker holds: its sources are followed, and what they say goes to its log.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::generation::generation;
+use crate::log::Log;
+use crate::source::{Holder, Shared};
+use crate::sources::Source;
+use crate::write::{Written, write_all};
+
+impl Holder {
+    /// Until `stop`, and all that was received is in the log; or until another worker has the partition.
+    pub async fn hold(self, partition: u32, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.clone().hold_once(partition, stop.clone()).await {
+                Ok(Written::All | Written::Lost) => return,
+                Ok(Written::Rewound) => {
+                    self.metrics.rewinds.inc();
+                    warn!(
+                        partition,
+                        "the log lost its end: its sources go on from where it ends now"
+                    );
+                }
+                Err(error) => {
+                    warn!(partition, error = format!("{error:#}"), "not taken yet");
+                    sleep(Duration::from_millis(fastrand::u64(250..1000))).await;
+                }
+            }
+        }
+    }
+
+    async fn hold_once(self, partition: u32, stop: CancellationToken) -> Result<Written> {
+        self.names.open(&self.jetstream, partition, &self.keeping).await?;
+        let (mut log, positions) = Log::take(
+            &self.jetstream,
+            &self.names,
+            &self.config,
+            partition,
+            &self.worker,
+            self.batch,
+        )
+        .await?;
+        self.metrics.takeovers.inc();
+        info!(partition, sources = positions.len(), fence = log.fence, "taken");
+        let (events, received) = mpsc::channel(log.batch);
+        let shared = Shared::new(events, positions);
+        let changed = self.wait_for_generation(partition, log.generation.clone());
+        let metrics = self.metrics.clone();
+        let writing = write_all(&mut log, received, &metrics);
+        let following = self.clone().follow_all(partition, shared, stop);
+        tokio::pin!(writing, following);
+        // The sources are dropped with their future: nothing of them is read any more.
+        tokio::select! {
+            written = &mut writing => Ok(written),
+            () = changed => Ok(Written::Rewound),
+            () = &mut following => Ok(writing.await),
+        }
+    }
+
+    /// Another member found that the log had lost its end.
+    async fn wait_for_generation(&self, partition: u32, current: String) {
+        loop {
+            if let Ok(mut entries) =
+                self.config.watch_with_history(format!("generation.{partition}")).await
+            {
+                while let Some(Ok(entry)) = entries.next().await {
+                    if entry.value != current.as_bytes() {
+                        return;
+                    }
+                }
+            }
+            sleep(Duration::from_secs(1)).await;
+            if generation(&self.config, partition).await.is_ok_and(|found| found != current) {
+                return;
+            }
+        }
+    }
+
+    /// One task for each source of the partition, as the bucket has them, until `stop`.
+    async fn follow_all(mut self, partition: u32, shared: Shared, stop: CancellationToken) {
+        let mut following = Following::default();
+        loop {
+            let wanted = self.sources.borrow_and_update().clone();
+            following.keep(|name, source| wanted.get(name) == Some(source)).await;
+            for (name, source) in wanted.iter() {
+                if self.names.partition_of(name) == partition && !following.0.contains_key(name) {
+                    let task = self.clone().follow(name.clone(), source.clone(), shared.clone());
+                    following.0.insert(name.clone(), (source.clone(), tokio::spawn(task)));
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = self.sources.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+}
+
+/// The tasks that follow sources. They end with it.
+#[derive(Default)]
+struct Following(HashMap<String, (Source, JoinHandle<()>)>);
+
+impl Following {
+    /// Ends the others, and waits until they are: a source never has two connections of one worker.
+    async fn keep(&mut self, is_wanted: impl Fn(&String, &Source) -> bool) {
+        let dropped: Vec<_> =
+            self.0.extract_if(|name, (source, _)| !is_wanted(name, source)).collect();
+        for (_, (_, task)) in dropped {
+            task.abort();
+            task.await.ok();
+        }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.values().for_each(|(_, task)| task.abort());
+    }
+}

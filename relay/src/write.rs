@@ -1,0 +1,137 @@
+//! From a partition's sources to its log: what came while one write was on its way is the next.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::context::PublishErrorKind;
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Duration, sleep};
+use tracing::warn;
+
+use crate::log::{Log, Reclaimed};
+use crate::metrics::Metrics;
+use crate::names::{Names, encode};
+
+pub const ID: &str = "Sse-Id";
+pub const TYPE: &str = "Sse-Event";
+pub const RECEIVED: &str = "Sse-Received";
+
+/// The type of an event that stands for one which was too large.
+pub const TOO_LARGE: &str = "relay.too_large";
+
+/// A message as it is sent to the log.
+#[derive(Clone)]
+pub struct Record {
+    pub subject: String,
+    pub headers: HeaderMap,
+    pub data: Bytes,
+}
+
+impl Record {
+    pub fn event(names: &Names, source: &str, event_type: &str, id: &str, data: Bytes) -> Self {
+        let received = SystemTime::now().duration_since(UNIX_EPOCH);
+        let mut headers = HeaderMap::new();
+        headers.insert(TYPE, encode(event_type));
+        headers.insert(ID, encode(id));
+        headers.insert(RECEIVED, received.map_or(0, |age| age.as_millis()).to_string());
+        let subject = names.subject("event", source);
+        Self { subject, headers, data }
+    }
+
+    /// Says how far a source has come where no event of it does.
+    pub fn mark(names: &Names, source: &str, id: &str) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(ID, encode(id));
+        let subject = names.subject("mark", source);
+        Self { subject, headers, data: Bytes::new() }
+    }
+
+    /// Stands for an event that NATS would not take.
+    pub fn too_large(names: &Names, source: &str, id: &str, limit: usize) -> Self {
+        let data = format!("an event of more than {limit} bytes was left out");
+        Self::event(names, source, TOO_LARGE, id, data.into())
+    }
+
+    /// Its size to NATS, with some room for the headers of the log.
+    pub fn size(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers: usize = headers
+            .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
+            .map(|(name, value)| AsRef::<str>::as_ref(name).len() + value.as_str().len() + 4)
+            .sum();
+        headers + self.data.len() + OVERHEAD
+    }
+}
+
+/// Room for the headers of the log.
+pub const OVERHEAD: usize = 1024;
+
+/// A record on its way, with its share of the partition's memory.
+pub struct Received {
+    pub record: Record,
+    pub room: OwnedSemaphorePermit,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Written {
+    /// All that was received is in the log, and nothing more comes.
+    All,
+    /// Another worker has the log.
+    Lost,
+    /// The log holds less than it acknowledged: the sources must go on from where it ends.
+    Rewound,
+}
+
+/// Writes until the senders are gone, or the log is.
+pub async fn write_all(
+    log: &mut Log,
+    mut received: mpsc::Receiver<Received>,
+    metrics: &Metrics,
+) -> Written {
+    let (mut records, mut room) = (Vec::new(), Vec::new());
+    let mut came = Vec::new();
+    while received.recv_many(&mut came, log.batch).await > 0 {
+        for Received { record, room: share } in came.drain(..) {
+            records.push(record);
+            room.push(share);
+        }
+        let mut failures = 0;
+        while let Err(error) = log.append(&records).await {
+            let refused = error.kind() == PublishErrorKind::WrongLastSequence;
+            metrics.failures.inc();
+            warn!(%error, events = records.len(), "a write failed: looking what became of it");
+            match reclaim(log, &records).await {
+                Reclaimed::Stored => break,
+                Reclaimed::Missing => sleep(pause(failures)).await,
+                Reclaimed::Lost => {
+                    metrics.refused.inc_by(u64::from(refused));
+                    warn!(refused, "another worker has the log");
+                    return Written::Lost;
+                }
+                Reclaimed::Rewound => return Written::Rewound,
+            }
+            failures += 1;
+        }
+        metrics.events.inc_by(records.len() as u64);
+        records.clear();
+        room.clear();
+    }
+    Written::All
+}
+
+/// Until NATS answers. The sources wait meanwhile: nothing is taken from them.
+async fn reclaim(log: &mut Log, records: &[Record]) -> Reclaimed {
+    loop {
+        match log.reclaim(records).await {
+            Ok(reclaimed) => return reclaimed,
+            Err(error) => warn!(%error, "the log cannot be asked yet"),
+        }
+        sleep(Duration::from_millis(fastrand::u64(100..500))).await;
+    }
+}
+
+/// A log that takes nothing, though it is ours, must not be filled with fences.
+fn pause(failures: u32) -> Duration {
+    Duration::from_millis(10 << failures.min(8))
+}

@@ -1,0 +1,384 @@
+//! One partition's log: whoever has lost it writes nothing more, and what was acknowledged stays once.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::kv::Store;
+use futures_util::StreamExt;
+use relay::generation::generation;
+use relay::log::{Log, Reclaimed};
+use relay::names::{Keeping, Names, bucket, decode, has_batches};
+use relay::write::{ID, Record};
+use support::gate::Gate;
+use support::nats::Nats;
+
+const KEEPING: Keeping = Keeping { replicas: 1, max_age: Duration::ZERO };
+const PARTITION: u32 = 0;
+
+async fn relay(jetstream: &Context) -> (Names, Store) {
+    let config = bucket(jetstream, "sse", "config", 1).await.expect("a bucket");
+    let names = Names::agree(&config, "sse", Some(1)).await.expect("an agreement");
+    names.open(jetstream, PARTITION, &KEEPING).await.expect("a stream");
+    (names, config)
+}
+
+async fn take(
+    jetstream: &Context,
+    names: &Names,
+    config: &Store,
+    worker: &str,
+    batch: usize,
+) -> Log {
+    let taken = Log::take(jetstream, names, config, PARTITION, worker, batch).await;
+    taken.expect("the log is taken").0
+}
+
+fn event(names: &Names, id: &str) -> Record {
+    Record::event(names, "a", "message", id, "data".into())
+}
+
+/// The IDs in the log, in its order.
+async fn ids(jetstream: &Context) -> Vec<String> {
+    let mut stream = jetstream.get_stream("sse-0").await.expect("the stream");
+    let last = stream.info().await.expect("its state").state.last_sequence;
+    let config = pull::OrderedConfig {
+        deliver_policy: DeliverPolicy::All,
+        headers_only: true,
+        ..Default::default()
+    };
+    let consumer = stream.create_consumer(config).await.expect("a consumer");
+    let mut messages = consumer.messages().await.expect("messages");
+    let mut ids = Vec::new();
+    loop {
+        let message = messages.next().await.expect("a message").expect("no error");
+        if let Some(id) = message.headers.as_ref().and_then(|headers| headers.get(ID)) {
+            ids.push(decode(id.as_str()));
+        }
+        if message.info().expect("its place").stream_sequence >= last {
+            return ids;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Fire {
+    acknowledged: AtomicU64,
+    refused: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// Writes as fast as it can, and then goes on so often although the log has been taken from it.
+const ZOMBIE_WRITES: u64 = 40;
+
+/// Only the last one is stopped before it has lost the log.
+async fn fire(mut log: Log, names: Names, writer: usize, size: usize, fire: Arc<Fire>) {
+    let mut next = 0;
+    let mut refused = 0;
+    while refused < ZOMBIE_WRITES && !(refused == 0 && fire.stop.load(Ordering::Relaxed)) {
+        let id = |number: u64| format!("{writer}.{number}");
+        let records: Vec<_> =
+            (next..next + size as u64).map(|number| event(&names, &id(number))).collect();
+        match log.append(&records).await {
+            Ok(()) => {
+                fire.acknowledged.fetch_add(size as u64, Ordering::Relaxed);
+                next += size as u64;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), PublishErrorKind::WrongLastSequence, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    fire.refused.fetch_add(refused, Ordering::Relaxed);
+}
+
+/// A writer's events stand together, from its first on, without a gap, and nothing of it comes after its
+/// successor's.
+async fn takeovers(size: usize) {
+    let takeovers: usize =
+        std::env::var("RELAY_TAKEOVERS").map_or(300, |count| count.parse().expect("a number"));
+    let nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let (names, config) = relay(&jetstream).await;
+    let state = Arc::new(Fire::default());
+    let mut writers = Vec::new();
+    for writer in 0..takeovers {
+        let own = nats.connect().await;
+        let log = take(&own, &names, &config, "worker", size).await;
+        writers.push(tokio::spawn(fire(log, names.clone(), writer, size, state.clone())));
+        let before = state.acknowledged.load(Ordering::Relaxed);
+        support::eventually("the new owner writes", Duration::from_secs(20), async || {
+            state.acknowledged.load(Ordering::Relaxed) > before + 10 * size as u64
+        })
+        .await;
+    }
+    state.stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.expect("a writer ends");
+    }
+    let ids = ids(&jetstream).await;
+    let (mut writer, mut next, mut wrong) = (0, 0, 0);
+    for id in &ids {
+        let (of, number) = id.split_once('.').expect("writer and number");
+        let (of, number): (u64, u64) =
+            (of.parse().expect("a writer"), number.parse().expect("a number"));
+        if of > writer {
+            (writer, next) = (of, 0);
+        }
+        wrong += u64::from(of != writer || number != next);
+        next = number + 1;
+    }
+    let refused = state.refused.load(Ordering::Relaxed);
+    println!(
+        "{takeovers} takeovers, {size} events a write: {} events, {wrong} wrong, {refused} writes of zombies refused",
+        ids.len()
+    );
+    assert_eq!(wrong, 0);
+    assert_eq!(ids.len() as u64, state.acknowledged.load(Ordering::Relaxed));
+    assert!(refused >= ZOMBIE_WRITES * (takeovers as u64 - 1), "only {refused} writes of zombies");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_hundred_takeovers_under_fire() {
+    takeovers(1).await;
+}
+
+/// Needs NATS 2.12 or newer: `relay/run test --latest`. `RELAY_BATCH` says how many events.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_hundred_takeovers_under_fire_by_batches() {
+    let size = std::env::var("RELAY_BATCH").map_or(50, |size| size.parse().expect("a number"));
+    let nats = Nats::start();
+    if has_batches(&nats.connect().await) {
+        takeovers(size).await;
+    } else {
+        println!("this NATS has no batches: only single events were tried");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_stored_whole_or_not_at_all() {
+    let nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let (names, config) = relay(&jetstream).await;
+    let mut log = take(&jetstream, &names, &config, "one", 1000).await;
+    let records: Vec<_> = (0..log.batch).map(|id| event(&names, &id.to_string())).collect();
+    log.append(&records).await.expect("stored");
+    assert_eq!(ids(&jetstream).await.len(), log.batch);
+    take(&jetstream, &names, &config, "two", 1).await;
+    log.append(&records).await.expect_err("of another now");
+    assert_eq!(ids(&jetstream).await.len(), log.batch);
+    assert_eq!(log.reclaim(&records).await.expect("an answer"), Reclaimed::Lost);
+}
+
+/// A log behind a gate, which has one event and whose writer waits for the acknowledgement of a second.
+struct Behind {
+    nats: Nats,
+    gate: Gate,
+    names: Names,
+    log: Log,
+}
+
+impl Behind {
+    async fn start() -> Self {
+        let nats = Nats::start();
+        let gate = Gate::start(nats.port()).await;
+        let client = async_nats::connect(gate.url()).await.expect("through the gate");
+        let jetstream = async_nats::jetstream::context::ContextBuilder::new()
+            .timeout(Duration::from_millis(500))
+            .ack_timeout(Duration::from_millis(500))
+            .build(client);
+        let (names, config) = relay(&jetstream).await;
+        let mut log = take(&jetstream, &names, &config, "one", 1).await;
+        log.append(&[event(&names, "1")]).await.expect("stored");
+        Self { nats, gate, names, log }
+    }
+
+    async fn ids(&self) -> Vec<String> {
+        ids(&self.nats.connect().await).await
+    }
+
+    async fn append(&mut self, id: &str) -> bool {
+        self.log.append(&[event(&self.names, id)]).await.is_ok()
+    }
+
+    async fn reclaim(&mut self, id: &str) -> anyhow::Result<Reclaimed> {
+        self.log.reclaim(&[event(&self.names, id)]).await
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_acknowledgement_was_lost_is_not_written_again() {
+    let mut behind = Behind::start().await;
+    behind.gate.shut_answers();
+    assert!(!behind.append("2").await);
+    behind.gate.open();
+    assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Stored);
+    assert!(behind.append("3").await);
+    assert_eq!(behind.ids().await, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn a_write_that_was_lost_is_written_again() {
+    let mut behind = Behind::start().await;
+    behind.gate.swallow();
+    assert!(!behind.append("2").await);
+    behind.gate.open();
+    assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Missing);
+    assert!(behind.append("2").await);
+    assert_eq!(behind.ids().await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_write_that_comes_late_is_refused_or_found() {
+    let mut behind = Behind::start().await;
+    behind.gate.shut();
+    assert!(!behind.append("2").await);
+    behind.reclaim("2").await.expect_err("nothing gets through");
+    behind.gate.open();
+    let reclaimed = behind.reclaim("2").await.expect("an answer");
+    if reclaimed == Reclaimed::Missing {
+        assert!(behind.append("2").await);
+    }
+    assert!(behind.append("3").await);
+    assert_eq!(behind.ids().await, ["1", "2", "3"]);
+}
+
+/// The fences of a reclaim are stored, one after the other, but their acknowledgements are lost.
+#[tokio::test]
+async fn a_fence_whose_acknowledgement_was_lost_says_where_the_events_end() {
+    for is_stored in [true, false] {
+        let mut behind = Behind::start().await;
+        if is_stored {
+            behind.gate.shut_answers();
+        } else {
+            behind.gate.swallow();
+        }
+        assert!(!behind.append("2").await);
+        for _ in 0..2 {
+            behind.gate.open();
+            behind.gate.shut_answers_to("Relay-End");
+            behind.reclaim("2").await.expect_err("its fence is not acknowledged");
+        }
+        behind.gate.open();
+        let expected = if is_stored { Reclaimed::Stored } else { Reclaimed::Missing };
+        assert_eq!(behind.reclaim("2").await.expect("an answer"), expected);
+        assert_eq!(behind.ids().await.len(), if is_stored { 2 } else { 1 });
+    }
+}
+
+/// And one that is lost on the way to NATS.
+#[tokio::test]
+async fn a_fence_that_was_lost_is_written_again() {
+    let mut behind = Behind::start().await;
+    behind.gate.shut_answers();
+    assert!(!behind.append("2").await);
+    behind.gate.open();
+    behind.gate.swallow_from("Relay-End");
+    behind.reclaim("2").await.expect_err("its fence is lost");
+    behind.gate.open();
+    assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Stored);
+    assert!(behind.append("3").await);
+    assert_eq!(behind.ids().await, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn what_another_has_taken_stays_its_own_although_it_has_written_nothing() {
+    let mut behind = Behind::start().await;
+    let jetstream = behind.nats.connect().await;
+    let (names, config) = relay(&jetstream).await;
+    let mut other = take(&jetstream, &names, &config, "two", 1).await;
+    assert!(!behind.append("2").await);
+    assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Lost);
+    assert!(!behind.append("2").await);
+    other.append(&[event(&names, "2")]).await.expect("stored");
+    assert_eq!(behind.ids().await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_end_gets_a_new_generation() {
+    let mut nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let (names, config) = relay(&jetstream).await;
+    let mut log = take(&jetstream, &names, &config, "one", 1).await;
+    log.append(&[event(&names, "1")]).await.expect("stored");
+    nats.terminate();
+    let copy = nats.copy_store();
+    nats.start_again();
+    support::eventually("the client is back", Duration::from_secs(20), async || {
+        matches!(log.reclaim(&[event(&names, "2")]).await, Ok(Reclaimed::Missing))
+    })
+    .await;
+    let old = log.generation.clone();
+    for id in 2..10 {
+        log.append(&[event(&names, &id.to_string())]).await.expect("stored");
+    }
+    nats.kill();
+    nats.put_back(&copy);
+    nats.start_again();
+    let lost = [event(&names, "10")];
+    support::eventually("the loss is noticed", Duration::from_secs(20), async || {
+        log.append(&lost).await.is_err()
+            && matches!(log.reclaim(&lost).await, Ok(Reclaimed::Rewound))
+    })
+    .await;
+    assert_ne!(generation(&config, PARTITION).await.expect("a generation"), old);
+    let (log, positions) =
+        Log::take(&jetstream, &names, &config, PARTITION, "one", 1).await.expect("taken");
+    assert_ne!(log.generation, old);
+    assert_eq!(positions["a"].id, "1");
+}
+
+/// Another worker has taken it before the loser looks, and has written past the old end.
+#[tokio::test]
+async fn a_loss_is_noticed_by_the_worker_that_also_lost_the_log() {
+    let mut nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let (names, config) = relay(&jetstream).await;
+    let mut log = take(&jetstream, &names, &config, "one", 1).await;
+    nats.terminate();
+    let copy = nats.copy_store();
+    nats.start_again();
+    let records = [event(&names, "1")];
+    support::eventually("the client is back", Duration::from_secs(20), async || {
+        matches!(log.reclaim(&records).await, Ok(Reclaimed::Missing))
+    })
+    .await;
+    log.append(&records).await.expect("stored");
+    nats.kill();
+    nats.put_back(&copy);
+    nats.start_again();
+    let jetstream = nats.connect().await;
+    let mut other = take(&jetstream, &names, &config, "two", 1).await;
+    for id in 1..10 {
+        other.append(&[event(&names, &id.to_string())]).await.expect("stored");
+    }
+    let old = other.generation.clone();
+    support::eventually("an answer", Duration::from_secs(20), async || {
+        matches!(log.reclaim(&records).await, Ok(Reclaimed::Lost))
+    })
+    .await;
+    assert_ne!(generation(&config, PARTITION).await.expect("a generation"), old);
+}
+
+#[tokio::test]
+async fn positions_are_those_of_events_and_of_marks_whatever_the_id() {
+    let nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let (names, config) = relay(&jetstream).await;
+    let mut log = take(&jetstream, &names, &config, "one", 1).await;
+    let odd = " [1],0 \u{1}é% ";
+    log.append(&[event(&names, odd)]).await.expect("stored");
+    log.append(&[Record::mark(&names, "b", "7")]).await.expect("stored");
+    log.append(&[Record::event(&names, "b", "x", "8", "".into())]).await.expect("stored");
+    log.append(&[Record::mark(&names, "b", "9")]).await.expect("stored");
+    let (_, positions) =
+        Log::take(&jetstream, &names, &config, PARTITION, "two", 1).await.expect("taken");
+    assert_eq!(positions["a"].id, odd);
+    assert_eq!(positions["b"].id, "9");
+}

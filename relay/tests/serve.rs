@@ -1,0 +1,307 @@
+//! Any machine serves: clients miss nothing although machines die, and a slow one costs no memory.
+
+mod support;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use fetch_event_source::{Event, EventSource, EventStream, RetryPolicy, default_client};
+use relay::log::Log;
+use relay::names::{Keeping, Names, bucket};
+use relay::sources::Source;
+use relay::write::Record;
+use support::eventually;
+use support::nats::Nats;
+use support::process::Process;
+
+/// A log with one source, `a`, which this test writes.
+struct Written {
+    nats: Nats,
+    jetstream: Context,
+    names: Names,
+    config: async_nats::jetstream::kv::Store,
+    log: Log,
+}
+
+const KEEPING: Keeping = Keeping { replicas: 1, max_age: Duration::ZERO };
+
+impl Written {
+    async fn start() -> Self {
+        let nats = Nats::start();
+        let jetstream = nats.connect().await;
+        let config = bucket(&jetstream, "sse", "config", 1).await.expect("a bucket");
+        let names = Names::agree(&config, "sse", Some(1)).await.expect("an agreement");
+        names.open(&jetstream, 0, &KEEPING).await.expect("a stream");
+        let sources = bucket(&jetstream, "sse", "sources", 1).await.expect("a bucket");
+        let source = serde_json::to_vec(&Source::new("http://127.0.0.1:9/")).expect("JSON");
+        sources.put("a", source.into()).await.expect("put");
+        let (log, _) = Log::take(&jetstream, &names, &config, 0, "test", 1).await.expect("taken");
+        Self { nats, jetstream, names, config, log }
+    }
+
+    async fn write(&mut self, number: u64) {
+        self.write_data(number, number.to_string()).await;
+    }
+
+    async fn write_data(&mut self, number: u64, data: String) {
+        let record = Record::event(&self.names, "a", "message", &number.to_string(), data.into());
+        while let Err(error) = self.log.append(std::slice::from_ref(&record)).await {
+            println!("{error}");
+            if let Ok(relay::log::Reclaimed::Stored) =
+                self.log.reclaim(std::slice::from_ref(&record)).await
+            {
+                return;
+            }
+        }
+    }
+
+    fn serve(&self, listen: &str) -> Process {
+        Process::start(&self.nats.url(), &["serve", "--listen", listen, "--keep", "64"])
+    }
+}
+
+fn url(origin: &str) -> String {
+    format!("{origin}/sources/a?from=start")
+}
+
+fn listen(origin: &str, id: &str) -> EventStream {
+    EventSource::get(url(origin)).last_event_id(id).retry(RetryPolicy::never()).stream()
+}
+
+async fn next(events: &mut EventStream) -> Event {
+    let event = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
+    event.expect("an event in time").expect("an event").expect("no error")
+}
+
+/// The ID's sequence.
+fn sequence(event: &Event) -> u64 {
+    event
+        .last_event_id()
+        .rsplit_once('-')
+        .expect("generation and sequence")
+        .1
+        .parse()
+        .expect("a number")
+}
+
+#[tokio::test]
+async fn a_client_goes_on_at_another_machine() {
+    let mut written = Written::start().await;
+    for number in 1..=200 {
+        written.write(number).await;
+    }
+    let (one, two) = (written.serve("127.0.0.1:0"), written.serve("127.0.0.1:0"));
+    let mut events = listen(&one.url().await, "");
+    let mut last = String::new();
+    for number in 1..=100 {
+        let event = next(&mut events).await;
+        assert_eq!(event.data(), number.to_string());
+        last = event.last_event_id().to_owned();
+    }
+    let mut events = listen(&two.url().await, &last);
+    for number in 101..=200 {
+        assert_eq!(next(&mut events).await.data(), number.to_string());
+    }
+    written.write(201).await;
+    assert_eq!(next(&mut events).await.data(), "201");
+}
+
+#[tokio::test]
+async fn a_client_without_an_id_gets_what_comes_from_now_on() {
+    let mut written = Written::start().await;
+    for number in 1..=50 {
+        written.write(number).await;
+    }
+    let machine = written.serve("127.0.0.1:0");
+    let url = format!("{}/sources/a", machine.url().await);
+    let (_, mut events) = EventSource::get(url).open().await.expect("it opens");
+    written.write(51).await;
+    assert_eq!(next(&mut events).await.data(), "51");
+}
+
+#[tokio::test]
+async fn an_id_that_is_not_of_this_log_or_too_old_is_answered_by_a_reset() {
+    let mut written = Written::start().await;
+    for number in 1..=9 {
+        written.write(number).await;
+    }
+    let stream = written.jetstream.get_stream("sse-0").await.expect("the stream");
+    stream.purge().sequence(6).await.expect("the first five are gone");
+    let machine = written.serve("127.0.0.1:0");
+    let origin = machine.url().await;
+    let generation = written.log.generation.clone();
+    let aged_out = format!("{generation}-3");
+    let beyond = format!("{generation}-4000");
+    for id in ["7", "0badc0de-7", &aged_out, &beyond, "\u{e9}-\u{e9}", "-"] {
+        let mut events = listen(&origin, id);
+        let reset = next(&mut events).await;
+        assert_eq!(reset.event_type(), "relay.reset", "{id}");
+        assert_eq!(reset.data(), format!("{generation}-6"));
+        let first = next(&mut events).await;
+        assert_eq!((sequence(&first), first.data()), (6, "5"), "{id}");
+        // With the reset's own ID there is no second one.
+        let mut events = listen(&origin, reset.last_event_id());
+        assert_eq!(next(&mut events).await.data(), "5");
+    }
+    let mut events = listen(&origin, &format!("{generation}-7"));
+    assert_eq!(next(&mut events).await.data(), "7");
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_end_is_served_with_new_ids() {
+    let mut written = Written::start().await;
+    for number in 1..=5 {
+        written.write(number).await;
+    }
+    written.nats.terminate();
+    let copy = written.nats.copy_store();
+    written.nats.start_again();
+    for number in 6..=9 {
+        written.write(number).await;
+    }
+    let machine = written.serve("127.0.0.1:0");
+    let origin = machine.url().await;
+    let mut events = listen(&origin, "");
+    let mut last = String::new();
+    for number in 1..=9 {
+        let event = next(&mut events).await;
+        assert_eq!(event.data(), number.to_string());
+        last = event.last_event_id().to_owned();
+    }
+    written.nats.kill();
+    written.nats.put_back(&copy);
+    written.nats.start_again();
+    // The worker is gone as well: the machine that serves is the only one that can notice.
+    let jetstream = written.nats.connect().await;
+    let generation = written.log.generation.clone();
+    eventually("the machine begins a generation", Duration::from_secs(30), async || {
+        relay::generation::generation(&written.config, 0)
+            .await
+            .is_ok_and(|found| found != generation)
+    })
+    .await;
+    let taken = Log::take(&jetstream, &written.names, &written.config, 0, "other", 1).await;
+    written.log = taken.expect("taken").0;
+    for number in 6..=20 {
+        written.write_data(number, format!("new {number}")).await;
+    }
+    let mut events = listen(&origin, &last);
+    assert_eq!(next(&mut events).await.event_type(), "relay.reset");
+    for number in 1..=5 {
+        assert_eq!(next(&mut events).await.data(), number.to_string());
+    }
+    assert_eq!(next(&mut events).await.data(), "new 6");
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_there_is_not_found() {
+    let written = Written::start().await;
+    let machine = written.serve("127.0.0.1:0");
+    let origin = machine.url().await;
+    for (path, status) in
+        [("/sources/b", 404), ("/sources/..%2fa", 404), ("/sources/a", 200), ("/metrics", 200)]
+    {
+        let response =
+            default_client().expect("a client").get(format!("{origin}{path}")).send().await;
+        assert_eq!(response.expect("a response").status(), status, "{path}");
+    }
+}
+
+/// Its events wait in the log, not in memory, and another client is not held up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_costs_no_memory() {
+    let mut written = Written::start().await;
+    let machine = written.serve("127.0.0.1:0");
+    let origin = machine.url().await;
+    let slow: Vec<_> = futures_util::future::join_all((0..20).map(async |_| {
+        let response = default_client().expect("a client").get(url(&origin)).send().await;
+        response.expect("a response") // whose body nobody reads yet
+    }))
+    .await;
+    let mut quick = listen(&origin, "");
+    written.write(0).await;
+    next(&mut quick).await;
+    let before = machine.memory();
+    let data = "x".repeat(64 << 10);
+    for number in 1..=1000 {
+        written.write_data(number, data.clone()).await; // 64 MiB, for each of the 20
+        assert_eq!(next(&mut quick).await.data().len(), data.len());
+    }
+    let grown = machine.memory().saturating_sub(before);
+    println!("20 clients that read nothing of 64 MiB each: {grown} KiB more");
+    assert!(grown < 48 << 10, "{grown} KiB");
+    // And nothing of it is lost.
+    let response = slow.into_iter().next().expect("a client");
+    let mut events = EventSource::from_response(response).stream();
+    for number in 0..=1000 {
+        let event = next(&mut events).await;
+        assert_eq!(sequence(&event), number + 2, "the fence is the first message");
+    }
+}
+
+/// Two machines are killed in turn while 1 000 clients listen, each attempt at another machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_lose_nothing_although_machines_die() {
+    let clients: u64 =
+        std::env::var("RELAY_CLIENTS").map_or(1000, |count| count.parse().expect("a number"));
+    let events: u64 =
+        std::env::var("RELAY_EVENTS").map_or(200, |count| count.parse().expect("a number"));
+    let mut written = Written::start().await;
+    let mut machines = [written.serve("127.0.0.1:0"), written.serve("127.0.0.1:0")];
+    let origins = [machines[0].url().await, machines[1].url().await];
+    let (wrong, done, opened) =
+        (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let client = default_client().expect("a client");
+    for number in 0..clients {
+        let (wrong, done, opened) = (wrong.clone(), done.clone(), opened.clone());
+        let (client, origins) = (client.clone(), origins.clone());
+        tokio::spawn(async move {
+            let source = EventSource::from_fn(move |attempt| {
+                let origin = &origins[((attempt.number() + number) % 2) as usize];
+                let request = client.get(url(origin));
+                async move { Ok(request) }
+            });
+            let policy = RetryPolicy::persistent()
+                .base_delay(Duration::from_millis(200))
+                .max_delay(Duration::from_secs(1));
+            let mut stream = source
+                .retry(policy)
+                .on_open(move |_| {
+                    opened.fetch_add(1, Ordering::Relaxed);
+                })
+                .stream();
+            for expected in 1..=events {
+                let event = stream.next().await.expect("an event").expect("no error");
+                wrong.fetch_add(u64::from(event.data() != expected.to_string()), Ordering::Relaxed);
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    for number in 1..=events {
+        written.write(number).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if number % (events / 5) == 0 && number < events {
+            let dies = (number / (events / 5) % 2) as usize;
+            machines[dies].kill();
+            let address = origins[dies].trim_start_matches("http://").to_owned();
+            machines[dies] = written.serve(&address);
+        }
+    }
+    eventually("each client has all", Duration::from_secs(60), async || {
+        done.load(Ordering::Relaxed) == clients as usize
+    })
+    .await;
+    let memory: HashMap<_, _> =
+        machines.iter().map(|machine| (machine.pid(), machine.memory())).collect();
+    println!(
+        "{clients} clients, {} events, 4 times a machine was killed: {} wrong, {} connections; KiB by machine: {:?}",
+        clients * events,
+        wrong.load(Ordering::Relaxed),
+        opened.load(Ordering::Relaxed),
+        memory.values(),
+    );
+    assert_eq!(wrong.load(Ordering::Relaxed), 0);
+}

@@ -1,0 +1,78 @@
+//! What stands in the log, held against what the sources sent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use futures_util::StreamExt;
+use relay::names::{Names, decode};
+use relay::write::ID;
+
+/// An event in the log: its ID, and when it was stored, in seconds.
+pub type Found = (String, f64);
+
+/// The events of each source, in the order of the log.
+pub async fn read(jetstream: &Context, names: &Names) -> BTreeMap<String, Vec<Found>> {
+    let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+    for partition in 0..names.partitions {
+        let Ok(mut stream) = jetstream.get_stream(names.stream(partition)).await else { continue };
+        let state = stream.info().await.unwrap().state.clone();
+        let last = state.last_sequence;
+        if state.messages == 0 {
+            continue;
+        }
+        let config = pull::OrderedConfig {
+            deliver_policy: DeliverPolicy::All,
+            headers_only: true,
+            ..Default::default()
+        };
+        let mut messages = stream.create_consumer(config).await.unwrap().messages().await.unwrap();
+        loop {
+            // What ages out meanwhile never comes.
+            let next = tokio::time::timeout(Duration::from_secs(2), messages.next());
+            let Ok(message) = next.await else { break };
+            let message = message.unwrap().unwrap();
+            let info = message.info().unwrap();
+            let at = info.published.unix_timestamp_nanos() as f64 / 1e9;
+            if let Some(("event", source)) = names.parse(&message.subject) {
+                let id = message.headers.as_ref().unwrap().get(ID).unwrap();
+                found.entry(source.to_owned()).or_default().push((decode(id.as_str()), at));
+            }
+            if info.stream_sequence >= last {
+                break;
+            }
+        }
+    }
+    found
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub struct Faults {
+    pub lost: u64,
+    pub twice: u64,
+    pub out_of_order: u64,
+}
+
+/// Against 1, 2, … `limit`.
+pub fn faults<'a>(ids: impl IntoIterator<Item = &'a str>, limit: u64) -> Faults {
+    let mut faults = Faults::default();
+    let mut seen = vec![false; limit as usize + 1];
+    let mut last = 0;
+    for id in ids {
+        let id: u64 = id.parse().expect("a number");
+        faults.twice += u64::from(std::mem::replace(&mut seen[id as usize], true));
+        faults.out_of_order += u64::from(id < last);
+        last = last.max(id);
+    }
+    faults.lost = seen[1..].iter().filter(|seen| !**seen).count() as u64;
+    faults
+}
+
+/// The longest time between two events from `from` on, in seconds.
+pub fn silence(events: &[Found], from: f64, until: f64) -> f64 {
+    let times: Vec<f64> =
+        events.iter().map(|(_, at)| *at).filter(|at| (from..until).contains(at)).collect();
+    let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+    gaps.fold(0.0, f64::max)
+}
