@@ -1,7 +1,7 @@
 //! Which worker has which partition: a key for each worker, which it renews, and one for each partition,
 //! which names its worker and is taken by compare-and-set.
 //!
-//! A worker is dead when its key was not seen to change for the length of a lease, by one's own clock. No
+//! A worker is dead when its key was not seen to change for the length of a lease, by the clock of the worker that looks. No
 //! correctness rests on that: where two believe that they have a partition, its log shuts one of them out.
 
 use std::collections::{BTreeSet, HashMap};

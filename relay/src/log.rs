@@ -39,7 +39,7 @@ pub struct Position {
     pub stored: SystemTime,
 }
 
-/// What became of a write that was not acknowledged.
+/// The result of a write that was not acknowledged.
 #[derive(Debug, PartialEq)]
 pub enum Reclaimed {
     /// The log is still ours, and the write is in it.

@@ -37,7 +37,7 @@ impl Metrics {
         ];
         let counters = [
             ("events", "Messages written to logs.", &self.events),
-            ("events_without_id", "Events that had no ID of their own.", &self.events_without_id),
+            ("events_without_id", "Events without their own ID.", &self.events_without_id),
             ("too_large", "Events over the limit, left out.", &self.too_large),
             ("takeovers", "Times a partition was taken.", &self.takeovers),
             ("write_failures", "Writes that were not acknowledged.", &self.failures),

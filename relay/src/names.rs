@@ -123,7 +123,7 @@ pub fn check_name(name: &str) -> Result<()> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     ensure!(
         (1..=100).contains(&name.len()) && name.bytes().all(is_plain),
-        "{name:?} is no name: 1 to 100 of a-z, A-Z, 0-9, - and _"
+        "{name:?} is not a name: 1 to 100 of a-z, A-Z, 0-9, - and _"
     );
     Ok(())
 }

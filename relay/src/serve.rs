@@ -44,7 +44,7 @@ struct Start {
     from: Option<String>,
 }
 
-/// Where a client begins, and whether that is not where it wanted to.
+/// The position at which a client begins, and whether it asked for another one.
 struct Begin {
     seen: u64,
     is_reset: bool,

@@ -30,7 +30,7 @@ impl Source {
     }
 
     pub fn check(&self) -> Result<()> {
-        let url = Url::parse(&self.url).with_context(|| format!("{:?} is no URL", self.url))?;
+        let url = Url::parse(&self.url).with_context(|| format!("{:?} is not a URL", self.url))?;
         ensure!(matches!(url.scheme(), "http" | "https"), "{:?} is not http or https", self.url);
         Ok(())
     }

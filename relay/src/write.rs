@@ -100,7 +100,7 @@ pub async fn write_all(
         while let Err(error) = log.append(&records).await {
             let refused = error.kind() == PublishErrorKind::WrongLastSequence;
             metrics.failures.inc();
-            warn!(%error, events = records.len(), "a write failed: looking what became of it");
+            warn!(%error, events = records.len(), "a write failed: reading the log for its result");
             match reclaim(log, &records).await {
                 Reclaimed::Stored => break,
                 Reclaimed::Missing => sleep(pause(failures)).await,

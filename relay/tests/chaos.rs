@@ -1,4 +1,4 @@
-//! Each event once and in order, whatever befalls workers, NATS and sources: `RELAY_CHAOS_SECONDS`.
+//! Each event once and in order, whatever happens to workers, NATS and sources: `RELAY_CHAOS_SECONDS`.
 
 mod support;
 

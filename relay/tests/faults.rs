@@ -154,12 +154,12 @@ async fn another_configuration_is_refused() {
 async fn bad_arguments_are_refused() {
     let nats = Nats::start();
     for (arguments, words) in [
-        (&["sources", "put", "a.b", "http://127.0.0.1/"][..], "is no name"),
-        (&["sources", "put", "", "http://127.0.0.1/"], "is no name"),
+        (&["sources", "put", "a.b", "http://127.0.0.1/"][..], "is not a name"),
+        (&["sources", "put", "", "http://127.0.0.1/"], "is not a name"),
         (&["sources", "put", "a", "ftp://127.0.0.1/"], "not http or https"),
-        (&["sources", "put", "a", "nonsense"], "is no URL"),
+        (&["sources", "put", "a", "nonsense"], "is not a URL"),
         (&["sources", "put", "a", "http://127.0.0.1/", "--header", "a b: c"], "invalid"),
-        (&["--name", "a b", "status"], "is no name"),
+        (&["--name", "a b", "status"], "is not a name"),
         (&["follow", "--partitions", "0"], "at least one partition"),
         (&["status"], "has no workers yet"),
     ] {

@@ -1,4 +1,4 @@
-//! One partition's log: whoever has lost it writes nothing more, and what was acknowledged stays once.
+//! One partition's log: a worker that has lost it writes nothing more, and each acknowledged event stays there once.
 
 mod support;
 
