@@ -45,7 +45,7 @@ const contest = async (contestants, expected) => {
       if (round >= 0) times[name].push(took); // the first is to warm up
     }
   }
-  // By themselves: whoever watches the page keeps it busy.
+  // In rounds without a clock: what watches the page keeps it busy.
   for (let round = 0; round < ROUNDS; round++) {
     for (const name of Object.keys(contestants)) {
       const stop = watch();
