@@ -32,16 +32,25 @@ const watch = () => {
 const contest = async (contestants, expected) => {
   const times = Object.fromEntries(Object.keys(contestants).map((name) => [name, []]));
   const gaps = Object.fromEntries(Object.keys(contestants).map((name) => [name, []]));
+  const once = async (name) => {
+    const began = performance.now();
+    const seen = await contestants[name]();
+    const took = performance.now() - began;
+    if (expected[name] ?? true) check(name, seen, expected.all);
+    return took;
+  };
   for (let round = -1; round < ROUNDS; round++) {
-    for (const [name, run] of Object.entries(contestants)) {
-      const stop = watch(), began = performance.now();
-      const seen = await run();
-      const took = performance.now() - began;
-      const gap = stop();
-      if (expected[name] ?? true) check(name, seen, expected.all);
-      if (round < 0) continue; // to warm up
-      times[name].push(took);
-      gaps[name].push(gap);
+    for (const name of Object.keys(contestants)) {
+      const took = await once(name);
+      if (round >= 0) times[name].push(took); // the first is to warm up
+    }
+  }
+  // In rounds without a clock: what watches the page keeps it busy.
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const name of Object.keys(contestants)) {
+      const stop = watch();
+      await once(name);
+      gaps[name].push(stop());
     }
   }
   return Object.fromEntries(

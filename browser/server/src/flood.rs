@@ -1,8 +1,12 @@
 //! As many tokens as one asks for, as fast as they are taken.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use axum::extract::Query;
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use axum::response::IntoResponse;
+use bytes::Bytes;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -15,7 +19,15 @@ pub(crate) async fn answer(Query(Flood { tokens }): Query<Flood>) -> impl IntoRe
         (CONTENT_TYPE, "text/event-stream"),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ];
-    (headers, text(tokens))
+    (headers, made(tokens))
+}
+
+/// Made once, so that a request does not wait for it.
+fn made(tokens: usize) -> Bytes {
+    static TEXTS: Mutex<BTreeMap<usize, Bytes>> = Mutex::new(BTreeMap::new());
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = texts.entry(tokens).or_insert_with(|| text(tokens).into());
+    text.clone()
 }
 
 /// The answer of a language model, token by token.

@@ -23,6 +23,9 @@ use crate::book::Open;
 use crate::script::Script;
 use crate::{Shared, cors};
 
+/// A browser drops what a page has not read when its connection breaks off. So the page gets time to read.
+const BEFORE_CUT: Duration = Duration::from_millis(150);
+
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 pub(crate) async fn answer(
@@ -127,7 +130,7 @@ fn events(
             let sent = number - first;
             if script.cut.is_some_and(|cut| sent == cut) {
                 yield encode("id: 999\ndata: torn".to_owned());
-                sleep(Duration::from_millis(script.every)).await;
+                sleep(BEFORE_CUT).await;
                 yield Err(io::ErrorKind::ConnectionReset.into());
                 break;
             }
