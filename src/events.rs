@@ -137,7 +137,7 @@ where
         F: FnMut(&Event) -> bool + MaybeSend + 'static,
     {
         self.until = Some(Mutex::new(Box::new(is_end)));
-        self.reader.tell_empty_events(true);
+        self.reader.report_empty_events(true);
         self
     }
 

@@ -73,8 +73,8 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     }
 
     /// Whether a block with a type and no data is reported, as [`Step::EmptyEvent`]. Default: no.
-    pub(crate) fn tell_empty_events(&mut self, tells: bool) {
-        self.parser.tell_empty_events(tells);
+    pub(crate) fn report_empty_events(&mut self, tells: bool) {
+        self.parser.report_empty_events(tells);
     }
 
     /// Whether [`step`](Self::step) returns comments and lines with unknown fields. Default: yes. Those lines are

@@ -49,10 +49,10 @@ pub(crate) enum Step {
     LastEventId,
     /// A line with an unknown field.
     Ignored(Span),
-    /// The block has a type and no data. Only with [`Parser::tell_empty_events`]; it replaces
+    /// The block has a type and no data. Only with [`Parser::report_empty_events`]; it replaces
     /// [`LastEventId`](Self::LastEventId).
     ///
-    /// [`Parser::tell_empty_events`]: super::Parser::tell_empty_events
+    /// [`Parser::report_empty_events`]: super::Parser::report_empty_events
     EmptyEvent,
 }
 
@@ -80,7 +80,7 @@ impl Block {
         self.skips_asides = skips;
     }
 
-    pub(super) fn tell_empty_events(&mut self, tells: bool) {
+    pub(super) fn report_empty_events(&mut self, tells: bool) {
         self.tells_empty = tells;
     }
 

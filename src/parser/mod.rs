@@ -310,8 +310,8 @@ impl Parser {
     }
 
     /// Whether a block with a type and no data is reported, as [`Step::EmptyEvent`].
-    pub(crate) fn tell_empty_events(&mut self, tells: bool) {
-        self.block.tell_empty_events(tells);
+    pub(crate) fn report_empty_events(&mut self, tells: bool) {
+        self.block.report_empty_events(tells);
     }
 
     /// Whether the connection had a known line that is not blank, even one whose value is ignored.

@@ -87,7 +87,7 @@ fn unknown_lines_are_counted_whether_or_not_they_are_returned() {
 #[test]
 fn empty_events_are_returned_if_enabled() {
     let mut reader = reader();
-    reader.tell_empty_events(true);
+    reader.report_empty_events(true);
     reader.push("id: 1\nevent: t\n\nid: 2\n\nevent\n\nevent: u\ndata\n\n");
     assert!(!reader.has_event(), "it waits for `step`");
     assert!(matches!(reader.step(), Ok(Some(Step::EmptyEvent))));

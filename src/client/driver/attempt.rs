@@ -39,7 +39,7 @@ pub(super) struct AttemptState {
     /// Whether the body ended cleanly and its last event is being delivered.
     pub(super) body_is_over: bool,
     /// Whether the consumer has received `Signal::Open`.
-    pub(super) is_told_open: bool,
+    pub(super) open_reported: bool,
 }
 
 /// The request that this attempt has sent.
@@ -73,7 +73,7 @@ impl AttemptState {
             failure: None,
             arrived: None,
             body_is_over: false,
-            is_told_open: false,
+            open_reported: false,
         }
     }
 
@@ -95,7 +95,7 @@ impl AttemptState {
         self.head = None;
         self.arrived = None;
         self.body_is_over = false;
-        self.is_told_open = false;
+        self.open_reported = false;
     }
 }
 
@@ -143,7 +143,7 @@ impl Driver<'_> {
             if let Some(turn) = self.begin_request(self.attempt.is_idempotent) {
                 return turn;
             }
-            self.tell_unsendable_id();
+            self.report_unsendable_id();
             let resumes = !self.deliveries.last_event_id().is_empty();
             self.attempt.trace.requesting(None, None, resumes);
         }
@@ -243,7 +243,7 @@ impl Driver<'_> {
             None if self.deliveries.last_event_id().is_empty()
                 && headers::has_binary_id(request.headers()) => {}
             None => {
-                self.tell_unsendable_id();
+                self.report_unsendable_id();
                 let id = self.deliveries.last_event_id();
                 headers::set_last_event_id(request.headers(), id);
             }
@@ -251,7 +251,7 @@ impl Driver<'_> {
     }
 
     /// Called if no header can hold the ID.
-    fn tell_unsendable_id(&mut self) {
+    fn report_unsendable_id(&mut self) {
         let id = self.deliveries.last_event_id();
         if !headers::is_sendable(id) {
             self.attempt.trace.unsendable_id();

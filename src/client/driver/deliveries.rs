@@ -56,7 +56,7 @@ impl Deliveries {
     pub(super) fn tell(&mut self, everything: bool, has_until: bool) {
         self.reader.tell_asides(everything);
         self.reader
-            .tell_empty_events(has_until || self.reading.empty_events);
+            .report_empty_events(has_until || self.reading.empty_events);
     }
 
     /// Returns the position.

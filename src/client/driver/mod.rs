@@ -165,7 +165,7 @@ impl<'h> Driver<'h> {
     /// Runs code of the caller. A panic ends the source and closes its connection, even if the caller catches
     /// the panic and keeps the source.
     #[inline]
-    fn or_close<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
+    fn close_on_panic<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
         let guard = CloseOnPanic(self);
         let out = run(guard.0);
         std::mem::forget(guard);
@@ -177,7 +177,7 @@ impl<'h> Driver<'h> {
 impl Driver<'_> {
     /// Returns the next step. Nothing follows [`Step::Finished`].
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
-        self.or_close(|driver| driver.poll_turns(cx))
+        self.close_on_panic(|driver| driver.poll_turns(cx))
     }
 
     fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
@@ -227,7 +227,7 @@ impl Driver<'_> {
             return self.over(result);
         }
         if let Some(orders) = orders {
-            self.obey(orders);
+            self.apply_orders(orders);
             return Poll::Ready(None);
         }
         match self.session.phase() {
@@ -286,7 +286,7 @@ impl Driver<'_> {
     }
 
     /// Called for the orders of handles. A handle has already dropped the connection.
-    fn obey(&mut self, orders: Orders) {
+    fn apply_orders(&mut self, orders: Orders) {
         let is_paused = orders.state == ReadyState::Paused;
         let was_paused = self.session.phase() == Phase::Paused;
         let order = match (is_paused, orders.revoked) {
@@ -307,12 +307,12 @@ impl Driver<'_> {
             Order::Show => "show",
         });
         let owes_disconnected = |signal: &Signal| matches!(signal, Signal::Disconnected);
-        let was_open = self.was_told_open() || self.pending.iter().any(owes_disconnected);
+        let was_open = self.is_open_reported() || self.pending.iter().any(owes_disconnected);
         self.pending.clear();
         self.pacing.begin_settling();
         self.drop_input();
         let now = self.pacing.now();
-        self.session.ordered(order, now, self.pacing.chance());
+        self.session.ordered(order, now, self.pacing.jitter());
         self.attempt.failure = None;
         self.attempt.arrived = None;
         if was_open {

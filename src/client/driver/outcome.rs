@@ -98,7 +98,7 @@ impl Driver<'_> {
         self.drop_input();
         self.control.set_only_one(false);
         self.control.set_open(false);
-        if self.was_told_open() {
+        if self.is_open_reported() {
             self.pending.push_back(Signal::Disconnected);
         }
         let end = end.map_err(|error| match &self.attempt.head {
@@ -110,7 +110,7 @@ impl Driver<'_> {
             Ok(()) => End::Clean,
             Err(error) => self.end_of(error),
         };
-        let (now, chance) = (self.pacing.now(), self.pacing.chance());
+        let (now, chance) = (self.pacing.now(), self.pacing.jitter());
         let next = self.attempt.expected();
         let Some(proposal) = self.session.ended(kind, next, now, chance) else {
             return Poll::Ready(None);
@@ -194,10 +194,10 @@ impl Driver<'_> {
         match (called, answer) {
             (Called::Message, Answer::Flow(answer)) => self.message_answered(answer),
             (Called::Open(head), Answer::Flow(answer)) => {
-                self.handed_over_after(Signal::Open(head), answer)
+                self.hand_over_after(Signal::Open(head), answer)
             }
             (Called::MessageBefore(event), Answer::Flow(answer)) => {
-                self.handed_over_after(Signal::Event(event), answer)
+                self.hand_over_after(Signal::Event(event), answer)
             }
             (Called::Failure(failure), Answer::Action(answer)) => match answer {
                 Ok(action) => self.follow(Some(failure.error), action),
@@ -227,7 +227,7 @@ impl Driver<'_> {
     }
 
     /// Called when the hook finished with an item that is delivered next.
-    fn handed_over_after(&mut self, signal: Signal, answer: HookResult<ControlFlow<()>>) -> Turn {
+    fn hand_over_after(&mut self, signal: Signal, answer: HookResult<ControlFlow<()>>) -> Turn {
         match answer {
             Err(error) => return self.hook_ended(error),
             Ok(_) if self.control.is_revoked() => return Poll::Ready(None),
@@ -235,15 +235,15 @@ impl Driver<'_> {
             Ok(ControlFlow::Continue(())) => {}
         }
         if let Signal::Open(_) = signal {
-            self.attempt.is_told_open = true;
+            self.attempt.open_reported = true;
         }
         Poll::Ready(Some(Step::Signal(signal)))
     }
 
     /// Whether the stream is open and its [`Signal::Open`] was delivered. `on_open` runs before that, and may
     /// end the source.
-    pub(super) fn was_told_open(&self) -> bool {
-        self.session.is_open() && self.attempt.is_told_open
+    pub(super) fn is_open_reported(&self) -> bool {
+        self.session.is_open() && self.attempt.open_reported
     }
 
     /// A hook's error ends the attempt, unless a handle has closed the source.

@@ -45,7 +45,7 @@ impl Pacing {
     }
 
     /// Returns a random number in `0.0..1.0`.
-    pub(super) fn chance(&mut self) -> f64 {
+    pub(super) fn jitter(&mut self) -> f64 {
         self.jitter_rng.f64()
     }
 

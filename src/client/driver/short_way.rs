@@ -13,7 +13,7 @@ impl Driver<'_> {
     /// once.
     #[inline(never)]
     pub(crate) fn find_event_to_deliver(&mut self, cx: &mut Context<'_>) -> Found {
-        let found = self.or_close(|driver| driver.find_event(cx));
+        let found = self.close_on_panic(|driver| driver.find_event(cx));
         if let Found::Event = found {
             self.deliveries.commit(&mut self.session, &self.control);
         }

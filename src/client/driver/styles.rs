@@ -38,7 +38,7 @@ impl Driver<'_> {
 
     /// Calls the hooks, one at a time and in order, until the source ends.
     pub(crate) fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Result<Finished, Error>> {
-        self.or_close(|driver| driver.poll_hooks(cx))
+        self.close_on_panic(|driver| driver.poll_hooks(cx))
     }
 
     fn poll_hooks(&mut self, cx: &mut Context<'_>) -> Poll<Result<Finished, Error>> {

@@ -353,7 +353,7 @@ impl Witness {
     }
 
     fn ended(&mut self, script: &mut Script<'_>) {
-        let (end, next, chance) = (script.end(), script.next_request(), script.chance());
+        let (end, next, chance) = (script.end(), script.next_request(), script.jitter());
         let proposal = self.session.ended(end, next, self.now, chance);
         let sent = match self.stage {
             Stage::Asked => None,
@@ -552,7 +552,7 @@ impl Witness {
     /// The law of orders. An ended session stays ended. A pause does not count as time of failure. An order to connect is
     /// neither a failure nor consent.
     fn ordered(&mut self, script: &mut Script<'_>) {
-        let (order, chance) = (script.order(), script.chance());
+        let (order, chance) = (script.order(), script.jitter());
         self.session.ordered(order, self.now, chance);
         let (since, pending) = match self.stage {
             Stage::Over => {

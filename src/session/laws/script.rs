@@ -29,7 +29,7 @@ impl Script<'_> {
     }
 
     /// In `0.0..1.0`.
-    pub(super) fn chance(&mut self) -> f64 {
+    pub(super) fn jitter(&mut self) -> f64 {
         f64::from(self.byte().unwrap_or_default()) / 256.0
     }
 
