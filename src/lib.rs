@@ -140,11 +140,9 @@
 //! follows reqwest's: 0.13 works with reqwest 0.13, re-exported as [`reqwest`].
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Without the client, links to it have no target, and parts of the core are unused.
-#![cfg_attr(
-    not(feature = "client"),
-    allow(dead_code, rustdoc::broken_intra_doc_links)
-)]
+// Without the client, parts of the core are unused.
+#![cfg_attr(not(feature = "client"), allow(dead_code, unused_imports))]
+// Links to features that are off have no target.
 #![cfg_attr(
     not(all(feature = "reqwest", feature = "json", feature = "testing")),
     allow(rustdoc::broken_intra_doc_links)
