@@ -18,6 +18,7 @@ pub(crate) struct Cli {
     #[arg(
         long,
         env = "RELAY_NATS",
+        hide_env_values = true,
         default_value = "nats://127.0.0.1:4222",
         value_delimiter = ',',
         global = true

@@ -1,26 +1,26 @@
 //! One partition's log: a JetStream stream to which one worker at a time can write.
 //!
 //! One write is on its way at a time: an event, or a batch that is stored whole or not at all. It names the
-//! sequence that was acknowledged last. A worker that takes the partition writes a fence first: whatever
-//! its predecessor sends, or has sent, names a sequence that the fence has passed for good.
+//! sequence acknowledged last. A worker that takes the partition writes a fence first: all that its
+//! predecessor sends, or has sent, names a sequence that the fence has passed for good.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use async_nats::HeaderMap;
-use async_nats::header::NATS_EXPECTED_LAST_SEQUENCE;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use async_nats::{HeaderMap, header::NATS_EXPECTED_LAST_SEQUENCE};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
 use crate::generation::{OWNER, begin_generation, generation};
 use crate::names::{Names, decode, has_batches};
+pub use crate::write::Position;
 use crate::write::{ID, Record};
 
 /// For a write, and for each question to the log.
@@ -31,13 +31,6 @@ const END: &str = "Relay-End";
 const BATCH_ID: &str = "Nats-Batch-Id";
 const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
 const BATCH_COMMIT: &str = "Nats-Batch-Commit";
-
-/// How far a source has come in the log.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Position {
-    pub id: String,
-    pub stored: SystemTime,
-}
 
 /// The result of a write that was not acknowledged.
 #[derive(Debug, PartialEq)]
@@ -146,8 +139,14 @@ impl Log {
                 return Ok(Reclaimed::Rewound);
             }
             let owner = self.names.owner_subject(self.partition);
-            let fence = self.stream.get_last_raw_message_by_subject(&owner).await?;
-            if !self.is_ours(&fence) {
+            // A fence that has aged out was ours: a successor would have written another.
+            let fence = match self.stream.get_last_raw_message_by_subject(&owner).await {
+                Err(error) if error.kind() != LastRawMessageErrorKind::NoMessageFound => {
+                    Err(error)?
+                }
+                fence => fence.ok(),
+            };
+            if fence.as_ref().is_some_and(|fence| !self.is_ours(fence)) {
                 // It may have lost its end before another took it.
                 let own = self.stream.get_raw_message(self.last).await;
                 if own.is_ok_and(|own| !self.is_ours(&own)) {
@@ -156,9 +155,10 @@ impl Log {
                 return Ok(Reclaimed::Lost);
             }
             // A fence of ours whose acknowledgement was lost says itself where the events end.
-            let end = match fence.headers.get(END) {
-                Some(end) if fence.sequence == last && last > self.last => end.as_str().parse()?,
-                _ => last,
+            let fence = fence.filter(|fence| fence.sequence == last && last > self.last);
+            let end = match fence.as_ref().and_then(|fence| fence.headers.get(END)) {
+                Some(end) => end.as_str().parse()?,
+                None => last,
             };
             let stored = usize::try_from(end - self.last)?;
             if stored > 0 && !(stored == records.len() && self.holds(end, records).await?) {
@@ -237,7 +237,7 @@ impl Log {
             if let Some((_, source)) = self.names.parse(&message.subject) {
                 let id = message.headers.as_ref().and_then(|headers| headers.get(ID));
                 let id = decode(id.context("a message that is not ours")?.as_str());
-                let stored = SystemTime::from(info.published);
+                let stored = info.published.into();
                 positions.insert(source.to_owned(), Position { id, stored });
             } else if info.stream_sequence >= self.fence {
                 return Ok(positions);

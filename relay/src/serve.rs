@@ -128,7 +128,9 @@ impl Server {
     ) -> Result<()> {
         let mut seen = begin.seen;
         // Not all come back at once when this process goes away.
-        out.send(format!("retry: {}\n\n", fastrand::u32(1000..4000)).into()).await?;
+        // The ID at once, so that a client which is cut off before its first event misses none.
+        let (retry, id) = (fastrand::u32(1000..4000), tail.id(seen));
+        out.send(format!("retry: {retry}\nid: {id}\n\n").into()).await?;
         if begin.is_reset {
             self.metrics.resets.inc();
             let reset = Event::new(tail.id(seen + 1)).with_type(RESET);

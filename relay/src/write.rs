@@ -13,6 +13,13 @@ use crate::log::{Log, Reclaimed};
 use crate::metrics::Metrics;
 use crate::names::{Names, encode};
 
+/// How far a source has come in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Position {
+    pub id: String,
+    pub stored: SystemTime,
+}
+
 pub const ID: &str = "Sse-Id";
 pub const TYPE: &str = "Sse-Event";
 pub const RECEIVED: &str = "Sse-Received";

@@ -83,7 +83,8 @@ fn read(file: &str) -> Result<Vec<u8>, BoxError> {
 }
 
 pub(crate) fn url(text: &str) -> Result<Url, BoxError> {
-    let url = match text.contains("://") {
+    let origin = text.split(['/', '?', '#']).next().unwrap_or_default();
+    let url = match origin.ends_with(':') && text[origin.len()..].starts_with("//") {
         true => Url::parse(text)?,
         false => Url::parse(&format!("http://{text}"))?,
     };

@@ -335,6 +335,31 @@ mod idle_timeout {
         assert_eq!(heard, 2);
     }
 
+    /// The time of a plain hook is taken out, in the short way and in the long one.
+    #[tokio::test(start_paused = true)]
+    async fn it_fires_on_time_after_plain_hooks_that_block() {
+        fn block(_: fetch_event_source::Event) {
+            let _ = tokio::time::advance(ms(300)).now_or_never();
+        }
+        for long_way in [false, true] {
+            let flow = (0..10)
+                .map(|n| format!("data: {n}\n\n"))
+                .collect::<String>();
+            let server = MemoryServer::script([Reply::ok(flow).hold()]);
+            let mut source = in_memory(&server)
+                .retry(RetryPolicy::never())
+                .idle_timeout(secs(1))
+                .on_message(block);
+            if long_way {
+                source = source.event_timeout(secs(1));
+            }
+            let began = Instant::now();
+            let error = source.run().await.unwrap_err();
+            assert!(error.is_timeout(), "{error:?}");
+            assert_eq!(began.elapsed(), secs(4), "{long_way}");
+        }
+    }
+
     /// The time of an async hook is taken out, however often it is polled, and nothing else: neither the
     /// server's silence before it nor that after it.
     #[tokio::test(start_paused = true)]

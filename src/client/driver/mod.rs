@@ -223,6 +223,12 @@ impl Driver<'_> {
         if orders.is_some_and(|orders| orders.state == ReadyState::Closed) {
             return self.over(Ok(Finished::Aborted));
         }
+        if self.ending.result.is_some() {
+            // What happened before the end comes first. An order cannot change it any more.
+            if let Some(signal) = self.pending.pop_front() {
+                return Poll::Ready(Some(Step::Signal(signal)));
+            }
+        }
         if let Some(result) = self.ending.result.take() {
             return self.over(result);
         }
@@ -260,6 +266,7 @@ impl Driver<'_> {
     /// Yields to other tasks. Timeouts are checked, although there was always something to read.
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
         let is_at_work = self.deliveries.is_at_work();
+        self.pacing.begin_poll(&mut self.session); // hooks may have taken their time
         // Buffered bytes are not the server's silence, so they restart its timers.
         if is_at_work && self.session.runs_clocks() {
             let now = self.pacing.now();
@@ -298,7 +305,9 @@ impl Driver<'_> {
             _ => return,
         };
         // A response in hand is gone with the order: its request was sent all the same.
-        self.begin_in_hand();
+        if self.begin_in_hand() {
+            self.control.set_only_one(false);
+        }
         self.attempt.trace.steered(match order {
             Order::Pause if orders.by_page => "hide",
             Order::Pause => "pause",
@@ -313,7 +322,9 @@ impl Driver<'_> {
         self.drop_input();
         let now = self.pacing.now();
         self.session.ordered(order, now, self.pacing.jitter());
-        self.attempt.failure = None;
+        if !orders.by_page {
+            self.attempt.failure = None;
+        }
         self.attempt.arrived = None;
         if was_open {
             self.pending.push_back(Signal::Disconnected);

@@ -35,9 +35,6 @@ impl Driver<'_> {
             self.pacing.forget_time();
         }
         let now = self.pacing.now();
-        if self.session.awaits_health() {
-            self.session.found_open(now);
-        }
         let Some(expired) = self.session.expired(now) else {
             return Poll::Ready(None);
         };
@@ -163,6 +160,14 @@ impl Driver<'_> {
         }
     }
 
+    /// Calls a hook. The timeouts stop meanwhile: its time is not the server's.
+    pub(super) fn in_hook<T>(&mut self, call: impl FnOnce(&mut Self) -> T) -> T {
+        self.pacing.pause_clocks(&self.session);
+        let answer = call(self);
+        self.pacing.begin_poll(&mut self.session);
+        answer
+    }
+
     /// The timeouts stop from one poll of a hook to the next: its time is not the server's.
     pub(super) fn poll_hook(&mut self, cx: &mut Context<'_>) -> Turn {
         let Poll::Ready(answered) = self.calls.poll(cx) else {
@@ -178,8 +183,7 @@ impl Driver<'_> {
 
     /// Calls the hook, if one is set, and applies its answer.
     pub(super) fn call(&mut self, called: Called) -> Turn {
-        let answer = self.calls.call(&called);
-        self.pacing.forget_time();
+        let answer = self.in_hook(|driver| driver.calls.call(&called));
         match answer {
             Poll::Ready(answer) => self.answered(called, answer),
             Poll::Pending => {

@@ -48,7 +48,7 @@ impl Driver<'_> {
                     let cause = "the server reset the HTTP/2 stream with NO_ERROR, before its end";
                     return self.ended(Err(Error::caused(ErrorKind::Disconnected, cause)));
                 }
-                self.body_ended()
+                self.body_ended(cx)
             }
             ExchangeEvent::End(Err(error)) => self.ended(Err(disconnected(error))),
         }
@@ -151,7 +151,8 @@ impl Driver<'_> {
     /// Passes the event to the hook, or delivers it.
     fn offer(&mut self, event: Event) -> Turn {
         if self.filter == SignalFilter::Nothing {
-            return match self.calls.call_message(event) {
+            let answer = self.in_hook(|driver| driver.calls.call_message(event));
+            return match answer {
                 Poll::Ready(answer) => self.message_answered(answer),
                 Poll::Pending => {
                     self.calls.running(Called::Message);
@@ -166,7 +167,7 @@ impl Driver<'_> {
     }
 
     /// Called when the body ended cleanly, as far as the HTTP stack can tell.
-    fn body_ended(&mut self) -> Turn {
+    fn body_ended(&mut self, cx: &mut Context<'_>) -> Turn {
         if self.session.rejects_other_bodies() {
             if let Some(body) = self.deliveries.take_other_body() {
                 let error = self.not_an_event_stream(body);
@@ -188,6 +189,10 @@ impl Driver<'_> {
             return self.ended_cleanly();
         }
         self.deliveries.is_keep_alive = self.calls.is_keep_alive(&event);
+        self.poll_abort(cx);
+        if self.control.is_revoked() {
+            return Poll::Ready(None);
+        }
         self.offer(event)
     }
 

@@ -225,13 +225,15 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<RetryA
 
 fn retry_after_ms(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("retry-after-ms")?.to_str().ok()?.trim();
-    // Some write a fraction. It is dropped: to parse it as a float would add 10 kB of tables to a page.
+    // Some write a fraction. It counts as a whole millisecond: to parse a float would add 10 kB to a page.
     let (millis, fraction) = value.split_once('.').unwrap_or((value, ""));
     let is_number = fraction.bytes().all(|byte| byte.is_ascii_digit());
-    // A sign is none of a number of milliseconds.
-    let starts_well = millis.starts_with(|first: char| first.is_ascii_digit());
-    let millis = millis.parse().ok()?;
-    (is_number && starts_well).then(|| Duration::from_millis(millis))
+    if millis.is_empty() || !is_number || !millis.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let started = u64::from(fraction.bytes().any(|byte| byte != b'0'));
+    let millis = millis.parse().unwrap_or(u64::MAX).saturating_add(started);
+    Some(Duration::from_millis(millis))
 }
 
 /// A date is relative to the response's `Date`, if it has one, so that a difference between the two clocks
