@@ -263,3 +263,40 @@ async fn a_pause_before_the_first_poll_leaves_a_second_attempt() {
         }
     }
 }
+
+/// An order that meets the end of a source takes none of its signals.
+#[tokio::test(start_paused = true)]
+async fn an_order_at_the_end_hides_no_signal() {
+    for order in [Handle::pause, Handle::reconnect] {
+        let source = EventSource::from_body(broken("data: a\n\n"));
+        let handle = source.handle();
+        let source = source.on_error(move |failure| {
+            order(&handle);
+            failure.follow_policy()
+        });
+        let outcome = outcome(source).await;
+        assert!(
+            matches!(
+                outcome.signals[..],
+                [Signal::Open(_), Signal::Event(_), Signal::Disconnected]
+            ),
+            "{:?}",
+            outcome.signals
+        );
+        assert_eq!(outcome.error().kind(), ErrorKind::Disconnected);
+    }
+}
+
+/// Not even the unfinished event of a clean end is delivered after a close.
+#[tokio::test(start_paused = true)]
+async fn a_predicate_that_closes_gets_no_unfinished_event_delivered() {
+    let source = EventSource::from_response(opened("data: a")).deliver_unfinished_event(true);
+    let handle = source.handle();
+    let source = source.until(move |_| {
+        handle.close();
+        false
+    });
+    let outcome = outcome(source).await;
+    assert!(outcome.data().is_empty());
+    assert_eq!(outcome.result.unwrap(), Finished::Aborted);
+}

@@ -394,9 +394,15 @@ mod tests {
             (asked.delay, asked.is_standard),
             (Duration::from_millis(1500), true)
         );
-        headers.insert("retry-after-ms", "1500.75".parse().unwrap());
-        let asked = retry_after(&headers, now).unwrap();
-        assert_eq!(asked.delay, Duration::from_millis(1500));
+        let longest = Duration::from_millis(u64::MAX);
+        for (text, delay) in [
+            ("1500.0", Duration::from_millis(1500)),
+            ("1500.75", Duration::from_millis(1501)), // not before the time asked for
+            ("99999999999999999999", longest),
+        ] {
+            headers.insert("retry-after-ms", text.parse().unwrap());
+            assert_eq!(retry_after(&headers, now).unwrap().delay, delay, "{text}");
+        }
         for senseless in ["", "soon", "-1", "+1", "NaN", "inf", "1e999", "1.5s", "."] {
             headers.insert("retry-after-ms", senseless.parse().unwrap());
             let asked = retry_after(&headers, now).unwrap();
