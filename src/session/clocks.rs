@@ -177,13 +177,13 @@ impl Timers {
             .zip(&mut self.running)
             .find_map(|(row, timer)| {
                 let limit = (row.limit)(&self.clocks)?;
-                let ran_out = timer.as_mut()?.ran_out(limit, now);
-                ran_out.then(|| (row.expired)(limit))
+                let has_expired = timer.as_mut()?.has_expired(limit, now);
+                has_expired.then(|| (row.expired)(limit))
             })
     }
 
     /// Called when the source was not polled for this time: a slow consumer is not an idle server.
-    pub(super) fn stood_still(&mut self, gap: Duration) {
+    pub(super) fn shift_clocks(&mut self, gap: Duration) {
         for timer in self.running.iter_mut().flatten() {
             timer.shift(gap);
         }
@@ -223,7 +223,7 @@ impl Timer {
     /// Why are there two rules, and not one with a second look after a yield? A consumer may leave a pending poll for a
     /// day. Nothing read from the server on that day, so the clock must run in full again, and not only for the time of
     /// a yield.
-    fn ran_out(&mut self, limit: Duration, now: Duration) -> bool {
+    fn has_expired(&mut self, limit: Duration, now: Duration) -> bool {
         let deadline = self.deadline(limit);
         let overdue = now.saturating_sub(deadline);
         if overdue > LATE && self.fresh_starts < FRESH_STARTS {

@@ -225,7 +225,7 @@ impl Session {
             self.streak.forget();
         }
         if end.server_cannot_have_acted() {
-            self.replays.settle();
+            self.replays.clear_if_unsent();
         }
         self.answered |= matches!(end, End::Refused { .. });
         // A retry against the policy still follows the server's delay, within the bounds.
@@ -375,14 +375,14 @@ impl Session {
         self.timers.expired(now)
     }
 
-    /// Whether time without polls must be reported to [`stood_still`](Self::stood_still).
+    /// Whether time without polls must be reported to [`shift_clocks`](Self::shift_clocks).
     pub(crate) fn runs_clocks(&self) -> bool {
         self.timers.are_running()
     }
 
     /// Called when the source was not polled for this time: a slow consumer is not an idle server.
-    pub(crate) fn stood_still(&mut self, gap: Duration) {
-        self.timers.stood_still(gap);
+    pub(crate) fn shift_clocks(&mut self, gap: Duration) {
+        self.timers.shift_clocks(gap);
     }
 
     fn health_deadline(&self) -> Option<Duration> {

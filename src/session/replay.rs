@@ -14,8 +14,8 @@ pub(super) struct Replays {
 #[derive(Debug, Clone, Copy, Default)]
 struct Books {
     /// Whether the server may have acted on a request that was not idempotent.
-    unsettled: bool,
-    /// Whether a hook consented to send the unsettled requests again.
+    may_have_acted: bool,
+    /// Whether a hook consented to send those requests again.
     consented: bool,
 }
 
@@ -37,7 +37,7 @@ impl Replays {
     /// Whether such a request may be sent. A request that is not idempotent may not, while an earlier one is neither
     /// settled nor consented to.
     pub(super) fn allows(&self, idempotent: bool) -> bool {
-        idempotent || self.always || !self.books.unsettled || self.books.consented
+        idempotent || self.always || !self.books.may_have_acted || self.books.consented
     }
 
     /// Called when an attempt begins. It has sent nothing yet.
@@ -52,12 +52,12 @@ impl Replays {
             idempotent,
             before: self.books,
         });
-        self.books.unsettled |= !idempotent;
+        self.books.may_have_acted |= !idempotent;
         self.books.consented = false;
     }
 
     /// Called if the server cannot have acted on the request: restores the state before it.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn clear_if_unsent(&mut self) {
         if let Some(sent) = self.sent {
             self.books = sent.before;
         }

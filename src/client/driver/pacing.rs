@@ -54,7 +54,7 @@ impl Pacing {
     pub(super) fn begin_poll(&mut self, session: &mut Session) {
         self.now = None;
         if let Some(paused_at) = self.paused_at.take() {
-            session.stood_still(self.now().saturating_sub(paused_at));
+            session.shift_clocks(self.now().saturating_sub(paused_at));
         }
     }
 

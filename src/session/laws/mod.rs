@@ -154,7 +154,7 @@ impl Witness {
             26 => self.answer(script.verdict()),
             27 => self.ordered(script),
             28 => self.found_open(),
-            29 => self.stood_still(script.duration()),
+            29 => self.shift_clocks(script.duration()),
             30 => self.look_at_clock(),
             _ => match script.below(4) {
                 3 => self.over(),
@@ -649,10 +649,10 @@ impl Witness {
         }
     }
 
-    fn stood_still(&mut self, gap: Duration) {
+    fn shift_clocks(&mut self, gap: Duration) {
         // Nobody can have been away for longer than there was.
         let gap = gap.min(self.now);
-        self.session.stood_still(gap);
+        self.session.shift_clocks(gap);
         self.watches.push_back(gap);
     }
 

@@ -179,7 +179,7 @@ fn an_unwatched_clock_starts_again() {
     open(&mut session, Duration::ZERO);
     assert_eq!(session.expired(SECOND * 30), None, "found overdue by much");
     assert_eq!(session.deadline(), Some(SECOND * 31));
-    session.stood_still(SECOND * 5);
+    session.shift_clocks(SECOND * 5);
     assert_eq!(session.deadline(), Some(SECOND * 36));
     assert_eq!(session.expired(SECOND * 36), Some(Expired::Idle(SECOND)));
 }
@@ -194,7 +194,7 @@ fn each_clock_stops_while_nobody_polls() {
     };
     let stands_still = |session: &mut Session| {
         let before = session.deadline().expect("a clock");
-        session.stood_still(SECOND);
+        session.shift_clocks(SECOND);
         assert_eq!(session.deadline(), Some(before + SECOND));
     };
     let mut session = with_clocks(clocks);

@@ -36,7 +36,7 @@ fn extreme_times_do_not_overflow() {
     };
     let mut session = Session::new(RetryPolicy::persistent(), clocks);
     open(&mut session, Duration::MAX);
-    session.stood_still(Duration::MAX);
+    session.shift_clocks(Duration::MAX);
     session.found_open(Duration::MAX);
     session.ended(status(503, Some(u64::MAX)), REPEATABLE, Duration::MAX, 0.9);
     session.answer(Verdict::RetryAfter(Duration::MAX), Duration::MAX);
@@ -44,7 +44,7 @@ fn extreme_times_do_not_overflow() {
     for order in [Order::Reconnect, Order::Pause, Order::Resume] {
         session.ordered(order, Duration::MAX, 0.9);
     }
-    session.stood_still(Duration::MAX);
+    session.shift_clocks(Duration::MAX);
     assert_eq!(session.phase(), Phase::Due, "there is no later");
 }
 
@@ -56,7 +56,7 @@ fn answers_and_calls_out_of_order_do_nothing() {
     session.delivered(false);
     session.committed(&"1".into());
     session.found_open(SECOND);
-    session.stood_still(SECOND);
+    session.shift_clocks(SECOND);
     assert_eq!(session.answer(Verdict::Retry, SECOND), Outcome::GiveUp);
     assert_eq!(session.ended(RESET, REPEATABLE, SECOND, 0.0), None);
     assert_eq!(session.begin(true, SECOND), Ok(false));
