@@ -8,12 +8,12 @@ use std::time::Duration;
 use fetch_event_source::{
     ErrorKind, EventSource, ReadyState, RetryPolicy, Signal, fetch_event_source,
 };
-use js_sys::{Array, Function, Object, Reflect};
+use js_sys::{Object, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::{Document, Event};
 
-use crate::support::{book, book_when, next_error, next_number, quick, sleep, url};
+use crate::support::{Spy, book, book_when, next_error, next_number, quick, sleep, url};
 
 fn document() -> Document {
     let window = web_sys::window().expect("a page");
@@ -241,59 +241,36 @@ async fn by_default_a_hidden_page_keeps_its_connection() {
 /// As many listeners of the page are removed as were added.
 #[wasm_bindgen_test]
 async fn the_listener_is_gone_when_the_source_is_over_or_dropped() {
-    let counts = Listeners::count();
+    let counts = count_listeners();
     let mut over = fetch_event_source(url("over", "last=1"))
         .open_when_hidden(false)
         .stream();
     assert_eq!(next_number(&mut over).await, 1);
-    assert_eq!(counts.now(), 1);
+    assert_eq!(counts.count(), 1);
     assert!(over.next().await.is_none());
-    assert_eq!(counts.now(), 0, "it is over");
+    assert_eq!(counts.count(), 0, "it is over");
     let dropped = fetch_event_source(url("over", ""))
         .open_when_hidden(false)
         .stream();
-    assert_eq!(counts.now(), 1);
+    assert_eq!(counts.count(), 1);
     drop(dropped);
-    assert_eq!(counts.now(), 0, "it was dropped");
+    assert_eq!(counts.count(), 0, "it was dropped");
     let mut failed = fetch_event_source(url("over", "status=404"))
         .retry(RetryPolicy::never())
         .open_when_hidden(false)
         .stream();
     let error = next_error(&mut failed).await;
     assert!(matches!(error.kind(), ErrorKind::Status(_)));
-    assert_eq!(counts.now(), 0, "it failed");
+    assert_eq!(counts.count(), 0, "it failed");
 }
 
-/// Counts the page's listeners, until it is dropped.
-struct Listeners(Array);
-
-impl Listeners {
-    fn count() -> Self {
-        let count = Function::new_no_args(
-            "let count = 0;
+/// Counts the page's listeners.
+fn count_listeners() -> Spy {
+    Spy::on_page(
+        "let count = 0;
              const {addEventListener: add, removeEventListener: remove} = EventTarget.prototype;
              document.addEventListener = (...of) => { count++; return add.apply(document, of); };
              document.removeEventListener = (...of) => { count--; return remove.apply(document, of); };
              return [() => count, () => { delete document.addEventListener; delete document.removeEventListener; }];",
-        );
-        Self(
-            count
-                .call0(&JsValue::NULL)
-                .expect("functions")
-                .unchecked_into(),
-        )
-    }
-
-    fn now(&self) -> i32 {
-        let count: Function = self.0.get(0).unchecked_into();
-        let count = count.call0(&JsValue::NULL).expect("a count");
-        count.as_f64().expect("a number") as i32
-    }
-}
-
-impl Drop for Listeners {
-    fn drop(&mut self) {
-        let restore: Function = self.0.get(1).unchecked_into();
-        let _ = restore.call0(&JsValue::NULL);
-    }
+    )
 }

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use fetch_event_source::{Finished, fetch_event_source};
-use js_sys::{Array, Function};
-use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{book, book_when, next_number, quick, sleep, url};
+use crate::support::{Spy, book, book_when, next_number, quick, sleep, url};
 
 #[wasm_bindgen_test]
 async fn a_stream_that_is_dropped_aborts_its_fetch() {
@@ -55,7 +53,7 @@ async fn pause_aborts_the_fetch_and_resume_goes_on() {
 /// Even so the server may see two connections for a moment, if the machine is busy.
 #[wasm_bindgen_test]
 async fn between_an_abort_and_the_next_fetch_the_event_loop_has_a_turn() {
-    let hasty = HastyFetches::count();
+    let hasty = count_hasty_fetches();
     let policy = quick().base_delay(Duration::ZERO).jitter(0.0);
     let source = fetch_event_source(url("overlap", "every=1")).retry(policy);
     let mut events = source.stream();
@@ -66,18 +64,15 @@ async fn between_an_abort_and_the_next_fetch_the_event_loop_has_a_turn() {
     }
     assert_eq!(next_number(&mut events).await, 41);
     drop(events);
-    assert_eq!(hasty.so_far(), 0);
+    assert_eq!(hasty.count(), 0);
     let page = book_when("overlap", |page| page.open == 0).await;
     assert_eq!(page.sent().count(), 41);
 }
 
-/// Counts the fetches that come in the same turn of the event loop as an abort, until it is dropped.
-struct HastyFetches(Array);
-
-impl HastyFetches {
-    fn count() -> Self {
-        let count = Function::new_no_args(
-            "let hasty = 0, aborted = false;
+/// Counts the fetches that come in the same turn of the event loop as an abort.
+fn count_hasty_fetches() -> Spy {
+    Spy::on_page(
+        "let hasty = 0, aborted = false;
              const {fetch} = window, {abort} = AbortController.prototype;
              AbortController.prototype.abort = function (...of) {
                  aborted = true;
@@ -86,21 +81,5 @@ impl HastyFetches {
              };
              window.fetch = (...of) => { hasty += aborted; return fetch(...of); };
              return [() => hasty, () => { window.fetch = fetch; AbortController.prototype.abort = abort; }];",
-        );
-        let functions = count.call0(&JsValue::NULL).expect("functions");
-        Self(functions.unchecked_into())
-    }
-
-    fn so_far(&self) -> i32 {
-        let count: Function = self.0.get(0).unchecked_into();
-        let count = count.call0(&JsValue::NULL).expect("a count");
-        count.as_f64().expect("a number") as i32
-    }
-}
-
-impl Drop for HastyFetches {
-    fn drop(&mut self) {
-        let restore: Function = self.0.get(1).unchecked_into();
-        let _ = restore.call0(&JsValue::NULL);
-    }
+    )
 }

@@ -9,10 +9,41 @@ use std::time::Duration;
 use fetch_event_source::{Error, EventStream, RetryPolicy};
 use futures_util::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
+use js_sys::{Array, Function};
 use serde::Deserialize;
+use wasm_bindgen::{JsCast as _, JsValue};
 
 /// Another origin than the tests' page. A flag of Chromium names its address: see `browser/run`.
 const SERVER: &str = "http://sse.localhost";
+
+/// Replaces functions of the page, and counts their calls, until it is dropped.
+pub struct Spy {
+    count: Function,
+    restore: Function,
+}
+
+impl Spy {
+    /// Runs this JavaScript, which returns two functions: one that gives the count, one that restores.
+    pub fn on_page(body: &str) -> Self {
+        let functions = Function::new_no_args(body).call0(&JsValue::NULL);
+        let functions: Array = functions.expect("functions").unchecked_into();
+        Self {
+            count: functions.get(0).unchecked_into(),
+            restore: functions.get(1).unchecked_into(),
+        }
+    }
+
+    pub fn count(&self) -> i32 {
+        let count = self.count.call0(&JsValue::NULL).expect("a count");
+        count.as_f64().expect("a number") as i32
+    }
+}
+
+impl Drop for Spy {
+    fn drop(&mut self) {
+        let _ = self.restore.call0(&JsValue::NULL);
+    }
+}
 
 /// What came for one stream.
 #[derive(Debug, Deserialize)]
