@@ -273,6 +273,20 @@ async fn a_fence_whose_acknowledgement_was_lost_says_where_the_events_end() {
 }
 
 /// And one that is lost on the way to NATS.
+/// A fence ages out with the events before it. A missing fence does not mean that another worker took the log.
+#[tokio::test]
+async fn a_log_whose_fence_has_aged_out_is_still_ours() {
+    let mut behind = Behind::start().await;
+    let stream = behind.nats.connect().await.get_stream("sse-0").await.expect("the stream");
+    stream.purge().filter(behind.names.owner_subject(0)).await.expect("its fence is gone");
+    behind.gate.swallow();
+    assert!(!behind.append("2").await);
+    behind.gate.open();
+    assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Missing);
+    assert!(behind.append("2").await);
+    assert_eq!(behind.ids().await, ["1", "2"]);
+}
+
 #[tokio::test]
 async fn a_fence_that_was_lost_is_written_again() {
     let mut behind = Behind::start().await;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use fetch_event_source::{Event, EventSource, EventStream, RetryPolicy, default_client};
+use fetch_event_source::{Event, EventSource, EventStream, RetryPolicy, Signal, default_client};
 use relay::log::Log;
 use relay::names::{Keeping, Names, bucket};
 use relay::sources::Source;
@@ -120,6 +120,28 @@ async fn a_client_without_an_id_gets_what_comes_from_now_on() {
     let (_, mut events) = EventSource::get(url).open().await.expect("it opens");
     written.write(51).await;
     assert_eq!(next(&mut events).await.data(), "51");
+}
+
+/// So it misses nothing if the machine dies before its first event.
+#[tokio::test]
+async fn a_client_without_an_id_gets_one_before_its_first_event() {
+    let mut written = Written::start().await;
+    for number in 1..=3 {
+        written.write(number).await;
+    }
+    let machine = written.serve("127.0.0.1:0");
+    let url = format!("{}/sources/a", machine.url().await);
+    let mut signals = EventSource::get(url).signals();
+    let id = loop {
+        if let Signal::LastEventId(id) = signals.next().await.expect("a signal").expect("no error")
+        {
+            break id;
+        }
+    };
+    drop(signals);
+    written.write(4).await;
+    let mut events = listen(&machine.url().await, &id);
+    assert_eq!(next(&mut events).await.data(), "4");
 }
 
 #[tokio::test]
