@@ -149,7 +149,7 @@ impl Control {
         self.order(State::resume, |_| ());
     }
 
-    /// The page is hidden, or shown again. It is a second reason for a pause, beside the handle's.
+    /// Called when the page is hidden or shown. It is a second reason for a pause, beside the handle's.
     #[allow(dead_code)] // only a browser has pages
     pub(crate) fn set_hidden(&self, is_hidden: bool) {
         match is_hidden {
@@ -158,7 +158,7 @@ impl Control {
         }
     }
 
-    /// Gives up the connection if the change asks for it, unless the source is over.
+    /// Drops the connection if the change asks for it, unless the source is over.
     fn revoke(&self, change: impl FnOnce(&mut State) -> bool) {
         let is_revoked = Cell::new(false);
         let exchange = self.order(
@@ -373,7 +373,7 @@ enum Left {
 mod tests {
     use super::*;
 
-    /// A page natively: what a browser's `Visibility` tells.
+    /// The orders that a browser's `Visibility` would give.
     fn orders(control: &Control) -> Option<(ReadyState, bool, bool)> {
         let orders = control.take_orders()?;
         Some((orders.state, orders.revoked, orders.by_page))
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handles_word_in_between_makes_it_an_order() {
+    fn a_handles_command_in_between_makes_it_an_order() {
         let control = Control::default();
         control.set_hidden(true);
         control.set_hidden(false);
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn the_only_request_is_let_alone_until_it_ends() {
+    fn the_only_request_may_end_in_a_hidden_page() {
         let control = Control::default();
         control.set_only_one(true);
         control.set_hidden(true);
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_stays_so() {
+    fn a_source_that_is_over_stays_over() {
         let control = Control::default();
         control.finish();
         control.set_hidden(true);

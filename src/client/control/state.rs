@@ -1,10 +1,10 @@
-//! The ready state, and what handles and the page want of it.
+//! The ready state, and the commands of handles and of the page.
 
 use std::time::Duration;
 
 use crate::client::stats::ReadyState;
 
-/// What a handle wants.
+/// A command of a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     Pause,
@@ -12,31 +12,31 @@ pub(crate) enum Command {
     Reconnect,
 }
 
-/// What came from handles since the last look.
+/// The commands since the poller last took them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Orders {
     pub(crate) state: ReadyState,
-    /// The connection, or the wait for one, was given up.
+    /// Whether the connection, or the wait for one, was dropped.
     pub(crate) revoked: bool,
-    /// It is the page that was hidden or shown: no handle spoke.
+    /// Whether only the page was hidden or shown, and no handle gave a command.
     pub(crate) by_page: bool,
 }
 
 pub(super) struct State {
     pub(super) ready: ReadyState,
-    /// A handle has paused the source.
+    /// Whether a handle paused the source.
     pub(super) is_paused: bool,
-    /// Nobody sees the page, and the source has no connection then.
+    /// Whether the page is hidden, so that the source must have no connection.
     pub(super) is_hidden: bool,
-    /// The request that was sent would not be sent again: a page that hides lets it be.
+    /// Whether the request that was sent cannot be sent again. A page that hides lets it end.
     pub(super) is_only_one: bool,
-    /// A handle has ordered to connect since the last look.
+    /// Whether a handle gave an order to connect since the poller last took the orders.
     pub(super) by_handle: bool,
-    /// A handle gave up the connection, and the poller has not taken note.
+    /// Whether a handle dropped the connection and the poller has not noticed yet.
     pub(super) revoked: bool,
-    /// How many connections handles are dropping at the moment. The next one waits for that.
+    /// How many connections handles are dropping at the moment. The next request waits for them.
     pub(super) dropping: usize,
-    /// Since when the ready state is what it is.
+    /// When the ready state last changed.
     pub(super) since: Duration,
 }
 
@@ -56,7 +56,7 @@ impl Default for State {
 }
 
 impl State {
-    /// A handle's command.
+    /// Follows a command of a handle.
     pub(super) fn follow(&mut self, command: Command) {
         self.is_paused = command == Command::Pause;
         match command {
@@ -66,7 +66,7 @@ impl State {
         }
     }
 
-    /// A handle ends its pause.
+    /// Ends the pause of a handle.
     pub(super) fn resume(&mut self) {
         if self.ready == ReadyState::Paused && self.is_paused {
             self.is_paused = false;
@@ -74,7 +74,7 @@ impl State {
         }
     }
 
-    /// A handle orders to connect: at once, or when the page is shown.
+    /// Connects at once, or when the page is shown.
     fn connect(&mut self) {
         self.ready = match self.is_hidden {
             true => ReadyState::Paused,
@@ -83,7 +83,7 @@ impl State {
         self.by_handle |= !self.is_hidden;
     }
 
-    /// The page is hidden. Returns whether the connection is to be given up.
+    /// Called when the page is hidden. Returns whether the connection must be dropped.
     pub(super) fn hide(&mut self) -> bool {
         self.is_hidden = true;
         let hides = !self.is_only_one && self.ready != ReadyState::Paused;
@@ -93,7 +93,7 @@ impl State {
         hides
     }
 
-    /// The page is shown again.
+    /// Called when the page is shown again.
     pub(super) fn show(&mut self) {
         self.is_hidden = false;
         if self.ready == ReadyState::Paused && !self.is_paused {
@@ -101,7 +101,7 @@ impl State {
         }
     }
 
-    /// The orders since the last look.
+    /// Takes the orders.
     pub(super) fn take_orders(&mut self) -> Orders {
         let revoked = std::mem::take(&mut self.revoked);
         let by_handle = std::mem::take(&mut self.by_handle);

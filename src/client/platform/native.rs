@@ -19,14 +19,14 @@ pub(crate) use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The headers that are set on each request.
 ///
-/// `identity`, because a compression layer on the way holds events back until its buffer is full.
+/// `identity`, because a compressing proxy holds events back until its buffer is full.
 pub(crate) const HEADERS: [(HeaderName, HeaderValue); 3] = [
     (ACCEPT, HeaderValue::from_static("text/event-stream")),
     (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
 ];
 
-/// Whether each body was decoded below us although `Content-Encoding` is still there.
+/// Whether the HTTP stack has decoded each body, although `Content-Encoding` is still there.
 pub(crate) const IS_DECODED: bool = false;
 
 /// Whether the HTTP stack tells TLS, proxies and malformed heads apart.
@@ -37,27 +37,27 @@ pub(crate) fn wall_time() -> SystemTime {
     SystemTime::now()
 }
 
-/// A date of HTTP.
+/// Parses a date of HTTP.
 pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(text).ok()
 }
 
-/// Randomness for the jitter.
+/// Returns the generator of the jitter.
 pub(crate) fn jitter_rng() -> fastrand::Rng {
     fastrand::Rng::new()
 }
 
-/// The header value for this ID, `None` if no header can hold it.
+/// Returns the header value for this ID; `None` if no header can hold it.
 pub(crate) fn id_header(id: &str) -> Option<HeaderValue> {
     HeaderValue::from_bytes(id.as_bytes()).ok()
 }
 
-/// Whether this is the error of a runtime's time-out.
+/// Whether this is the error of tokio's `timeout`.
 pub(crate) fn is_elapsed(error: &(dyn StdError + 'static)) -> bool {
     error.is::<tokio::time::error::Elapsed>()
 }
 
-/// What the text of a cause says to people.
+/// Returns the part of a cause's text that people should read.
 pub(crate) fn cause_text(text: String) -> String {
     text
 }
@@ -65,12 +65,12 @@ pub(crate) fn cause_text(text: String) -> String {
 /// The unread rest of a refused response.
 pub(crate) type Unread = BoxBody;
 
-/// What an error keeps of the rest.
+/// Returns what an error keeps of the rest.
 pub(crate) fn keep_unread(rest: BoxBody) -> Option<Unread> {
     Some(rest)
 }
 
-/// Wakes the task when others have had their turn: they are tasks, as this one is.
+/// Wakes the task after the other tasks have run.
 pub(crate) fn wake_after_others(cx: &Context<'_>) {
     cx.waker().wake_by_ref();
 }
@@ -87,7 +87,7 @@ impl Settling {
     }
 }
 
-/// Whether the page is seen. There is no page.
+/// Whether the page is visible. Natively there is no page.
 pub(crate) enum Visibility {}
 
 impl Visibility {

@@ -8,7 +8,7 @@ use crate::client::http::body::Chunks;
 use crate::client::http::exchange::Incoming;
 use crate::client::http::response::ResponseHead;
 
-/// Connections are the browser's, whatever the client. A `User-Agent` would cost a preflight.
+/// The browser owns all connections. A `User-Agent` would cost a preflight.
 pub(crate) fn client_builder() -> ClientBuilder {
     Client::builder()
 }
@@ -21,10 +21,10 @@ pub(crate) fn has_provider() -> Result<(), Error> {
     Ok(())
 }
 
-/// The request as it is sent. A client has no timeout here that would have to be lifted.
+/// Prepares a request for sending. A client has no timeout here, so none is lifted.
 ///
 /// HTML standard, 9.2.2: "set request's cache mode to 'no-store'". The browser then sends
-/// `Cache-Control: no-cache`, and needs no leave for it.
+/// `Cache-Control: no-cache` without a preflight.
 pub(crate) fn prepare(
     client: &Client,
     request: Request,
@@ -35,7 +35,7 @@ pub(crate) fn prepare(
         .build()
 }
 
-/// The browser does not tell.
+/// The browser does not expose it.
 pub(crate) fn is_connect(_: &reqwest::Error) -> bool {
     false
 }
@@ -49,7 +49,7 @@ pub(crate) fn incoming(response: Response, _: bool) -> Incoming {
     );
     Incoming {
         head,
-        // Dropped, it aborts the fetch.
+        // Its drop aborts the fetch.
         body: Box::new(Chunks(Box::pin(response.bytes_stream()))),
     }
 }

@@ -9,15 +9,15 @@ use gloo_timers::future::TimeoutFuture;
 
 pub(crate) use web_time::Instant;
 
-/// How far one timer goes: `setTimeout` has 31 bits of milliseconds.
+/// The longest time of one timer: `setTimeout` takes 31 bits of milliseconds.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24);
 
-/// Ends at its time, or earlier where that is far off.
+/// Ends at its time, or earlier if that is more than [`FAR`] away.
 pub(crate) struct Sleep(TimeoutFuture);
 
 pub(crate) fn sleep_until(at: Instant) -> Sleep {
     let left = at.saturating_duration_since(Instant::now()).min(FAR);
-    // Rounded up: a timer that ends too early is set again.
+    // Rounded up, because a timer that ends too early is set again.
     let millis = left.as_secs() as u32 * 1000 + left.subsec_nanos().div_ceil(1_000_000);
     Sleep(TimeoutFuture::new(millis))
 }

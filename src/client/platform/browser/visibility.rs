@@ -1,4 +1,4 @@
-//! Whether somebody sees the page.
+//! Whether the page is visible.
 
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen::prelude::Closure;
@@ -8,19 +8,19 @@ use crate::client::handle::Handle;
 
 const CHANGE: &str = "visibilitychange";
 
-/// Tells a source when its page is hidden and shown, until it is dropped.
+/// Hides and shows a source with its page, until it is dropped.
 pub(crate) struct Visibility {
     document: Document,
     listener: Closure<dyn FnMut()>,
 }
 
 impl Visibility {
-    /// `None` in a worker, which has no page.
+    /// Returns `None` in a worker, which has no page.
     pub(crate) fn watch(handle: Handle) -> Option<Self> {
         let document = web_sys::window()?.document()?;
         let page = document.clone();
-        let told = handle.clone();
-        let listener = Closure::new(move || told.set_hidden(page.hidden()));
+        let source = handle.clone();
+        let listener = Closure::new(move || source.set_hidden(page.hidden()));
         let function = listener.as_ref().unchecked_ref();
         document
             .add_event_listener_with_callback(CHANGE, function)
@@ -33,7 +33,7 @@ impl Visibility {
 impl Drop for Visibility {
     fn drop(&mut self) {
         let function = self.listener.as_ref().unchecked_ref();
-        // Cannot fail: the listener is a function.
+        // This cannot fail, because the listener is a function.
         let _ = self
             .document
             .remove_event_listener_with_callback(CHANGE, function);

@@ -1,4 +1,4 @@
-//! What only an HTTP stack with sockets knows of a response.
+//! The facts about a response that need sockets.
 
 use std::fmt::DebugStruct;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use http::Version;
 
 use crate::client::http::response::ResponseHead;
 
-/// How the response came.
+/// How the response was received.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Transport {
     pub(crate) version: Version,
@@ -26,20 +26,20 @@ impl Transport {
         debug.field("version", &self.version);
     }
 
-    /// Gives the response the version that this one came by.
+    /// Sets the HTTP version of a response that is made from this one.
     pub(crate) fn apply<B>(&self, response: &mut http::Response<B>) {
         *response.version_mut() = self.version;
     }
 }
 
 impl ResponseHead {
-    /// The HTTP version the server answered in. Not in a browser, which does not tell.
+    /// Returns the HTTP version of the response. A browser does not expose it, so the method is native only.
     #[must_use]
     pub fn version(&self) -> Version {
         self.transport().version
     }
 
-    /// The address of the server, where the client knows it. Not in a browser, which does not tell.
+    /// Returns the address of the server, if the HTTP client knows it. Native only.
     #[must_use]
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.transport().remote_addr

@@ -23,13 +23,13 @@ use crate::client::http::response::ResponseHead;
 
 pub(crate) use client::{builder_for_requests, client_builder, has_provider};
 
-/// The host that reqwest makes up for a response that was not made by it.
+/// The host that reqwest makes up for a response of another client.
 const UNKNOWN_HOST: &str = "no.url.provided.local";
 
-/// Longer than any process: reqwest has no way to say "none" where its client has a timeout.
+/// Longer than any process runs: reqwest cannot unset the timeout of a client for one request.
 const NO_TIMEOUT: Duration = Duration::MAX;
 
-/// The request as it is sent. `is_fetched`: by a function of the caller, so its client is not known.
+/// Prepares a request for sending. `is_fetched`: a function of the caller sends it, so its client is unknown.
 pub(crate) fn prepare(
     client: &Client,
     mut request: Request,
@@ -41,28 +41,28 @@ pub(crate) fn prepare(
     Ok(request)
 }
 
-/// Whether the server saw nothing of the request.
+/// Whether the connection failed before the server could see the request.
 pub(crate) fn is_connect(error: &reqwest::Error) -> bool {
     error.is_connect()
 }
 
-/// Lifts the total timeout of the client, which would cut a healthy stream. A timeout of the request is
-/// what the caller wants for this request, and stays.
+/// Lifts the total timeout of the client, which would cut a healthy stream. A timeout of the request stays,
+/// because the caller set it for this request.
 fn lift_timeout(request: &mut Request) {
     request.timeout_mut().get_or_insert(NO_TIMEOUT);
 }
 
-/// Whether the client has a total timeout. A timer for each chunk costs 60 ns, so none is set that nobody
-/// asked for (`benches`, end to end, an event a chunk). The client has no getter, but its `Debug` names the
-/// timeout's type if there is one.
+/// Whether the client has a total timeout. To lift it costs 60 ns for each chunk (`benches`, end to end, an
+/// event a chunk), so it is only lifted if it is set. The client has no getter, but its `Debug` names the
+/// type of the timeout if there is one.
 fn has_timeout(client: &Client) -> bool {
     let mut search = Search { is_found: false };
-    // Cannot fail: `Search` does not.
+    // `Search` never fails, so this does not either.
     let _ = write!(search, "{client:?}");
     search.is_found
 }
 
-/// Looks for the type's name, which comes as one piece.
+/// Looks for the type's name, which is written in one piece.
 struct Search {
     is_found: bool,
 }
@@ -74,7 +74,7 @@ impl Write for Search {
     }
 }
 
-/// `is_own`: sent by reqwest's client, not by a function of the caller's.
+/// `is_own`: sent by reqwest's client, not by a function of the caller.
 pub(crate) fn incoming(response: Response, is_own: bool) -> Incoming {
     let url = response.url();
     let is_known = url.host_str() != Some(UNKNOWN_HOST);
@@ -88,7 +88,7 @@ pub(crate) fn incoming(response: Response, is_own: bool) -> Incoming {
         },
     );
     let mut body = OwnBody { response, is_own };
-    // Their values hold on to the buffer that the connection has read them to.
+    // Header values keep the connection's read buffer alive.
     drop(std::mem::take(body.response.headers_mut()));
     Incoming {
         head,
@@ -102,7 +102,7 @@ struct OwnBody {
 }
 
 impl Body for OwnBody {
-    /// `Response::chunk` keeps nothing between polls, so a future of it for each poll costs no allocation
+    /// `Response::chunk` keeps no state between polls, so each poll can make a new future: it allocates nothing
     /// and loses nothing.
     fn poll_chunk(
         &mut self,

@@ -1,4 +1,4 @@
-//! The settings of our clients.
+//! The settings of the default client.
 
 use std::time::Duration;
 
@@ -8,15 +8,14 @@ use crate::client::error::Error;
 #[cfg(feature = "rustls-no-provider")]
 use crate::client::error::ErrorKind;
 
-/// How long a connection may take to come about, name resolution and TLS included: no healthy one
-/// takes as long.
+/// How long connecting may take, including name resolution and TLS. Healthy servers need less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// After how much silence a connection is probed. Proxies and NATs forget one that is idle for a minute;
-/// servers count how often they are probed.
+/// After how much silence a connection is probed. Proxies and NATs forget a connection that is idle for a
+/// minute; servers close one that is probed too often.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long the answer to a probe may take: several retransmissions of TCP.
+/// How long the answer to a probe may take: enough for several TCP retransmissions.
 #[cfg(feature = "http2")]
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -34,12 +33,12 @@ pub(crate) fn client_builder() -> ClientBuilder {
     let client = client
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        // Without a pool hyper takes a connection with a single stream for idle.
+        // Without a pool, hyper treats a connection with a single stream as idle.
         .http2_keep_alive_while_idle(true);
     client
 }
 
-/// For requests that the caller's function sends.
+/// The client that only builds requests, which a function of the caller sends.
 pub(crate) fn builder_for_requests() -> ClientBuilder {
     let client = Client::builder().no_proxy();
     #[cfg(any(
@@ -52,10 +51,10 @@ pub(crate) fn builder_for_requests() -> ClientBuilder {
     client
 }
 
-/// reqwest's builder panics without a TLS provider. So look for it first.
+/// reqwest's builder panics without a TLS provider, so this checks for one first.
 #[cfg(feature = "rustls-no-provider")]
 pub(crate) fn has_provider() -> Result<(), Error> {
-    // With `rustls` or `default-tls` in the program reqwest brings a provider.
+    // With `rustls` or `default-tls` in the program, reqwest has a provider.
     if cfg!(any(feature = "rustls", feature = "default-tls"))
         || rustls::crypto::CryptoProvider::get_default().is_some()
     {
