@@ -3,7 +3,8 @@
 //! client's thread takes of the processor. The medians of several runs, and of those the median.
 //!
 //! `--runs N` (default 5), `--rounds N` in each (default 20), `--events N` (default 200 000; a quarter where
-//! each event is waited for), `--only PART` for the framings whose name contains it.
+//! each event is waited for), `--only PART` for the framings whose name contains it, `--who PART` for the
+//! contestants (with no goals, for a profile).
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -144,6 +145,7 @@ fn main() -> Result<(), BoxError> {
     let rounds = option("--rounds", 20)?.max(1);
     let events = option("--events", 200_000)?;
     let only: String = option("--only", String::new())?;
+    let who: String = option("--who", String::new())?;
     let framings = || {
         FRAMINGS
             .iter()
@@ -154,7 +156,7 @@ fn main() -> Result<(), BoxError> {
     let measured = runs::several(times, |run| {
         let each = framings().map(|framing| {
             eprintln!("run {run}: {}", framing.name);
-            let figures = measure(run, rounds, framing, &text(framing))?;
+            let figures = measure(run, rounds, framing, &text(framing), &who)?;
             Ok((framing.name.to_owned(), figures))
         });
         each.collect::<Result<Medians, BoxError>>()
@@ -162,6 +164,9 @@ fn main() -> Result<(), BoxError> {
     let Some(measured) = measured else {
         return Ok(());
     };
+    if !who.is_empty() {
+        return Ok(());
+    }
     let figures = in_the_middle(&measured);
     let mut markdown = format!(
         "Tokens of 177 B, {times} runs of {rounds} interleaved passes ({SLOW}: one run).\n"
@@ -203,6 +208,7 @@ fn measure(
     rounds: usize,
     framing: &Framing,
     text: &Text,
+    who: &str,
 ) -> Result<BTreeMap<String, Figures>, BoxError> {
     let clients = Clients::of((framing.serve)(text)?, framing.http2)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -211,7 +217,7 @@ fn measure(
     let slow_too = run == 0 && framing.name == CONTENT_LENGTH;
     let contestants = CONTESTANTS
         .into_iter()
-        .filter(|(name, _)| slow_too || *name != SLOW);
+        .filter(|(name, _)| (slow_too || *name != SLOW) && name.contains(who));
     let contestants: Vec<Contestant> = contestants.collect();
     let mut samples = vec![(Vec::new(), Vec::new()); contestants.len()];
     for round in 0..=rounds {
