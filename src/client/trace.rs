@@ -11,7 +11,7 @@ use tracing::span::Entered;
 use tracing::{Span, debug, debug_span, info, warn};
 
 use crate::client::error::Error;
-use crate::client::finished::Finished;
+use crate::client::finished::{Finished, name_in_logs};
 
 /// The target of all logs, wherever in the crate they come from.
 const TARGET: &str = "fetch_event_source";
@@ -98,13 +98,13 @@ impl Trace {
 
     /// Called when the attempt failed, or its stream ended.
     pub(crate) fn ended(&mut self, end: Result<(), &Error>) {
-        let (reason, status) = (reason(end.err()), status(end.err()));
+        let (reason, status) = (&*reason(end.err()), status(end.err()));
         log!(debug, self, reason, status, "ended");
         self.close();
     }
 
     pub(crate) fn retrying(&self, error: Option<&Error>, delay: Duration, retries: u32) {
-        let (reason, status) = (reason(error), status(error));
+        let (reason, status) = (&*reason(error), status(error));
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         log!(info, self, reason, status, delay_ms, retries, "retrying");
     }
@@ -117,9 +117,9 @@ impl Trace {
 
     pub(crate) fn over(&mut self, result: Result<&Finished, &Error>) {
         match result {
-            Ok(finished) => log!(debug, self, finished = finished.name(), "over"),
+            Ok(finished) => log!(debug, self, finished = &*name_in_logs(finished), "over"),
             Err(error) => {
-                let (reason, status) = (error.kind().name(), status(Some(error)));
+                let (reason, status) = (&*reason(Some(error)), status(Some(error)));
                 log!(warn, self, reason, status, "over");
             }
         }
@@ -141,8 +141,8 @@ impl Trace {
     }
 }
 
-fn reason(error: Option<&Error>) -> &'static str {
-    error.map_or("clean_end", |error| error.kind().name())
+fn reason(error: Option<&Error>) -> String {
+    error.map_or("clean_end".to_owned(), |error| name_in_logs(&error.kind()))
 }
 
 fn status(error: Option<&Error>) -> Option<u16> {
