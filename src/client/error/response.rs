@@ -22,10 +22,11 @@ pub(crate) struct Refused {
     pub(crate) has_retry_after: bool,
     pub(crate) redirected: bool,
     /// Shared by all clones of the error; the first call takes it.
-    rest: Mutex<Option<Rest>>,
+    rest: Mutex<Rest>,
 }
 
 /// The body after its beginning: bytes already read, and the unread rest.
+#[derive(Default)]
 struct Rest {
     beyond: Bytes,
     unread: Option<Unread>,
@@ -38,10 +39,10 @@ impl Refused {
             retry_after: None,
             has_retry_after: false,
             redirected: false,
-            rest: Mutex::new(Some(Rest {
+            rest: Mutex::new(Rest {
                 beyond,
                 unread: unread.and_then(platform::keep_unread),
-            })),
+            }),
         }
     }
 
@@ -52,17 +53,15 @@ impl Refused {
 
     /// Returns the whole body at the first call, then only what was read.
     pub(crate) fn whole(&self) -> RefusedBody {
-        let rest = self.take_rest();
-        let (beyond, unread) = rest.map_or((Bytes::new(), None), |rest| (rest.beyond, rest.unread));
+        let Rest { beyond, unread } = self.take_rest();
         RefusedBody {
             read: [self.body.clone(), beyond],
             unread: unread.map(Mutex::new),
         }
     }
 
-    fn take_rest(&self) -> Option<Rest> {
-        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-        rest.take()
+    fn take_rest(&self) -> Rest {
+        std::mem::take(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
