@@ -100,17 +100,9 @@ impl RequestSource {
     pub(crate) fn expected(&self, idempotent: bool) -> NextRequest {
         let mut expected = match self {
             Self::Template(template) => template.expected(),
-            Self::Requests(_) => NextRequest {
-                idempotent: None,
-                available: true,
-                is_only_one: false,
-            },
+            Self::Requests(_) => NextRequest::repeatable(None),
             // The method is not known, and counts as one that is not idempotent.
-            Self::Responses(_) => NextRequest {
-                idempotent: Some(false),
-                available: true,
-                is_only_one: false,
-            },
+            Self::Responses(_) => NextRequest::repeatable(Some(false)),
             Self::InHand { then, .. } => match then {
                 Some(then) => return then.expected(idempotent),
                 None => NextRequest {
@@ -211,20 +203,15 @@ where
 impl<B> sealed::Sealed for http::Response<B> {}
 
 /// Types of the sealed traits. They cannot be named outside this crate.
-#[allow(missing_debug_implementations)]
 pub struct Template(pub(crate) Box<dyn RequestTemplate>);
 
-#[allow(missing_debug_implementations)]
 pub struct Prepared(pub(crate) Result<Box<dyn Outgoing>, Error>);
 
-#[allow(missing_debug_implementations)]
 pub struct Arrived(pub(crate) Incoming);
 
-#[allow(missing_debug_implementations)]
 pub struct Connections(pub(crate) RequestSource);
 
 /// A function of the caller that makes a value for each attempt.
-#[allow(missing_debug_implementations)]
 pub struct Maker<T>(BoxFn<'static, Attempt, BoxFuture<'static, Result<T, BoxError>>>);
 
 impl<T> Maker<T> {
