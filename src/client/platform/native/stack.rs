@@ -5,7 +5,6 @@ mod reset;
 #[cfg(feature = "testing")]
 mod scripted;
 
-use std::fmt::{self, Write};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
@@ -56,22 +55,7 @@ fn lift_timeout(request: &mut Request) {
 /// event a chunk), so it is only lifted if it is set. The client has no getter, but its `Debug` names the
 /// type of the timeout if there is one.
 fn has_timeout(client: &Client) -> bool {
-    let mut search = Search { is_found: false };
-    // `Search` never fails, so this does not either.
-    let _ = write!(search, "{client:?}");
-    search.is_found
-}
-
-/// Looks for the type's name, which is written in one piece.
-struct Search {
-    is_found: bool,
-}
-
-impl Write for Search {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.is_found |= text.contains("TotalTimeout");
-        Ok(())
-    }
+    format!("{client:?}").contains("TotalTimeout")
 }
 
 /// `is_own`: sent by reqwest's client, not by a function of the caller.
