@@ -89,10 +89,7 @@ use crate::client::stream::{EventStream, Signals};
 /// reqwest and tokio panic if the source is polled outside of a tokio runtime with I/O and time enabled. A
 /// panic of your function, hook or future reaches the poller. It ends the source and closes its connection;
 /// a stream that you keep afterwards has ended.
-#[doc(alias = "axum")]
-#[doc(alias = "sse")]
-#[doc(alias = "server-sent events")]
-#[doc(alias = "proxy")]
+#[doc(alias("axum", "sse", "server-sent events", "proxy"))]
 #[must_use = "a source does nothing until it is polled: see `stream`, `signals`, `open` and `run`"]
 pub struct EventSource<'h> {
     requests: SyncWrapper<RequestSource>,
@@ -154,11 +151,7 @@ impl EventSource<'static> {
     /// });
     /// # let _ = source;
     /// ```
-    #[doc(alias = "token")]
-    #[doc(alias = "bearer")]
-    #[doc(alias = "auth")]
-    #[doc(alias = "authorization")]
-    #[doc(alias = "refresh")]
+    #[doc(alias("token", "bearer", "auth", "authorization", "refresh"))]
     pub fn from_fn<F, Fut, R>(request: F) -> Self
     where
         F: FnMut(Attempt) -> Fut + MaybeSend + 'static,
@@ -194,9 +187,7 @@ impl EventSource<'static> {
     /// is futile. Only an [`io::Error`](std::io::Error) of kind `ConnectionRefused` in the chain, or a connect
     /// error of reqwest, proves that nothing was sent. A redirect that your stack does not follow is
     /// [`ErrorKind::Status`](crate::ErrorKind::Status).
-    #[doc(alias = "hyper")]
-    #[doc(alias = "tower")]
-    #[doc(alias = "middleware")]
+    #[doc(alias("hyper", "tower", "middleware"))]
     pub fn connect_with<F, Fut, R>(connect: F) -> Self
     where
         F: FnMut(Attempt) -> Fut + MaybeSend + 'static,
@@ -265,8 +256,7 @@ impl EventSource<'static> {
     /// Returns the events as a stream.
     ///
     /// [`JsonStreamExt`](crate::JsonStreamExt) (feature `json`) turns it into a stream of values.
-    #[doc(alias = "subscribe")]
-    #[doc(alias = "connect")]
+    #[doc(alias("subscribe", "connect"))]
     pub fn stream(self) -> EventStream {
         EventStream::new(self.into_driver(SignalFilter::Events))
     }
@@ -367,8 +357,7 @@ impl<'h> EventSource<'h> {
 
     /// Returns a handle that closes, pauses, resumes and reconnects the source from elsewhere. Take it before
     /// [`run`](Self::run); a stream has the same method.
-    #[doc(alias = "cancel")]
-    #[doc(alias = "stop")]
+    #[doc(alias("cancel", "stop"))]
     #[must_use]
     pub fn handle(&self) -> Handle {
         let id = self.options.last_event_id.as_deref();

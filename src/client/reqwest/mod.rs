@@ -42,8 +42,7 @@ pub use default_client::{default_client, default_client_builder};
 /// # Ok(())
 /// # }
 /// ```
-#[doc(alias = "sse")]
-#[doc(alias = "subscribe")]
+#[doc(alias("sse", "subscribe"))]
 pub fn fetch_event_source(url: impl AsRef<str>) -> EventSource<'static> {
     EventSource::get(url)
 }
