@@ -134,43 +134,27 @@ impl<'de> VariantAccess<'de> for Content<'de, '_> {
         self.read(seed)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
-        self.read(Tuple { len, visitor })
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        self.read(Fields(visitor))
     }
 
     fn struct_variant<V: Visitor<'de>>(
         self,
-        fields: &'static [&'static str],
+        _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.read(Struct { fields, visitor })
+        self.read(Fields(visitor))
     }
 }
 
-/// The calls of a tuple's visitor to the JSON.
-struct Tuple<V> {
-    len: usize,
-    visitor: V,
-}
+/// Reads the fields of a variant. serde_json reads a struct from an object or from an array, whatever its name and
+/// the names of its fields; the visitor accepts one or both.
+struct Fields<V>(V);
 
-impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Tuple<V> {
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Fields<V> {
     type Value = V::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<V::Value, D::Error> {
-        json.deserialize_tuple(self.len, self.visitor)
-    }
-}
-
-/// The calls of a struct's visitor to the JSON.
-struct Struct<V> {
-    fields: &'static [&'static str],
-    visitor: V,
-}
-
-impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Struct<V> {
-    type Value = V::Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<V::Value, D::Error> {
-        json.deserialize_struct("", self.fields, self.visitor)
+        json.deserialize_struct("", &[], self.0)
     }
 }
