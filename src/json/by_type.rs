@@ -16,10 +16,8 @@ use crate::event::Event;
 pub(super) fn by_type<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, JsonError> {
     let mut has_variant = true;
     T::deserialize(ByType::new(event, &mut has_variant, None)).map_err(|error| {
-        if !has_variant {
-            return JsonError::unknown_type(event, error);
-        }
-        JsonError::data(event, &path_of_error::<T>(event), error)
+        let path = has_variant.then(|| path_of_error::<T>(event));
+        JsonError::new(event, path.as_ref(), error)
     })
 }
 
