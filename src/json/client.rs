@@ -33,10 +33,6 @@ impl JsonStreamError<Error> {
     /// Whether the stream ended before its end marker, or that of the inner stream.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        match self {
-            Self::Incomplete => true,
-            Self::Stream(error) => error.is_incomplete(),
-            Self::Event(_) => false,
-        }
+        self.is_incomplete_or(Error::is_incomplete)
     }
 }
