@@ -47,23 +47,6 @@ impl<E> From<EventsError<E>> for theirs::EventStreamError<E> {
     }
 }
 
-/// For code that expects their stream, with an [`EventStream`](crate::EventStream): the error becomes
-/// `Transport`, except [`ErrorKind::EventTooLarge`](crate::ErrorKind::EventTooLarge), which becomes `Parser`
-/// with the code `TooLarge`.
-#[cfg(feature = "client")]
-#[cfg_attr(
-    docsrs,
-    doc(cfg(all(feature = "client", feature = "eventsource-stream")))
-)]
-impl From<crate::Error> for theirs::EventStreamError<crate::Error> {
-    fn from(error: crate::Error) -> Self {
-        match error.downcast_ref::<EventTooLarge>() {
-            Some(too_large) => self::too_large(too_large),
-            None => Self::Transport(error),
-        }
-    }
-}
-
-fn too_large<E>(error: &EventTooLarge) -> theirs::EventStreamError<E> {
+pub(crate) fn too_large<E>(error: &EventTooLarge) -> theirs::EventStreamError<E> {
     theirs::EventStreamError::Parser(NomError::new(error.to_string(), ErrorKind::TooLarge))
 }

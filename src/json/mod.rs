@@ -1,8 +1,6 @@
 //! Reads events as JSON: the data, or type and data together.
 
 mod by_type;
-#[cfg(feature = "client")]
-mod client;
 mod error;
 mod stream;
 

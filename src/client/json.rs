@@ -1,10 +1,13 @@
-//! What a [`JsonStream`] forwards from the client's stream and error. The module `json` needs nothing else of
-//! the client.
+//! What a [`JsonStream`] forwards from the client's stream and error. The module `json` knows nothing of the
+//! client.
 
 use http::StatusCode;
 
-use super::{JsonStream, JsonStreamError};
-use crate::{Error, EventStream, Finished, Handle};
+use crate::client::error::Error;
+use crate::client::finished::Finished;
+use crate::client::handle::Handle;
+use crate::client::stream::EventStream;
+use crate::json::{JsonStream, JsonStreamError};
 
 impl<T> JsonStream<EventStream, T> {
     /// Returns why the inner stream ended without an error: see [`EventStream::finished`].
