@@ -80,9 +80,9 @@ impl<'de> Deserializer<'de> for ByType<'de, '_> {
     }
 }
 
-impl<'de, 't> EnumAccess<'de> for ByType<'de, 't> {
+impl<'de> EnumAccess<'de> for ByType<'de, '_> {
     type Error = Error;
-    type Variant = Content<'de, 't>;
+    type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(
         self,
@@ -92,23 +92,14 @@ impl<'de, 't> EnumAccess<'de> for ByType<'de, 't> {
         *self.has_variant = false;
         let variant = seed.deserialize(IntoDeserializer::<Error>::into_deserializer(name))?;
         *self.has_variant = true;
-        let content = Content {
-            data: self.event.data(),
-            track: self.track,
-        };
-        Ok((variant, content))
+        Ok((variant, self))
     }
 }
 
-/// The content of a variant: the data.
-struct Content<'de, 't> {
-    data: &'de str,
-    track: Option<&'t mut Track>,
-}
-
-impl<'de> Content<'de, '_> {
+impl<'de> ByType<'de, '_> {
+    /// Reads the content of the variant: the data.
     fn read<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
-        let mut json = serde_json::Deserializer::from_str(self.data);
+        let mut json = serde_json::Deserializer::from_str(self.event.data());
         let value = match self.track {
             None => seed.deserialize(&mut json)?,
             Some(track) => {
@@ -120,7 +111,7 @@ impl<'de> Content<'de, '_> {
     }
 }
 
-impl<'de> VariantAccess<'de> for Content<'de, '_> {
+impl<'de> VariantAccess<'de> for ByType<'de, '_> {
     type Error = Error;
 
     /// The type is enough: the data may be empty, `{}`, or not JSON.
