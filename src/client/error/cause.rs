@@ -12,6 +12,7 @@ use url::Url;
 
 use super::{Error, ErrorKind};
 use crate::bounds::BoxError;
+use crate::client::http::facts::Facts;
 use crate::client::platform;
 use crate::client::reqwest::classify::{facts, without_url};
 
@@ -111,21 +112,16 @@ pub(crate) fn no_response(error: BoxError, asked: Option<&Url>) -> Error {
 }
 
 fn no_response_kind(error: &(dyn StdError + 'static), asked: Option<&Url>) -> ErrorKind {
-    let mut is_redirect = false;
-    let mut is_builder = false;
-    let mut is_marked = false;
-    for cause in chain(error) {
-        is_marked |= cause.is::<Transient>();
-        let Some(facts) = facts(cause) else { continue };
-        // A redirect to a scheme other than HTTP is also a builder error, about its target.
-        let is_of_target = facts.is_builder && facts.url.is_some_and(|url| Some(&url) != asked);
-        is_redirect |= facts.is_redirect || is_of_target;
-        is_builder |= facts.is_builder;
-    }
+    let facts: Vec<_> = chain(error).filter_map(facts).collect();
+    // A redirect to a scheme other than HTTP is also a builder error, about its target.
+    let is_redirect = |facts: &Facts| {
+        let is_of_target = facts.url.as_ref().is_some_and(|url| Some(url) != asked);
+        facts.is_redirect || (facts.is_builder && is_of_target)
+    };
     match () {
-        () if is_marked => ErrorKind::NoResponse,
-        () if is_redirect => ErrorKind::Redirect,
-        () if is_builder => ErrorKind::InvalidRequest,
+        () if chain(error).any(|cause| cause.is::<Transient>()) => ErrorKind::NoResponse,
+        () if facts.iter().any(is_redirect) => ErrorKind::Redirect,
+        () if facts.iter().any(|facts| facts.is_builder) => ErrorKind::InvalidRequest,
         () if !platform::TELLS_CAUSES => ErrorKind::NoResponse,
         () if chain(error).any(is_proxy_refusal) => ErrorKind::Proxy,
         () if is_tls_failure(error) && chain(error).any(is_handshake) => ErrorKind::Certificate,
