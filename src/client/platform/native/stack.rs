@@ -14,9 +14,8 @@ use bytes::Bytes;
 use reqwest::{Client, Request, Response};
 
 use super::Transport;
-use crate::bounds::BoxError;
 use crate::client::error::RefusedBody;
-use crate::client::http::body::Body;
+use crate::client::http::body::{Body, ChunkPoll};
 use crate::client::http::exchange::Incoming;
 use crate::client::http::response::ResponseHead;
 
@@ -88,11 +87,7 @@ struct OwnBody {
 impl Body for OwnBody {
     /// `Response::chunk` keeps no state between polls, so each poll can make a new future: it allocates nothing
     /// and loses nothing.
-    fn poll_chunk(
-        &mut self,
-        cx: &mut Context<'_>,
-        slot: &mut Option<Bytes>,
-    ) -> Poll<Result<bool, BoxError>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>, slot: &mut Option<Bytes>) -> ChunkPoll {
         match ready!(pin!(self.response.chunk()).poll(cx)) {
             Ok(chunk) => {
                 *slot = chunk;
