@@ -18,7 +18,7 @@ use crate::client::handle::Handle;
 use crate::client::http::body::Chunks;
 use crate::client::http::exchange::{Exchange, Incoming};
 use crate::client::http::request_source::{
-    Attempt, Connections, IntoConnection, IntoRequest, IntoResponse, Maker, RequestSource,
+    Attempt, Connections, IntoConnection, IntoRequest, IntoResponse, RequestSource, maker,
 };
 use crate::client::http::response::ResponseHead;
 use crate::client::options::Options;
@@ -158,7 +158,7 @@ impl EventSource<'static> {
         Fut: Future<Output = Result<R, BoxError>> + MaybeSend + 'static,
         R: IntoRequest + 'static,
     {
-        Self::of(Connections::of_requests(Maker::new(request)).0)
+        Self::of(Connections::of_requests(maker(request)).0)
     }
 
     /// Sends each request with this function: hyper, reqwest 0.12, a tower service, middleware. It returns a
@@ -194,7 +194,7 @@ impl EventSource<'static> {
         Fut: Future<Output = Result<R, BoxError>> + MaybeSend + 'static,
         R: IntoResponse + 'static,
     {
-        Self::of(Connections::of_responses(Maker::new(connect)).0)
+        Self::of(Connections::of_responses(maker(connect)).0)
     }
 
     /// The events of a response that you have.
@@ -350,7 +350,7 @@ impl<'h> EventSource<'h> {
         C: IntoConnection + 'static,
     {
         if let RequestSource::InHand { then, .. } = self.requests.get_mut() {
-            *then = Some(Box::new(C::connections(Maker::new(connect)).0));
+            *then = Some(Box::new(C::connections(maker(connect)).0));
         }
         self
     }

@@ -211,30 +211,26 @@ pub struct Arrived(pub(crate) Incoming);
 
 pub struct Connections(pub(crate) RequestSource);
 
-/// A function of the caller that makes a value for each attempt.
-pub struct Maker<T>(BoxFn<'static, Attempt, BoxFuture<'static, Result<T, BoxError>>>);
+/// The caller's function, which makes a value for each attempt.
+pub(crate) type Maker<T> = BoxFn<'static, Attempt, BoxFuture<'static, Result<T, BoxError>>>;
 
-impl<T> Maker<T> {
-    pub(crate) fn new<F, Fut>(mut make: F) -> Self
-    where
-        F: FnMut(Attempt) -> Fut + MaybeSend + 'static,
-        Fut: Future<Output = Result<T, BoxError>> + MaybeSend + 'static,
-    {
-        Self(Box::new(move |attempt| Box::pin(make(attempt))))
-    }
+pub(crate) fn maker<T, F, Fut>(mut make: F) -> Maker<T>
+where
+    F: FnMut(Attempt) -> Fut + MaybeSend + 'static,
+    Fut: Future<Output = Result<T, BoxError>> + MaybeSend + 'static,
+{
+    Box::new(move |attempt| Box::pin(make(attempt)))
 }
 
 impl Connections {
-    pub(crate) fn of_requests<T: IntoRequest + 'static>(make: Maker<T>) -> Self {
-        let mut make = make.0;
+    pub(crate) fn of_requests<T: IntoRequest + 'static>(mut make: Maker<T>) -> Self {
         Self(RequestSource::Requests(Box::new(move |attempt| {
             let request = make(attempt);
             Box::pin(async move { request.await.map(|request| request.into_outgoing().0) })
         })))
     }
 
-    pub(crate) fn of_responses<T: IntoResponse + 'static>(make: Maker<T>) -> Self {
-        let mut make = make.0;
+    pub(crate) fn of_responses<T: IntoResponse + 'static>(mut make: Maker<T>) -> Self {
         Self(RequestSource::Responses(Box::new(move |attempt| {
             let response = make(attempt);
             Box::pin(async move { response.await.map(|response| response.into_incoming().0) })
