@@ -234,7 +234,13 @@ impl ScriptedServer {
     }
 
     pub(crate) fn answer(&self, request: ScriptedRequest) -> Answering {
-        let connection = self.accept(request);
+        let at = self.0.clock.now();
+        let mut log = lock(&self.0.log);
+        let request = ReceivedRequest::new(log.len() + 1, request, at);
+        log.push(request.clone());
+        drop(log);
+        let server = Arc::clone(&self.0);
+        let connection = Connection { request, server };
         let reply = lock(&self.0.script).reply(&connection.request);
         reply.play(connection)
     }
@@ -252,17 +258,6 @@ impl ScriptedServer {
         let requests = self.requests();
         let open = requests.iter().filter(|request| request.is_open());
         open.count()
-    }
-
-    fn accept(&self, request: ScriptedRequest) -> Connection {
-        let at = self.0.clock.now();
-        let mut log = lock(&self.0.log);
-        let request = ReceivedRequest::new(log.len() + 1, request, at);
-        log.push(request.clone());
-        Connection {
-            request,
-            server: Arc::clone(&self.0),
-        }
     }
 }
 

@@ -28,10 +28,13 @@ pub struct Attempt {
 
 impl Attempt {
     pub(crate) fn new(number: u64, last_event_id: EcoString, failure: Option<Error>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers::set(&mut headers);
+        headers::set_last_event_id(&mut headers, &last_event_id);
         Self {
             number,
-            headers: headers::of_attempt(&last_event_id),
             last_event_id,
+            headers,
             failure,
         }
     }
