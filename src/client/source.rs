@@ -234,11 +234,7 @@ impl EventSource<'static> {
     {
         let headers = HeaderMap::new();
         let head = ResponseHead::new(StatusCode::OK, &headers, None, Transport::default());
-        let response = Incoming {
-            head,
-            body: Box::new(Chunks(Box::pin(body))),
-        };
-        Self::in_hand(response, true)
+        Self::in_hand(Incoming::new(head, Chunks(Box::pin(body))), true)
     }
 
     fn in_hand(response: Incoming, is_bare: bool) -> Self {

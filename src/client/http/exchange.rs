@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
 use url::Url;
 
-use super::body::BoxBody;
+use super::body::{Body, BoxBody};
 use super::response::ResponseHead;
 use crate::bounds::{BoxError, BoxFuture, MaybeSend};
 use crate::client::error::{Error, ErrorKind, Refused};
@@ -35,6 +35,13 @@ pub(crate) type Sending = BoxFuture<'static, Result<Incoming, BoxError>>;
 pub(crate) struct Incoming {
     pub(crate) head: ResponseHead,
     pub(crate) body: BoxBody,
+}
+
+impl Incoming {
+    pub(crate) fn new(head: ResponseHead, body: impl Body + 'static) -> Self {
+        let body = Box::new(body);
+        Self { head, body }
+    }
 }
 
 /// The phase of a connection.

@@ -182,15 +182,9 @@ where
 {
     fn into_incoming(self) -> Arrived {
         let (parts, body) = self.into_parts();
-        Arrived(Incoming {
-            head: ResponseHead::new(
-                parts.status,
-                &parts.headers,
-                None,
-                Transport::of_version(parts.version),
-            ),
-            body: Box::new(Frames(Box::pin(body))),
-        })
+        let transport = Transport::of_version(parts.version);
+        let head = ResponseHead::new(parts.status, &parts.headers, None, transport);
+        Arrived(Incoming::new(head, Frames(Box::pin(body))))
     }
 }
 

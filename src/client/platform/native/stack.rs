@@ -73,10 +73,7 @@ pub(crate) fn incoming(response: Response, is_own: bool) -> Incoming {
     let mut body = OwnBody { response, is_own };
     // Header values keep the connection's read buffer alive.
     drop(std::mem::take(body.response.headers_mut()));
-    Incoming {
-        head,
-        body: Box::new(body),
-    }
+    Incoming::new(head, body)
 }
 
 struct OwnBody {
