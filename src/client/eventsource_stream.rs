@@ -9,10 +9,6 @@ use crate::parser::EventTooLarge;
 /// For code that expects their stream, with an [`EventStream`](crate::EventStream): the error becomes
 /// `Transport`, except [`ErrorKind::EventTooLarge`](crate::ErrorKind::EventTooLarge), which becomes `Parser`
 /// with the code `TooLarge`.
-#[cfg_attr(
-    docsrs,
-    doc(cfg(all(feature = "client", feature = "eventsource-stream")))
-)]
 impl From<Error> for theirs::EventStreamError<Error> {
     fn from(error: Error) -> Self {
         match error.downcast_ref::<EventTooLarge>() {

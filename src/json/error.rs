@@ -41,7 +41,6 @@ const QUOTED: usize = 128;
 /// let cause = error.source().unwrap().to_string();
 /// assert_eq!(cause, r#"invalid type: string "high", expected f64 at line 1 column 26"#);
 /// ```
-#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub struct JsonError(Box<Parts>);
 
 struct Parts {

@@ -74,7 +74,6 @@ impl Event {
     /// # Errors
     ///
     /// If the data is not JSON, or not a `T`; the error names the place. Empty data is never JSON.
-    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<'de, T: Deserialize<'de>>(&'de self) -> Result<T, JsonError> {
         serde_json::from_str(self.data()).map_err(|error| {
             let mut json = serde_json::Deserializer::from_str(self.data());
@@ -147,7 +146,6 @@ impl Event {
     /// If no variant has the name of the type, and none is `#[serde(other)]`
     /// ([`is_unknown_type`](crate::JsonError::is_unknown_type)); if the data is not what the
     /// variant expects; if `T` is not such an enum.
-    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn typed<'de, T: Deserialize<'de>>(&'de self) -> Result<T, JsonError> {
         by_type(self)
     }

@@ -71,7 +71,6 @@ const EVENTS_PER_POLL: u32 = 64;
 ///
 /// [`StreamExt`]: https://docs.rs/futures-util/latest/futures_util/stream/trait.StreamExt.html
 /// [`TryStreamExt`]: https://docs.rs/futures-util/latest/futures_util/stream/trait.TryStreamExt.html
-#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub trait JsonStreamExt: TryStream<Ok = Event> + Sized {
     /// Reads each event's data as a `T`: see [`Event::json`].
     ///
@@ -133,7 +132,6 @@ impl<S: TryStream<Ok = Event>> JsonStreamExt for S {}
 ///
 /// The same as of the inner stream: nothing is kept here.
 #[must_use = "streams do nothing unless polled"]
-#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub struct JsonStream<S, T> {
     events: S,
     /// `None` to skip the event.
@@ -156,7 +154,6 @@ enum State {
 /// Why an item of a [`JsonStream`] is not a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub enum JsonStreamError<E> {
     /// One event could not be read. The stream continues.
     #[error(transparent)]
