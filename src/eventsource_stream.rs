@@ -8,7 +8,6 @@ use crate::events::EventsError;
 use crate::parser::EventTooLarge;
 
 /// `retry` is dropped: it belongs to the stream and not to the event.
-#[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
 impl From<theirs::Event> for Event {
     fn from(event: theirs::Event) -> Self {
         Self::new(event.data)
@@ -18,7 +17,6 @@ impl From<theirs::Event> for Event {
 }
 
 /// `retry` is `None`.
-#[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
 impl From<Event> for theirs::Event {
     fn from(event: Event) -> Self {
         Self {
@@ -33,7 +31,6 @@ impl From<Event> for theirs::Event {
 /// For code that expects their stream, with [`events`](crate::events()): an error of the source becomes
 /// `Transport`, an event that is too large `Parser` with the code `TooLarge`, and an incomplete stream `Parser`
 /// with the code `Eof`.
-#[cfg_attr(docsrs, doc(cfg(feature = "eventsource-stream")))]
 impl<E> From<EventsError<E>> for theirs::EventStreamError<E> {
     fn from(error: EventsError<E>) -> Self {
         match error {
@@ -47,23 +44,6 @@ impl<E> From<EventsError<E>> for theirs::EventStreamError<E> {
     }
 }
 
-/// For code that expects their stream, with an [`EventStream`](crate::EventStream): the error becomes
-/// `Transport`, except [`ErrorKind::EventTooLarge`](crate::ErrorKind::EventTooLarge), which becomes `Parser`
-/// with the code `TooLarge`.
-#[cfg(feature = "client")]
-#[cfg_attr(
-    docsrs,
-    doc(cfg(all(feature = "client", feature = "eventsource-stream")))
-)]
-impl From<crate::Error> for theirs::EventStreamError<crate::Error> {
-    fn from(error: crate::Error) -> Self {
-        match error.downcast_ref::<EventTooLarge>() {
-            Some(too_large) => self::too_large(too_large),
-            None => Self::Transport(error),
-        }
-    }
-}
-
-fn too_large<E>(error: &EventTooLarge) -> theirs::EventStreamError<E> {
+pub(crate) fn too_large<E>(error: &EventTooLarge) -> theirs::EventStreamError<E> {
     theirs::EventStreamError::Parser(NomError::new(error.to_string(), ErrorKind::TooLarge))
 }

@@ -55,6 +55,7 @@ use std::time::Duration;
 /// # let _ = policy;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[must_use = "a policy does nothing until a source has it: see `EventSource::retry`"]
 pub struct RetryPolicy {
     pub(crate) base_delay: Duration,
     factor: f64,
@@ -102,7 +103,6 @@ impl RetryPolicy {
     /// For an answer that a person waits for: two retries in a row, the first within a second. A
     /// connect error is final if no response has come yet, and so is a `Retry-After` of more than
     /// 10 s. A clean end is the end.
-    #[must_use]
     pub fn interactive() -> Self {
         Self {
             base_delay: Duration::from_millis(500),
@@ -115,7 +115,6 @@ impl RetryPolicy {
 
     /// For a subscription that must stay up: reconnects after a clean end, and never gives up on a transient
     /// failure.
-    #[must_use]
     pub fn persistent() -> Self {
         Self {
             max_retries: None,
@@ -129,7 +128,6 @@ impl RetryPolicy {
     /// What a browser's `EventSource` does, by the HTML standard (section 9.2): reconnects after a
     /// clean end or a network error, every time after the reconnection time (3 s until the server's
     /// `retry:`), and treats every status except 200 as final.
-    #[must_use]
     pub fn standard() -> Self {
         Self {
             base_delay: Duration::from_secs(3),
@@ -143,7 +141,6 @@ impl RetryPolicy {
     }
 
     /// One attempt, without any retry.
-    #[must_use]
     pub fn never() -> Self {
         Self {
             max_retries: Some(0),
@@ -155,7 +152,6 @@ impl RetryPolicy {
     /// The reconnection time until the server's `retry:` replaces it. Default: 1 s; 500 ms for
     /// [`interactive()`](Self::interactive); 3 s for [`standard()`](Self::standard), as in
     /// Chromium.
-    #[must_use]
     pub fn base_delay(mut self, delay: Duration) -> Self {
         self.base_delay = delay;
         self
@@ -163,16 +159,14 @@ impl RetryPolicy {
 
     /// The factor by which the delay grows with every failure in a row. Default: 2. A factor below 1, or NaN,
     /// counts as 1: the delay is never shorter than the reconnection time.
-    #[must_use]
     pub fn factor(mut self, factor: impl Into<f64>) -> Self {
-        self.factor = at_least(factor.into(), 1.0);
+        self.factor = factor.into().max(1.0); // `max` ignores NaN
         self
     }
 
     /// The maximum delay, without jitter; `None`: no limit. Default: 30 s; 5 s for
     /// [`interactive()`](Self::interactive), none for [`standard()`](Self::standard). A longer reconnection
     /// time from the server still counts.
-    #[must_use]
     pub fn max_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
         self.max_delay = delay.into();
         self
@@ -182,14 +176,12 @@ impl RetryPolicy {
     /// 4 s. Default: 1.0, so that clients that lost their server together do not come back together. Jitter
     /// only adds, because a client must not come back earlier than the server asked. A value below 0, or NaN,
     /// counts as 0.
-    #[must_use]
     pub fn jitter(mut self, share: impl Into<f64>) -> Self {
-        self.jitter = at_least(share.into(), 0.0);
+        self.jitter = share.into().max(0.0);
         self
     }
 
     /// Makes the jitter the same in every run: for tests and simulations. Default: `None`, random.
-    #[must_use]
     pub fn jitter_seed(mut self, seed: impl Into<Option<u64>>) -> Self {
         self.jitter_seed = seed.into();
         self
@@ -199,7 +191,6 @@ impl RetryPolicy {
     /// end is the result. `None`: no limit. Default: 10; 2 for [`interactive()`](Self::interactive), none
     /// for [`persistent()`](Self::persistent) and [`standard()`](Self::standard). Reconnections after a clean
     /// end count too; those of a [`Handle`](crate::Handle) do not.
-    #[must_use]
     pub fn max_retries(mut self, retries: impl Into<Option<u32>>) -> Self {
         self.max_retries = retries.into();
         self
@@ -207,7 +198,6 @@ impl RetryPolicy {
 
     /// How long a row of failures may last, from the end of the first one to the start of the next attempt.
     /// Default: `None`, no limit.
-    #[must_use]
     pub fn max_elapsed(mut self, elapsed: impl Into<Option<Duration>>) -> Self {
         self.max_elapsed = elapsed.into();
         self
@@ -221,7 +211,6 @@ impl RetryPolicy {
     /// flood it nor stop them for ever. A `Retry-After` beyond the upper bound makes the response final: an
     /// earlier retry would be wrong, and a longer wait is more than you allowed. An excluded bound counts as
     /// included; an open bound sets no limit.
-    #[must_use]
     pub fn server_delay_bounds(mut self, bounds: impl RangeBounds<Duration>) -> Self {
         self.shortest_server_delay = bound(bounds.start_bound()).unwrap_or(Duration::ZERO);
         self.longest_server_delay = bound(bounds.end_bound()).unwrap_or(Duration::MAX);
@@ -232,7 +221,6 @@ impl RetryPolicy {
     /// proxy that cuts it every 30 s is healthy. It counts when a poll finds the body open with nothing to
     /// read, so a slow consumer does not make a dead connection healthy. `None`: only IDs and clean ends
     /// count. Default: 10 s.
-    #[must_use]
     pub fn healthy_after(mut self, open: impl Into<Option<Duration>>) -> Self {
         self.healthy_after = open.into();
         self
@@ -241,7 +229,6 @@ impl RetryPolicy {
     /// Whether to reconnect after a clean end of the stream. Default: no; yes for
     /// [`persistent()`](Self::persistent) and [`standard()`](Self::standard). This does not allow a POST to be
     /// sent again: see [`replay_non_idempotent`](Self::replay_non_idempotent).
-    #[must_use]
     pub fn reconnect_on_close(mut self, reconnect: bool) -> Self {
         self.reconnect_on_close = reconnect;
         self
@@ -258,7 +245,6 @@ impl RetryPolicy {
     /// There is one gap. If the server answers a POST with a redirect back to the same URL, or to a port that
     /// refuses the connection, reqwest does not report the redirect. For such a server, build the client with
     /// `reqwest::redirect::Policy::none()`.
-    #[must_use]
     pub fn replay_non_idempotent(mut self, replay: bool) -> Self {
         self.replay_non_idempotent = replay;
         self
@@ -267,7 +253,6 @@ impl RetryPolicy {
     /// Whether a connect error is final before the first response, whatever its status: a wrong port is an
     /// error at once, while the source waits for a server that restarts later. Default: yes; no for
     /// [`persistent()`](Self::persistent) and [`standard()`](Self::standard).
-    #[must_use]
     pub fn fail_fast(mut self, fail_fast: bool) -> Self {
         self.fail_fast = fail_fast;
         self
@@ -337,10 +322,6 @@ fn times(duration: Duration, factor: f64) -> Duration {
         return Duration::ZERO;
     }
     Duration::try_from_secs_f64(duration.as_secs_f64() * factor).unwrap_or(Duration::MAX)
-}
-
-fn at_least(value: f64, least: f64) -> f64 {
-    if value >= least { value } else { least } // NaN compares false
 }
 
 fn bound(bound: Bound<&Duration>) -> Option<Duration> {

@@ -1,5 +1,7 @@
 //! Why a source ended without an error.
 
+use std::fmt;
+
 /// Why a source ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -16,15 +18,28 @@ pub enum Finished {
     Aborted,
 }
 
-impl Finished {
-    /// The name in logs, which is stable: see the crate's documentation.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Ended => "ended",
-            Self::EndMarker => "end_marker",
-            Self::NoContent => "no_content",
-            Self::Stopped => "stopped",
-            Self::Aborted => "aborted",
+/// The name of a variant in logs: in snake case, without its value. Logs are as stable as the variants, which
+/// are public.
+pub(crate) fn name_in_logs(variant: &impl fmt::Debug) -> String {
+    let mut name = String::new();
+    for char in format!("{variant:?}").chars() {
+        match char {
+            'A'..='Z' if name.is_empty() => name.push(char.to_ascii_lowercase()),
+            'A'..='Z' => name.extend(['_', char.to_ascii_lowercase()]),
+            'a'..='z' => name.push(char),
+            _ => break, // the value
         }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_variant_in_snake_case() {
+        assert_eq!(name_in_logs(&Finished::EndMarker), "end_marker");
+        assert_eq!(name_in_logs(&Some(Finished::Ended)), "some");
     }
 }

@@ -38,10 +38,7 @@ impl Handle {
 
     /// Ends the source: drops the connection, delivers nothing more and sends no more requests. The result
     /// is [`Finished::Aborted`](crate::Finished::Aborted).
-    #[doc(alias = "abort")]
-    #[doc(alias = "cancel")]
-    #[doc(alias = "shutdown")]
-    #[doc(alias = "stop")]
+    #[doc(alias("abort", "cancel", "shutdown", "stop"))]
     pub fn close(&self) {
         self.control.command(Command::Close);
     }

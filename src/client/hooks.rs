@@ -94,22 +94,18 @@ pub trait ActionValue {
 }
 
 /// A hook's answer, or the future of it. It cannot be named outside this crate, which seals the traits.
-#[allow(missing_debug_implementations)]
 pub enum Answer<'h, V> {
     Now(HookResult<V>),
     Later(BoxFuture<'h, HookResult<V>>),
 }
 
 /// Marks a plain value.
-#[derive(Debug)]
 pub enum Now {}
 
 /// Marks a future.
-#[derive(Debug)]
 pub enum Later {}
 
 /// Marks a `Result` of what `M` marks.
-#[derive(Debug)]
 pub struct Fallible<M>(M);
 
 /// `!` by its only stable name, so that `|_| todo!()` compiles.

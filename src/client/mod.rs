@@ -5,10 +5,14 @@ pub(crate) mod control;
 pub(crate) mod decision;
 pub(crate) mod driver;
 pub(crate) mod error;
+#[cfg(feature = "eventsource-stream")]
+mod eventsource_stream;
 pub(crate) mod finished;
 pub(crate) mod handle;
 pub(crate) mod hooks;
 pub(crate) mod http;
+#[cfg(feature = "json")]
+mod json;
 pub(crate) mod options;
 pub(crate) mod platform;
 #[cfg_attr(not(feature = "reqwest"), path = "no_reqwest.rs")]

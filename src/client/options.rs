@@ -1,7 +1,5 @@
 //! The options of a source.
 
-use std::fmt;
-
 use sync_wrapper::SyncWrapper;
 
 use crate::bounds::{BoxError, BoxFuture, BoxLook};
@@ -85,15 +83,6 @@ impl Default for Options<'_> {
             fetch: None,
             invalid: None,
         }
-    }
-}
-
-impl fmt::Debug for Options<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("policy", &self.policy)
-            .field("clocks", &self.clocks)
-            .finish_non_exhaustive()
     }
 }
 

@@ -20,9 +20,7 @@ impl<'h> EventSource<'h> {
     ///
     /// An ID that no header can hold is the first error:
     /// [`ErrorKind::InvalidLastEventId`](crate::ErrorKind::InvalidLastEventId).
-    #[doc(alias = "resume")]
-    #[doc(alias = "last event id")]
-    #[doc(alias = "Last-Event-ID")]
+    #[doc(alias("resume", "last event id", "Last-Event-ID"))]
     pub fn last_event_id(mut self, id: impl Into<String>) -> Self {
         self.options.last_event_id = Some(id.into());
         self
@@ -31,8 +29,7 @@ impl<'h> EventSource<'h> {
     /// When to retry. Default: [`RetryPolicy::default()`], ten retries in a row, and a clean end is the end.
     /// Use [`RetryPolicy::persistent()`] for a subscription, and [`RetryPolicy::interactive()`] if a person
     /// waits for the answer.
-    #[doc(alias = "backoff")]
-    #[doc(alias = "reconnect")]
+    #[doc(alias("backoff", "reconnect"))]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.options.policy = policy;
         self
@@ -41,8 +38,7 @@ impl<'h> EventSource<'h> {
     /// How long an attempt may take until the response head: [`from_fn`](Self::from_fn), connecting and
     /// waiting for the server together. Default: `None`, no limit. When it expires, the attempt fails and is
     /// retried: [`ErrorKind::ResponseTimeout`](crate::ErrorKind::ResponseTimeout).
-    #[doc(alias = "connect_timeout")]
-    #[doc(alias = "timeout")]
+    #[doc(alias("connect_timeout", "timeout"))]
     pub fn response_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.clocks.response = timeout.into();
         self
@@ -67,10 +63,7 @@ impl<'h> EventSource<'h> {
     /// Set it to about three times the server's keep-alive interval. Without it a connection whose peer is
     /// gone may stay open for ever. The clock stops while the source is not polled: a slow consumer is not an
     /// idle server.
-    #[doc(alias = "timeout")]
-    #[doc(alias = "keep-alive")]
-    #[doc(alias = "read_timeout")]
-    #[doc(alias = "heartbeat")]
+    #[doc(alias("timeout", "keep-alive", "read_timeout", "heartbeat"))]
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.clocks.idle = timeout.into();
         self
@@ -99,8 +92,7 @@ impl<'h> EventSource<'h> {
     ///     .keep_alive_if(|event| event.event_type() == "ping");
     /// # drop(source);
     /// ```
-    #[doc(alias = "ping")]
-    #[doc(alias = "heartbeat")]
+    #[doc(alias("ping", "heartbeat"))]
     pub fn keep_alive_if<F>(mut self, is_keep_alive: F) -> Self
     where
         F: FnMut(&Event) -> bool + MaybeSend + 'h,
@@ -123,8 +115,7 @@ impl<'h> EventSource<'h> {
     ///     .stream();
     /// # let _ = answer;
     /// ```
-    #[doc(alias = "[DONE]")]
-    #[doc(alias = "take_while")]
+    #[doc(alias("[DONE]", "take_while"))]
     pub fn until<F>(mut self, is_end: F) -> Self
     where
         F: FnMut(&Event) -> bool + MaybeSend + 'h,
@@ -236,12 +227,7 @@ impl<'h> EventSource<'h> {
     /// # Ok(())
     /// # }
     /// ```
-    #[doc(alias = "cancel")]
-    #[doc(alias = "shutdown")]
-    #[doc(alias = "signal")]
-    #[doc(alias = "cancellation token")]
-    #[doc(alias = "token")]
-    #[doc(alias = "stop")]
+    #[doc(alias("cancel", "shutdown", "signal", "cancellation token", "token", "stop"))]
     pub fn abort_on<F>(mut self, abort: F) -> Self
     where
         F: Future + MaybeSend + 'h,
@@ -274,8 +260,7 @@ impl<'h> EventSource<'h> {
     ///     .open_when_hidden(false);
     /// # drop(prices);
     /// ```
-    #[doc(alias = "openWhenHidden")]
-    #[doc(alias = "visibility")]
+    #[doc(alias("openWhenHidden", "visibility"))]
     pub fn open_when_hidden(mut self, opens: bool) -> Self {
         self.options.opens_when_hidden = opens;
         self

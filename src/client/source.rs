@@ -18,7 +18,7 @@ use crate::client::handle::Handle;
 use crate::client::http::body::Chunks;
 use crate::client::http::exchange::{Exchange, Incoming};
 use crate::client::http::request_source::{
-    Attempt, Connections, IntoConnection, IntoRequest, IntoResponse, Maker, RequestSource,
+    Attempt, Connections, IntoConnection, IntoRequest, IntoResponse, RequestSource, maker,
 };
 use crate::client::http::response::ResponseHead;
 use crate::client::options::Options;
@@ -89,10 +89,7 @@ use crate::client::stream::{EventStream, Signals};
 /// reqwest and tokio panic if the source is polled outside of a tokio runtime with I/O and time enabled. A
 /// panic of your function, hook or future reaches the poller. It ends the source and closes its connection;
 /// a stream that you keep afterwards has ended.
-#[doc(alias = "axum")]
-#[doc(alias = "sse")]
-#[doc(alias = "server-sent events")]
-#[doc(alias = "proxy")]
+#[doc(alias("axum", "sse", "server-sent events", "proxy"))]
 #[must_use = "a source does nothing until it is polled: see `stream`, `signals`, `open` and `run`"]
 pub struct EventSource<'h> {
     requests: SyncWrapper<RequestSource>,
@@ -154,18 +151,14 @@ impl EventSource<'static> {
     /// });
     /// # let _ = source;
     /// ```
-    #[doc(alias = "token")]
-    #[doc(alias = "bearer")]
-    #[doc(alias = "auth")]
-    #[doc(alias = "authorization")]
-    #[doc(alias = "refresh")]
+    #[doc(alias("token", "bearer", "auth", "authorization", "refresh"))]
     pub fn from_fn<F, Fut, R>(request: F) -> Self
     where
         F: FnMut(Attempt) -> Fut + MaybeSend + 'static,
         Fut: Future<Output = Result<R, BoxError>> + MaybeSend + 'static,
         R: IntoRequest + 'static,
     {
-        Self::of(Connections::of_requests(Maker::new(request)).0)
+        Self::of(Connections::of_requests(maker(request)).0)
     }
 
     /// Sends each request with this function: hyper, reqwest 0.12, a tower service, middleware. It returns a
@@ -194,16 +187,14 @@ impl EventSource<'static> {
     /// is futile. Only an [`io::Error`](std::io::Error) of kind `ConnectionRefused` in the chain, or a connect
     /// error of reqwest, proves that nothing was sent. A redirect that your stack does not follow is
     /// [`ErrorKind::Status`](crate::ErrorKind::Status).
-    #[doc(alias = "hyper")]
-    #[doc(alias = "tower")]
-    #[doc(alias = "middleware")]
+    #[doc(alias("hyper", "tower", "middleware"))]
     pub fn connect_with<F, Fut, R>(connect: F) -> Self
     where
         F: FnMut(Attempt) -> Fut + MaybeSend + 'static,
         Fut: Future<Output = Result<R, BoxError>> + MaybeSend + 'static,
         R: IntoResponse + 'static,
     {
-        Self::of(Connections::of_responses(Maker::new(connect)).0)
+        Self::of(Connections::of_responses(maker(connect)).0)
     }
 
     /// The events of a response that you have.
@@ -243,11 +234,7 @@ impl EventSource<'static> {
     {
         let headers = HeaderMap::new();
         let head = ResponseHead::new(StatusCode::OK, &headers, None, Transport::default());
-        let response = Incoming {
-            head,
-            body: Box::new(Chunks(Box::pin(body))),
-        };
-        Self::in_hand(response, true)
+        Self::in_hand(Incoming::new(head, Chunks(Box::pin(body))), true)
     }
 
     fn in_hand(response: Incoming, is_bare: bool) -> Self {
@@ -265,8 +252,7 @@ impl EventSource<'static> {
     /// Returns the events as a stream.
     ///
     /// [`JsonStreamExt`](crate::JsonStreamExt) (feature `json`) turns it into a stream of values.
-    #[doc(alias = "subscribe")]
-    #[doc(alias = "connect")]
+    #[doc(alias("subscribe", "connect"))]
     pub fn stream(self) -> EventStream {
         EventStream::new(self.into_driver(SignalFilter::Events))
     }
@@ -360,15 +346,14 @@ impl<'h> EventSource<'h> {
         C: IntoConnection + 'static,
     {
         if let RequestSource::InHand { then, .. } = self.requests.get_mut() {
-            *then = Some(Box::new(C::connections(Maker::new(connect)).0));
+            *then = Some(Box::new(C::connections(maker(connect)).0));
         }
         self
     }
 
     /// Returns a handle that closes, pauses, resumes and reconnects the source from elsewhere. Take it before
     /// [`run`](Self::run); a stream has the same method.
-    #[doc(alias = "cancel")]
-    #[doc(alias = "stop")]
+    #[doc(alias("cancel", "stop"))]
     #[must_use]
     pub fn handle(&self) -> Handle {
         let id = self.options.last_event_id.as_deref();

@@ -101,7 +101,8 @@ impl Counters {
 
     /// Called with the time at which the chunk arrived whose events are delivered next.
     pub(crate) fn chunk_came(&self, at: Duration) {
-        self.chunk_at.set(nanos(at).max(1));
+        let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX); // in 584 years
+        self.chunk_at.set(nanos.max(1));
     }
 
     #[inline]
@@ -125,10 +126,6 @@ impl Counters {
             time_since_event: event_at.map(|at| now.saturating_sub(Duration::from_nanos(at))),
         }
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) // in 584 years
 }
 
 #[derive(Default)]

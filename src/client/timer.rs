@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::client::platform::{Instant, Sleep, sleep_until};
@@ -25,14 +25,7 @@ impl Clock {
 
     /// The same, but does not start the clock.
     pub(crate) fn peek(&self) -> Duration {
-        let started = self.0.get();
-        started.map_or(Duration::ZERO, |started| {
-            Instant::now().duration_since(*started)
-        })
-    }
-
-    fn started(&self) -> Instant {
-        *self.0.get_or_init(Instant::now)
+        self.0.get().map_or(Duration::ZERO, Instant::elapsed)
     }
 }
 
@@ -72,10 +65,17 @@ impl Timer {
         }
         // A sleep that ends too early is cheaper than one that is reset with every byte.
         if self.sleep.is_none() || self.set_to > deadline {
-            self.set(deadline, now);
+            let started = *self.clock.0.get_or_init(Instant::now);
+            // Older versions of tokio panic if the deadline overflows.
+            let at = started + deadline.min(now.saturating_add(FAR));
+            self.set_to = deadline;
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(at),
+                sleep => *sleep = Some(Box::pin(sleep_until(at))),
+            }
         }
         if let Some(sleep) = &mut self.sleep {
-            std::task::ready!(sleep.as_mut().poll(cx));
+            ready!(sleep.as_mut().poll(cx));
             self.sleep = None;
         }
         Poll::Ready(())
@@ -86,7 +86,7 @@ impl Timer {
     pub(crate) fn poll_until(&mut self, deadline: Duration, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let now = self.now();
-            std::task::ready!(self.poll(deadline, now, cx));
+            ready!(self.poll(deadline, now, cx));
             if now >= deadline {
                 return Poll::Ready(());
             }
@@ -96,15 +96,5 @@ impl Timer {
     /// Called when no deadline is left.
     pub(crate) fn disarm(&mut self) {
         self.sleep = None;
-    }
-
-    fn set(&mut self, deadline: Duration, now: Duration) {
-        // Older versions of tokio panic if the deadline overflows.
-        let at = self.clock.started() + deadline.min(now.saturating_add(FAR));
-        self.set_to = deadline;
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().reset(at),
-            sleep => *sleep = Some(Box::pin(sleep_until(at))),
-        }
     }
 }

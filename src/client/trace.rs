@@ -11,10 +11,20 @@ use tracing::span::Entered;
 use tracing::{Span, debug, debug_span, info, warn};
 
 use crate::client::error::Error;
-use crate::client::finished::Finished;
+use crate::client::finished::{Finished, name_in_logs};
 
 /// The target of all logs, wherever in the crate they come from.
 const TARGET: &str = "fetch_event_source";
+
+/// Logs in the span of the attempt, with the source's name and the attempt's number.
+macro_rules! log {
+    ($level:ident, $trace:expr, $($rest:tt)+) => {{
+        let (source, attempt) = ($trace.source(), $trace.number());
+        $trace
+            .span
+            .in_scope(|| $level!(target: TARGET, source, attempt, $($rest)+));
+    }};
+}
 
 pub(crate) struct Trace {
     /// The source's name, set by the caller.
@@ -57,16 +67,10 @@ impl Trace {
 
     /// Method and host are not known with `connect_with`.
     pub(crate) fn requesting(&self, method: Option<&Method>, host: Option<&str>, resumes: bool) {
-        if let Some(method) = method {
-            self.span.record("method", method.as_str());
-        }
-        if let Some(host) = host {
-            self.span.record("host", host);
-        }
+        self.span.record("method", method.map(Method::as_str));
+        self.span.record("host", host);
         self.span.record("resumes", resumes);
-        let (source, attempt) = (self.source(), self.number());
-        self.span
-            .in_scope(|| debug!(target: TARGET, source, attempt, "requesting"));
+        log!(debug, self, "requesting");
     }
 
     pub(crate) fn answered(&self, status: StatusCode) {
@@ -74,87 +78,51 @@ impl Trace {
     }
 
     pub(crate) fn open(&self, status: StatusCode) {
-        let (source, attempt, status) = (self.source(), self.number(), status.as_u16());
-        self.span
-            .in_scope(|| debug!(target: TARGET, source, attempt, status, "open"));
+        log!(debug, self, status = status.as_u16(), "open");
     }
 
     pub(crate) fn unsendable_id(&self) {
-        self.span.in_scope(|| {
-            warn!(
-                target: TARGET,
-                source = self.source(),
-                attempt = self.number(),
-                "the last event ID cannot be carried by a header: sent without it"
-            );
-        });
+        log!(
+            warn,
+            self,
+            "the last event ID cannot be carried by a header: sent without it"
+        );
     }
 
     /// Called with the number of lines of a connection that had unknown fields.
     pub(crate) fn ignored_lines(&self, lines: u64) {
-        if lines == 0 {
-            return;
+        if lines > 0 {
+            log!(warn, self, lines, "ignored lines of unknown fields");
         }
-        self.span.in_scope(|| {
-            warn!(
-                target: TARGET,
-                source = self.source(),
-                attempt = self.number(),
-                lines,
-                "ignored lines of unknown fields"
-            );
-        });
     }
 
     /// Called when the attempt failed, or its stream ended.
     pub(crate) fn ended(&mut self, end: Result<(), &Error>) {
-        let (source, attempt, error) = (self.source(), self.number(), end.err());
-        self.span.in_scope(|| {
-            debug!(
-                target: TARGET,
-                source,
-                attempt,
-                reason = reason(error),
-                status = status(error),
-                "ended"
-            );
-        });
+        let (reason, status) = (&*reason(end.err()), status(end.err()));
+        log!(debug, self, reason, status, "ended");
         self.close();
     }
 
     pub(crate) fn retrying(&self, error: Option<&Error>, delay: Duration, retries: u32) {
-        info!(
-            target: TARGET,
-            source = self.source(),
-            attempt = self.number(),
-            reason = reason(error),
-            status = status(error),
-            delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-            retries,
-            "retrying"
-        );
+        let (reason, status) = (&*reason(error), status(error));
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        log!(info, self, reason, status, delay_ms, retries, "retrying");
     }
 
     /// Called when a command of a handle takes effect.
     pub(crate) fn steered(&mut self, by: &'static str) {
-        let (source, attempt) = (self.source(), self.number());
-        self.span
-            .in_scope(|| debug!(target: TARGET, source, attempt, by, "steered"));
+        log!(debug, self, by, "steered");
         self.close();
     }
 
     pub(crate) fn over(&mut self, result: Result<&Finished, &Error>) {
-        let (source, attempt) = (self.source(), self.number());
-        self.span.in_scope(|| match result {
-            Ok(finished) => {
-                let finished = finished.name();
-                debug!(target: TARGET, source, attempt, finished, "over");
-            }
+        match result {
+            Ok(finished) => log!(debug, self, finished = &*name_in_logs(finished), "over"),
             Err(error) => {
-                let (reason, status) = (error.kind().name(), status(Some(error)));
-                warn!(target: TARGET, source, attempt, reason, status, "over");
+                let (reason, status) = (&*reason(Some(error)), status(Some(error)));
+                log!(warn, self, reason, status, "over");
             }
-        });
+        }
         self.close();
     }
 
@@ -173,8 +141,8 @@ impl Trace {
     }
 }
 
-fn reason(error: Option<&Error>) -> &'static str {
-    error.map_or("clean_end", |error| error.kind().name())
+fn reason(error: Option<&Error>) -> String {
+    error.map_or("clean_end".to_owned(), |error| name_in_logs(&error.kind()))
 }
 
 fn status(error: Option<&Error>) -> Option<u16> {

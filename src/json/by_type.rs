@@ -16,10 +16,8 @@ use crate::event::Event;
 pub(super) fn by_type<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, JsonError> {
     let mut has_variant = true;
     T::deserialize(ByType::new(event, &mut has_variant, None)).map_err(|error| {
-        if !has_variant {
-            return JsonError::unknown_type(event, error);
-        }
-        JsonError::data(event, &path_of_error::<T>(event), error)
+        let path = has_variant.then(|| path_of_error::<T>(event));
+        JsonError::new(event, path.as_ref(), error)
     })
 }
 
@@ -82,9 +80,9 @@ impl<'de> Deserializer<'de> for ByType<'de, '_> {
     }
 }
 
-impl<'de, 't> EnumAccess<'de> for ByType<'de, 't> {
+impl<'de> EnumAccess<'de> for ByType<'de, '_> {
     type Error = Error;
-    type Variant = Content<'de, 't>;
+    type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(
         self,
@@ -94,23 +92,14 @@ impl<'de, 't> EnumAccess<'de> for ByType<'de, 't> {
         *self.has_variant = false;
         let variant = seed.deserialize(IntoDeserializer::<Error>::into_deserializer(name))?;
         *self.has_variant = true;
-        let content = Content {
-            data: self.event.data(),
-            track: self.track,
-        };
-        Ok((variant, content))
+        Ok((variant, self))
     }
 }
 
-/// The content of a variant: the data.
-struct Content<'de, 't> {
-    data: &'de str,
-    track: Option<&'t mut Track>,
-}
-
-impl<'de> Content<'de, '_> {
+impl<'de> ByType<'de, '_> {
+    /// Reads the content of the variant: the data.
     fn read<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
-        let mut json = serde_json::Deserializer::from_str(self.data);
+        let mut json = serde_json::Deserializer::from_str(self.event.data());
         let value = match self.track {
             None => seed.deserialize(&mut json)?,
             Some(track) => {
@@ -122,7 +111,7 @@ impl<'de> Content<'de, '_> {
     }
 }
 
-impl<'de> VariantAccess<'de> for Content<'de, '_> {
+impl<'de> VariantAccess<'de> for ByType<'de, '_> {
     type Error = Error;
 
     /// The type is enough: the data may be empty, `{}`, or not JSON.
@@ -134,43 +123,27 @@ impl<'de> VariantAccess<'de> for Content<'de, '_> {
         self.read(seed)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
-        self.read(Tuple { len, visitor })
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        self.read(Fields(visitor))
     }
 
     fn struct_variant<V: Visitor<'de>>(
         self,
-        fields: &'static [&'static str],
+        _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.read(Struct { fields, visitor })
+        self.read(Fields(visitor))
     }
 }
 
-/// The calls of a tuple's visitor to the JSON.
-struct Tuple<V> {
-    len: usize,
-    visitor: V,
-}
+/// Reads the fields of a variant. serde_json reads a struct from an object or from an array, whatever its name and
+/// the names of its fields; the visitor accepts one or both.
+struct Fields<V>(V);
 
-impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Tuple<V> {
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Fields<V> {
     type Value = V::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<V::Value, D::Error> {
-        json.deserialize_tuple(self.len, self.visitor)
-    }
-}
-
-/// The calls of a struct's visitor to the JSON.
-struct Struct<V> {
-    fields: &'static [&'static str],
-    visitor: V,
-}
-
-impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Struct<V> {
-    type Value = V::Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<V::Value, D::Error> {
-        json.deserialize_struct("", self.fields, self.visitor)
+        json.deserialize_struct("", &[], self.0)
     }
 }

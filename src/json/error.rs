@@ -41,34 +41,22 @@ const QUOTED: usize = 128;
 /// let cause = error.source().unwrap().to_string();
 /// assert_eq!(cause, r#"invalid type: string "high", expected f64 at line 1 column 26"#);
 /// ```
-#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub struct JsonError(Box<Parts>);
 
 struct Parts {
     event: Event,
-    path: String,
-    is_unknown_type: bool,
+    /// `None` if the type has no variant, so that the data was not read.
+    path: Option<String>,
     source: serde_json::Error,
 }
 
 impl JsonError {
-    /// Makes the error for wrong data at this path, which is empty if it is not known.
+    /// Makes the error for wrong data at this path; without a path, for a type without a variant.
     #[cold]
-    pub(super) fn data(event: &Event, path: &Path, source: serde_json::Error) -> Self {
-        Self::new(event, in_words(path), false, source)
-    }
-
-    /// Makes the error for a type without a variant.
-    #[cold]
-    pub(super) fn unknown_type(event: &Event, source: serde_json::Error) -> Self {
-        Self::new(event, String::new(), true, source)
-    }
-
-    fn new(event: &Event, path: String, is_unknown_type: bool, source: serde_json::Error) -> Self {
+    pub(super) fn new(event: &Event, path: Option<&Path>, source: serde_json::Error) -> Self {
         Self(Box::new(Parts {
             event: event.clone(),
-            path,
-            is_unknown_type,
+            path: path.map(in_words),
             source: in_a_line(source),
         }))
     }
@@ -77,7 +65,7 @@ impl JsonError {
     /// data as a whole, and if the path is not known. (serde loses the path inside `untagged` and `flatten`.)
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.0.path
+        self.0.path.as_deref().unwrap_or_default()
     }
 
     /// Returns the event that could not be read.
@@ -107,7 +95,7 @@ impl JsonError {
     /// Whether [`Event::typed`] found no variant for the type. The data was not read then.
     #[must_use]
     pub fn is_unknown_type(&self) -> bool {
-        self.0.is_unknown_type
+        self.0.path.is_none()
     }
 }
 
@@ -162,7 +150,7 @@ fn in_words(path: &Path) -> String {
             break;
         }
     }
-    shortened(&words).to_string()
+    shortened(&words)
 }
 
 /// serde quotes an unexpected value at any length, and a name without escapes, so this shortens and escapes.
@@ -172,35 +160,15 @@ fn in_a_line(error: serde_json::Error) -> serde_json::Error {
     if words.len() <= 2 * QUOTED && !words.contains(char::is_control) {
         return error;
     }
-    let words: String = shortened(&words)
-        .to_string()
-        .chars()
-        .map(|char| if char.is_control() { '\u{fffd}' } else { char })
-        .collect();
+    let words = shortened(&words).replace(char::is_control, "\u{fffd}");
     // serde_json reads the place from the end of the text.
     serde::de::Error::custom(format_args!("{words} at line {line} column {column}"))
 }
 
-/// The beginning of a text.
-fn shortened(text: &str) -> Shortened<'_> {
+/// The beginning of a text, and a sign for the rest.
+fn shortened(text: &str) -> String {
     match text.char_indices().find(|&(at, _)| at >= QUOTED) {
-        Some((end, _)) => Shortened(&text[..end], "…"),
-        None => Shortened(text, ""),
-    }
-}
-
-/// A beginning, and a sign for the rest.
-struct Shortened<'a>(&'a str, &'static str);
-
-impl fmt::Display for Shortened<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.0, self.1)
-    }
-}
-
-/// Quoted and escaped.
-impl fmt::Debug for Shortened<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}{}\"", self.0.escape_debug(), self.1)
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }

@@ -1,8 +1,6 @@
 //! Reads events as JSON: the data, or type and data together.
 
 mod by_type;
-#[cfg(feature = "client")]
-mod client;
 mod error;
 mod stream;
 
@@ -76,9 +74,14 @@ impl Event {
     /// # Errors
     ///
     /// If the data is not JSON, or not a `T`; the error names the place. Empty data is never JSON.
-    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-    pub fn json<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, JsonError> {
-        data(self)
+    pub fn json<'de, T: Deserialize<'de>>(&'de self) -> Result<T, JsonError> {
+        serde_json::from_str(self.data()).map_err(|error| {
+            let mut json = serde_json::Deserializer::from_str(self.data());
+            let mut track = Track::new();
+            let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+            let _ = T::deserialize(tracked); // fails as it did before, and now the path is known
+            JsonError::new(self, Some(&track.path()), error)
+        })
     }
 
     /// Reads type and data as an enum: the type selects the variant, and the data is its content, as JSON.
@@ -143,18 +146,7 @@ impl Event {
     /// If no variant has the name of the type, and none is `#[serde(other)]`
     /// ([`is_unknown_type`](crate::JsonError::is_unknown_type)); if the data is not what the
     /// variant expects; if `T` is not such an enum.
-    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-    pub fn typed<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, JsonError> {
+    pub fn typed<'de, T: Deserialize<'de>>(&'de self) -> Result<T, JsonError> {
         by_type(self)
     }
-}
-
-fn data<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, JsonError> {
-    serde_json::from_str(event.data()).map_err(|error| {
-        let mut json = serde_json::Deserializer::from_str(event.data());
-        let mut track = Track::new();
-        let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
-        let _ = T::deserialize(tracked); // fails as it did before, and now the path is known
-        JsonError::data(event, &track.path(), error)
-    })
 }

@@ -71,7 +71,6 @@ const EVENTS_PER_POLL: u32 = 64;
 ///
 /// [`StreamExt`]: https://docs.rs/futures-util/latest/futures_util/stream/trait.StreamExt.html
 /// [`TryStreamExt`]: https://docs.rs/futures-util/latest/futures_util/stream/trait.TryStreamExt.html
-#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub trait JsonStreamExt: TryStream<Ok = Event> + Sized {
     /// Reads each event's data as a `T`: see [`Event::json`].
     ///
@@ -133,7 +132,6 @@ impl<S: TryStream<Ok = Event>> JsonStreamExt for S {}
 ///
 /// The same as of the inner stream: nothing is kept here.
 #[must_use = "streams do nothing unless polled"]
-#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub struct JsonStream<S, T> {
     events: S,
     /// `None` to skip the event.
@@ -156,7 +154,6 @@ enum State {
 /// Why an item of a [`JsonStream`] is not a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub enum JsonStreamError<E> {
     /// One event could not be read. The stream continues.
     #[error(transparent)]
@@ -204,6 +201,13 @@ impl<S, T> JsonStream<S, T> {
     pub fn into_inner(self) -> S {
         self.events
     }
+
+    fn is_end_marker(&mut self, event: &Event) -> bool {
+        self.until.as_mut().is_some_and(|until| {
+            let is_end = until.get_mut().unwrap_or_else(PoisonError::into_inner);
+            is_end(event)
+        })
+    }
 }
 
 impl<S, T> JsonStream<S, T>
@@ -220,37 +224,17 @@ impl<E> JsonStreamError<EventsError<E>> {
     /// Whether the stream ended before its end marker, or that of the inner stream.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        match self {
-            Self::Incomplete => true,
-            Self::Stream(error) => error.is_incomplete(),
-            Self::Event(_) => false,
-        }
+        self.is_incomplete_or(EventsError::is_incomplete)
     }
 }
 
-type Item<S, T> = Result<T, JsonStreamError<<S as TryStream>::Error>>;
-
-impl<S, T> JsonStream<S, T>
-where
-    S: TryStream<Ok = Event>,
-{
-    /// Turns an event into an item, nothing, or, for the marker, the end (an inner `None`).
-    fn take(&mut self, event: &Event) -> Option<Option<Item<S, T>>> {
-        let until = self.until.as_mut().map(Mutex::get_mut);
-        let until = until.map(|until| until.unwrap_or_else(PoisonError::into_inner));
-        if until.is_some_and(|is_end| is_end(event)) {
-            self.state = State::Ended;
-            return Some(None);
+impl<E> JsonStreamError<E> {
+    pub(crate) fn is_incomplete_or(&self, inner: impl FnOnce(&E) -> bool) -> bool {
+        match self {
+            Self::Incomplete => true,
+            Self::Stream(error) => inner(error),
+            Self::Event(_) => false,
         }
-        let value = (self.read)(event)?;
-        Some(Some(value.map_err(JsonStreamError::Event)))
-    }
-
-    /// Called when the inner stream ended.
-    fn end(&mut self) -> Option<Item<S, T>> {
-        let is_incomplete = self.state == State::Reading && self.until.is_some();
-        self.state = State::Ended;
-        is_incomplete.then_some(Err(JsonStreamError::Incomplete))
     }
 }
 
@@ -258,24 +242,32 @@ impl<S, T> Stream for JsonStream<S, T>
 where
     S: TryStream<Ok = Event> + Unpin,
 {
-    type Item = Item<S, T>;
+    type Item = Result<T, JsonStreamError<S::Error>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.state == State::Ended {
+            return Poll::Ready(None);
+        }
         for _ in 0..EVENTS_PER_POLL {
-            if self.state == State::Ended {
-                return Poll::Ready(None);
-            }
             match ready!(Pin::new(&mut self.events).try_poll_next(cx)) {
+                Some(Ok(event)) if self.is_end_marker(&event) => {
+                    self.state = State::Ended;
+                    return Poll::Ready(None);
+                }
                 Some(Ok(event)) => {
-                    if let Some(item) = self.take(&event) {
-                        return Poll::Ready(item);
+                    if let Some(value) = (self.read)(&event) {
+                        return Poll::Ready(Some(value.map_err(JsonStreamError::Event)));
                     }
                 }
                 Some(Err(error)) => {
                     self.state = State::Failed;
                     return Poll::Ready(Some(Err(JsonStreamError::Stream(error))));
                 }
-                None => return Poll::Ready(self.end()),
+                None => {
+                    let is_incomplete = self.state == State::Reading && self.until.is_some();
+                    self.state = State::Ended;
+                    return Poll::Ready(is_incomplete.then_some(Err(JsonStreamError::Incomplete)));
+                }
             }
         }
         cx.waker().wake_by_ref();

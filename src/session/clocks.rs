@@ -58,9 +58,7 @@ pub(super) enum Moment {
 struct Row {
     limit: fn(&Clocks) -> Option<Duration>,
     expired: fn(Duration) -> Expired,
-    starts: Moment,
-    /// While a first event timeout is set, it starts with the first event instead.
-    waits_for_first_event: bool,
+    starts: fn(&Clocks) -> Moment,
     restarts: Option<Moment>,
     stops: &'static [Moment],
 }
@@ -71,50 +69,46 @@ const TABLE: [Row; 5] = [
     Row {
         limit: |clocks| clocks.response,
         expired: Expired::Response,
-        starts: Moment::Asked,
-        waits_for_first_event: false,
+        starts: |_| Moment::Asked,
         restarts: None,
         stops: &[Moment::Refused, Moment::Opened],
     },
     Row {
         limit: |clocks| clocks.first_event,
         expired: Expired::FirstEvent,
-        starts: Moment::Opened,
-        waits_for_first_event: false,
+        starts: |_| Moment::Opened,
         restarts: None,
         stops: &[Moment::Event],
     },
     Row {
         limit: |clocks| clocks.idle,
         expired: Expired::Idle,
-        starts: Moment::Opened,
-        waits_for_first_event: true,
+        starts: Clocks::start_of_silence,
         restarts: Some(Moment::Bytes),
         stops: &[],
     },
     Row {
         limit: |clocks| clocks.event,
         expired: Expired::Event,
-        starts: Moment::Opened,
-        waits_for_first_event: true,
+        starts: Clocks::start_of_silence,
         restarts: Some(Moment::Event),
         stops: &[],
     },
     Row {
         limit: |_| Some(REFUSAL_TIMEOUT),
         expired: |_| Expired::RefusalBody,
-        starts: Moment::Refused,
-        waits_for_first_event: false,
+        starts: |_| Moment::Refused,
         restarts: None,
         stops: &[],
     },
 ];
 
-impl Row {
-    fn starts(&self, clocks: &Clocks) -> Moment {
-        match self.waits_for_first_event && clocks.first_event.is_some() {
-            true => Moment::Event,
-            false => self.starts,
+impl Clocks {
+    /// From when on silence counts: while a first event timeout is set, from the first event.
+    fn start_of_silence(&self) -> Moment {
+        match self.first_event {
+            Some(_) => Moment::Event,
+            None => Moment::Opened,
         }
     }
 }
@@ -138,14 +132,15 @@ impl Timers {
     /// Starts, restarts and stops the clocks for this moment.
     pub(super) fn note(&mut self, moment: Moment, now: Duration) {
         for (row, running) in TABLE.iter().zip(&mut self.running) {
-            if running.is_some() {
-                if row.stops.contains(&moment) {
-                    *running = None;
-                } else if row.restarts == Some(moment) {
-                    *running = Some(Timer::from(now));
+            match running {
+                Some(_) if row.stops.contains(&moment) => *running = None,
+                Some(timer) if row.restarts == Some(moment) => {
+                    *timer = Timer::new(timer.limit, now)
                 }
-            } else if row.starts(&self.clocks) == moment && (row.limit)(&self.clocks).is_some() {
-                *running = Some(Timer::from(now));
+                None if (row.starts)(&self.clocks) == moment => {
+                    *running = (row.limit)(&self.clocks).map(|limit| Timer::new(limit, now));
+                }
+                _ => {}
             }
         }
     }
@@ -161,25 +156,16 @@ impl Timers {
 
     /// Returns the earliest deadline.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        TABLE
-            .iter()
-            .zip(&self.running)
-            .filter_map(|(row, timer)| {
-                let limit = (row.limit)(&self.clocks)?;
-                Some((*timer)?.deadline(limit))
-            })
-            .min()
+        self.running.iter().flatten().map(Timer::deadline).min()
     }
 
     pub(super) fn expired(&mut self, now: Duration) -> Option<Expired> {
-        TABLE
-            .iter()
-            .zip(&mut self.running)
-            .find_map(|(row, timer)| {
-                let limit = (row.limit)(&self.clocks)?;
-                let has_expired = timer.as_mut()?.has_expired(limit, now);
-                has_expired.then(|| (row.expired)(limit))
-            })
+        let mut rows = TABLE.iter().zip(&mut self.running);
+        rows.find_map(|(row, running)| {
+            let timer = running.as_mut()?;
+            let has_expired = timer.has_expired(now);
+            has_expired.then(|| (row.expired)(timer.limit))
+        })
     }
 
     /// Called when the source was not polled for this time: a slow consumer is not an idle server.
@@ -193,6 +179,7 @@ impl Timers {
 /// A running clock.
 #[derive(Debug, Clone, Copy)]
 struct Timer {
+    limit: Duration,
     since: Duration,
     /// How often it started again although nothing arrived.
     fresh_starts: u8,
@@ -201,16 +188,17 @@ struct Timer {
 }
 
 impl Timer {
-    fn from(now: Duration) -> Self {
+    fn new(limit: Duration, now: Duration) -> Self {
         Self {
+            limit,
             since: now,
             fresh_starts: 0,
             was_held_up: false,
         }
     }
 
-    fn deadline(self, limit: Duration) -> Duration {
-        self.since.saturating_add(limit)
+    fn deadline(&self) -> Duration {
+        self.since.saturating_add(self.limit)
     }
 
     fn shift(&mut self, gap: Duration) {
@@ -223,8 +211,8 @@ impl Timer {
     /// Why are there two rules, and not one with a second look after a yield? A consumer may leave a pending poll for a
     /// day. Nothing read from the server on that day, so the clock must run in full again, and not only for the time of
     /// a yield.
-    fn has_expired(&mut self, limit: Duration, now: Duration) -> bool {
-        let deadline = self.deadline(limit);
+    fn has_expired(&mut self, now: Duration) -> bool {
+        let deadline = self.deadline();
         let overdue = now.saturating_sub(deadline);
         if overdue > LATE && self.fresh_starts < FRESH_STARTS {
             self.since = now;

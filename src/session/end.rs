@@ -1,6 +1,6 @@
 //! The end of an attempt, and the types for the proposal, the answer and the outcome.
 //!
-//! Every rule about a single [`End`] is here: a new kind of end is a variant, and an arm in each function below.
+//! Every rule about a single [`End`] is here: a new kind of end is a variant, and an arm in the functions below.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl End {
         match self {
             Self::Clean => policy.reconnect_on_close,
             Self::NotMade { transient } => transient,
-            Self::Unreached { futile: true, .. } => false,
+            Self::Unreached { futile: true, .. } | Self::Fatal => false,
             Self::Unreached { unsent, .. } => answered || !(unsent && policy.fail_fast),
             Self::Broken => true,
             Self::Refused {
@@ -58,7 +58,6 @@ impl End {
                 policy.retries_status(status)
                     && retry_after.is_none_or(|delay| policy.accepts_server_delay(delay))
             }
-            Self::Fatal => false,
         }
     }
 
@@ -67,21 +66,12 @@ impl End {
         match self {
             Self::Unreached { unsent, .. } => unsent,
             Self::Refused {
-                redirected: true, ..
-            } => false,
-            Self::Refused {
-                status: 425 | 429, ..
-            } => true,
-            Self::Refused {
-                status: 503,
+                status,
                 settled_after,
+                redirected: false,
                 ..
-            } => settled_after,
-            Self::Clean
-            | Self::NotMade { .. }
-            | Self::Broken
-            | Self::Refused { .. }
-            | Self::Fatal => false,
+            } => matches!(status, 425 | 429) || (status == 503 && settled_after),
+            _ => false,
         }
     }
 
@@ -102,6 +92,17 @@ pub(crate) struct NextRequest {
     pub(crate) available: bool,
     /// The source has one response and no way to make a request: its end is the end of the source.
     pub(crate) is_only_one: bool,
+}
+
+impl NextRequest {
+    /// A request that can be made again.
+    pub(crate) fn repeatable(idempotent: Option<bool>) -> Self {
+        Self {
+            idempotent,
+            available: true,
+            is_only_one: false,
+        }
+    }
 }
 
 /// Why a request that was due must not be sent.

@@ -36,7 +36,7 @@ use ecow::EcoString;
 use crate::retry::RetryPolicy;
 
 use self::clocks::{Moment, Timers};
-use self::phase::{Ended, Plan, State};
+use self::phase::{Ended, State};
 use self::progress::{Progress, Streak};
 use self::replay::Replays;
 
@@ -240,18 +240,18 @@ impl Session {
         let elapsed = now
             .saturating_add(delay)
             .saturating_sub(self.streak.failing_since.unwrap_or(now));
-        let plan = match self.policy.allows(nth, elapsed) {
-            true => self.plan(end, next),
-            false => Plan::GiveUp,
+        let over = match self.policy.allows(nth, elapsed) {
+            true => self.over_after(end, next),
+            false => Some(Outcome::GiveUp),
         };
         self.timers.stop();
         self.state = State::Ended(Ended {
-            plan,
+            over,
             delay,
             at: now,
             available: next.available,
         });
-        Some(self.proposal((plan == Plan::Retry).then_some(delay)))
+        Some(self.proposal(over.is_none().then_some(delay)))
     }
 
     fn proposal(&self, next_delay: Option<Duration>) -> Proposal {
@@ -268,7 +268,7 @@ impl Session {
         let State::Ended(ended) = &mut self.state else {
             return None;
         };
-        ended.plan = Plan::GiveUp;
+        ended.over = Some(Outcome::GiveUp);
         Some(self.proposal(None))
     }
 
@@ -280,10 +280,9 @@ impl Session {
         match verdict {
             Verdict::Stop => Outcome::Stop,
             Verdict::GiveUp => Outcome::GiveUp,
-            Verdict::FollowPolicy => match ended.plan {
-                Plan::Retry => self.wait(ended.delay, ended.at, now),
-                Plan::GiveUp => Outcome::GiveUp,
-                Plan::Refuse(reason) => Outcome::Refuse(reason),
+            Verdict::FollowPolicy => match ended.over {
+                None => self.wait(ended.delay, ended.at, now),
+                Some(outcome) => outcome,
             },
             Verdict::Retry | Verdict::RetryAfter(_) | Verdict::RetryWithoutId
                 if !ended.available =>
@@ -392,22 +391,19 @@ impl Session {
         self.progress.health_deadline()
     }
 
-    /// Returns what the policy does about an end within its limits.
-    fn plan(&self, end: End, next: NextRequest) -> Plan {
+    /// Returns how the policy ends the source after this end, within its limits; `None` if it retries.
+    fn over_after(&self, end: End, next: NextRequest) -> Option<Outcome> {
         if next.is_only_one || !end.is_retried_by(&self.policy, self.answered) {
-            return Plan::GiveUp;
+            return Some(Outcome::GiveUp);
         }
         if next.idempotent == Some(false) && !self.replays.allows(false) {
             // A failure is the result as it is; a clean end would look like success.
-            return match end {
-                End::Clean => Plan::Refuse(NotSent::NotIdempotent),
-                _ => Plan::GiveUp,
-            };
+            return Some(match end {
+                End::Clean => Outcome::Refuse(NotSent::NotIdempotent),
+                _ => Outcome::GiveUp,
+            });
         }
-        match next.available {
-            true => Plan::Retry,
-            false => Plan::Refuse(NotSent::NotCloneable),
-        }
+        (!next.available).then_some(Outcome::Refuse(NotSent::NotCloneable))
     }
 
     /// The delay runs from the answer, not from the end: the hook may have taken time, and gets the delay that it was

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::end::NotSent;
+use super::end::Outcome;
 
 /// The phase of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,19 +46,12 @@ pub(super) enum State {
 /// An end that waits for its answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ended {
-    pub(super) plan: Plan,
+    /// How the policy ends the source; `None` if it retries.
+    pub(super) over: Option<Outcome>,
     /// The delay of a retry, even against the policy.
     pub(super) delay: Duration,
     pub(super) at: Duration,
     pub(super) available: bool,
-}
-
-/// What the policy would do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Plan {
-    Retry,
-    GiveUp,
-    Refuse(NotSent),
 }
 
 impl State {

@@ -27,31 +27,13 @@ pub(super) enum End {
 
 /// The body of a scripted answer: made by [`ScriptedServer`](super::ScriptedServer).
 pub struct ScriptedBody {
-    steps: std::vec::IntoIter<Step>,
-    end: End,
+    pub(super) steps: std::vec::IntoIter<Step>,
+    pub(super) end: End,
     /// `None` after the end.
-    connection: Option<Connection>,
-    timer: Timer,
+    pub(super) connection: Option<Connection>,
+    pub(super) timer: Timer,
     /// The time of the next step, independent of reads.
-    due: Duration,
-}
-
-impl ScriptedBody {
-    pub(super) fn new(
-        steps: Vec<Step>,
-        end: End,
-        connection: Connection,
-        timer: Timer,
-        due: Duration,
-    ) -> Self {
-        Self {
-            steps: steps.into_iter(),
-            end,
-            connection: Some(connection),
-            timer,
-            due,
-        }
-    }
+    pub(super) due: Duration,
 }
 
 impl fmt::Debug for ScriptedBody {
@@ -80,15 +62,11 @@ impl Body for ScriptedBody {
                 None => break,
             }
         }
-        match this.end {
-            End::Hold => Poll::Pending,
-            End::Cut if this.connection.take().is_some() => {
-                Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())))
-            }
-            End::Clean | End::Cut => {
-                this.connection = None;
-                Poll::Ready(None)
-            }
+        if let End::Hold = this.end {
+            return Poll::Pending;
         }
+        let is_open = this.connection.take().is_some();
+        let is_cut = is_open && matches!(this.end, End::Cut);
+        Poll::Ready(is_cut.then(|| Err(io::ErrorKind::ConnectionReset.into())))
     }
 }

@@ -145,13 +145,12 @@ struct Shared {
     clock: Clock,
 }
 
-enum Script {
-    List {
-        length: usize,
-        replies: std::vec::IntoIter<Reply>,
-        then: Option<Reply>,
-    },
-    Function(BoxLook<'static, ReceivedRequest, Reply>),
+struct Script {
+    /// Returns `None` after the last reply.
+    next: BoxLook<'static, ReceivedRequest, Option<Reply>>,
+    /// The number of replies in the list.
+    length: usize,
+    then: Option<Reply>,
 }
 
 impl ScriptedServer {
@@ -159,11 +158,8 @@ impl ScriptedServer {
     /// after the last reply, unless [`then`](Self::then) is set.
     pub fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
         let replies = Vec::from_iter(replies);
-        Self::of(Script::List {
-            length: replies.len(),
-            replies: replies.into_iter(),
-            then: None,
-        })
+        let (length, mut replies) = (replies.len(), replies.into_iter());
+        Self::of(length, move |_| replies.next())
     }
 
     /// Makes a server that calls this function for each reply, so that answers can depend on the request.
@@ -178,13 +174,21 @@ impl ScriptedServer {
     /// });
     /// # drop(server);
     /// ```
-    pub fn from_fn(reply: impl FnMut(&ReceivedRequest) -> Reply + MaybeSend + 'static) -> Self {
-        Self::of(Script::Function(Box::new(reply)))
+    pub fn from_fn(mut reply: impl FnMut(&ReceivedRequest) -> Reply + MaybeSend + 'static) -> Self {
+        Self::of(0, move |request| Some(reply(request)))
     }
 
-    fn of(script: Script) -> Self {
+    fn of<F>(length: usize, next: F) -> Self
+    where
+        F: FnMut(&ReceivedRequest) -> Option<Reply> + MaybeSend + 'static,
+    {
+        let next = Box::new(next);
         Self(Arc::new(Shared {
-            script: Mutex::new(script),
+            script: Mutex::new(Script {
+                next,
+                length,
+                then: None,
+            }),
             log: Mutex::default(),
             clock: Clock::default(),
         }))
@@ -194,9 +198,7 @@ impl ScriptedServer {
     /// [`Reply::no_content`] ends a subscription. (A server [`from_fn`](Self::from_fn) has no last reply.)
     #[must_use]
     pub fn then(self, reply: Reply) -> Self {
-        if let Script::List { then, .. } = &mut *lock(&self.0.script) {
-            *then = Some(reply);
-        }
+        lock(&self.0.script).then = Some(reply);
         self
     }
 
@@ -232,7 +234,13 @@ impl ScriptedServer {
     }
 
     pub(crate) fn answer(&self, request: ScriptedRequest) -> Answering {
-        let connection = self.accept(request);
+        let at = self.0.clock.now();
+        let mut log = lock(&self.0.log);
+        let request = ReceivedRequest::new(log.len() + 1, request, at);
+        log.push(request.clone());
+        drop(log);
+        let server = Arc::clone(&self.0);
+        let connection = Connection { request, server };
         let reply = lock(&self.0.script).reply(&connection.request);
         reply.play(connection)
     }
@@ -250,17 +258,6 @@ impl ScriptedServer {
         let requests = self.requests();
         let open = requests.iter().filter(|request| request.is_open());
         open.count()
-    }
-
-    fn accept(&self, request: ScriptedRequest) -> Connection {
-        let at = self.0.clock.now();
-        let mut log = lock(&self.0.log);
-        let request = ReceivedRequest::new(log.len() + 1, request, at);
-        log.push(request.clone());
-        Connection {
-            request,
-            server: Arc::clone(&self.0),
-        }
     }
 }
 
@@ -317,15 +314,9 @@ pub fn error(kind: ErrorKind) -> Error {
 
 impl Script {
     fn reply(&mut self, request: &ReceivedRequest) -> Reply {
-        let (length, next, then) = match self {
-            Self::Function(reply) => return reply(request),
-            Self::List {
-                length,
-                replies,
-                then,
-            } => (length, replies.next(), then),
-        };
-        next.or_else(|| then.clone()).unwrap_or_else(|| {
+        let next = (self.next)(request).or_else(|| self.then.clone());
+        let length = self.length;
+        next.unwrap_or_else(|| {
             panic!(
                 "the script is over: {request:?} arrived after the last of {length} replies; add \
                  one, or set a reply with `then`"

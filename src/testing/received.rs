@@ -24,28 +24,16 @@ pub(crate) struct ScriptedRequest {
 
 struct Parts {
     number: usize,
-    method: Method,
-    url: Url,
-    headers: HeaderMap,
-    body: Option<Bytes>,
+    sent: ScriptedRequest,
     at: Duration,
     closed_at: Mutex<Option<Duration>>,
 }
 
 impl ReceivedRequest {
-    pub(super) fn new(number: usize, request: ScriptedRequest, at: Duration) -> Self {
-        let ScriptedRequest {
-            method,
-            url,
-            headers,
-            body,
-        } = request;
+    pub(super) fn new(number: usize, sent: ScriptedRequest, at: Duration) -> Self {
         Self(Arc::new(Parts {
             number,
-            method,
-            url,
-            headers,
-            body,
+            sent,
             at,
             closed_at: Mutex::new(None),
         }))
@@ -64,21 +52,21 @@ impl ReceivedRequest {
     /// Returns the method; GET for a request by [`connect`](super::ScriptedServer::connect), which has none.
     #[must_use]
     pub fn method(&self) -> &Method {
-        &self.0.method
+        &self.0.sent.method
     }
 
     /// Returns the URL; `http://scripted.test/` for a request by [`connect`](super::ScriptedServer::connect), which
     /// has none.
     #[must_use]
     pub fn url(&self) -> &Url {
-        &self.0.url
+        &self.0.sent.url
     }
 
     /// Returns the headers, including those that this crate sets. Headers that a client adds (`Host`, `User-Agent`,
     /// its default headers) are missing.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.0.headers
+        &self.0.sent.headers
     }
 
     /// Returns the first header of this name, if it exists and is UTF-8.
@@ -97,7 +85,7 @@ impl ReceivedRequest {
     /// Returns the body; `None` if there is none, or if it is a stream.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
-        self.0.body.as_deref()
+        self.0.sent.body.as_deref()
     }
 
     /// Returns when the request arrived: the time since the server's first request, by tokio's clock.

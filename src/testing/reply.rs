@@ -222,21 +222,21 @@ impl Reply {
         let due = timer.now().saturating_add(self.after);
         Box::pin(async move {
             poll_fn(|cx| timer.poll_until(due, cx)).await;
-            match self.answer {
-                Answer::Response(response) => Ok(response.begin(connection, timer, due)),
-                Answer::Failure(kind) => Err(io::Error::from(kind).into()),
+            let scripted = match self.answer {
+                Answer::Response(scripted) => scripted,
+                Answer::Failure(kind) => return Err(io::Error::from(kind).into()),
                 Answer::Nothing => pending().await,
-            }
+            };
+            let mut response = Response::new(ScriptedBody {
+                steps: scripted.steps.into_iter(),
+                end: scripted.end,
+                connection: Some(connection),
+                timer,
+                due,
+            });
+            *response.status_mut() = scripted.status;
+            *response.headers_mut() = scripted.headers;
+            Ok(response)
         })
-    }
-}
-
-impl Scripted {
-    fn begin(self, connection: Connection, timer: Timer, due: Duration) -> Response<ScriptedBody> {
-        let body = ScriptedBody::new(self.steps, self.end, connection, timer, due);
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
-        response
     }
 }

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::{Error, ErrorKind};
 use crate::bounds::BoxError;
+use crate::client::http::facts::Facts;
 use crate::client::platform;
 use crate::client::reqwest::classify::{facts, without_url};
 
@@ -111,21 +112,16 @@ pub(crate) fn no_response(error: BoxError, asked: Option<&Url>) -> Error {
 }
 
 fn no_response_kind(error: &(dyn StdError + 'static), asked: Option<&Url>) -> ErrorKind {
-    let mut is_redirect = false;
-    let mut is_builder = false;
-    let mut is_marked = false;
-    for cause in chain(error) {
-        is_marked |= cause.is::<Transient>();
-        let Some(facts) = facts(cause) else { continue };
-        // A redirect to a scheme other than HTTP is also a builder error, about its target.
-        let is_of_target = facts.is_builder && facts.url.is_some_and(|url| Some(&url) != asked);
-        is_redirect |= facts.is_redirect || is_of_target;
-        is_builder |= facts.is_builder;
-    }
+    let facts: Vec<_> = chain(error).filter_map(facts).collect();
+    // A redirect to a scheme other than HTTP is also a builder error, about its target.
+    let is_redirect = |facts: &Facts| {
+        let is_of_target = facts.url.as_ref().is_some_and(|url| Some(url) != asked);
+        facts.is_redirect || (facts.is_builder && is_of_target)
+    };
     match () {
-        () if is_marked => ErrorKind::NoResponse,
-        () if is_redirect => ErrorKind::Redirect,
-        () if is_builder => ErrorKind::InvalidRequest,
+        () if chain(error).any(|cause| cause.is::<Transient>()) => ErrorKind::NoResponse,
+        () if facts.iter().any(is_redirect) => ErrorKind::Redirect,
+        () if facts.iter().any(|facts| facts.is_builder) => ErrorKind::InvalidRequest,
         () if !platform::TELLS_CAUSES => ErrorKind::NoResponse,
         () if chain(error).any(is_proxy_refusal) => ErrorKind::Proxy,
         () if is_tls_failure(error) && chain(error).any(is_handshake) => ErrorKind::Certificate,
@@ -158,12 +154,8 @@ fn is_tls_failure(error: &(dyn StdError + 'static)) -> bool {
         "accessdenied",
     ];
     let innermost = chain(error).last().map(|cause| cause.to_string());
-    let text: String = innermost
-        .unwrap_or_default()
-        .chars()
-        .filter(|char| char.is_ascii_alphabetic())
-        .map(|char| char.to_ascii_lowercase())
-        .collect();
+    let mut text = innermost.unwrap_or_default().to_ascii_lowercase();
+    text.retain(|char| char.is_ascii_alphabetic());
     let text = text.replace("unrecognized", "unrecognised");
     text.contains("certificate")
         || text.contains("unknownca")
@@ -172,7 +164,7 @@ fn is_tls_failure(error: &(dyn StdError + 'static)) -> bool {
             .any(|alert| text.contains(alert) && is_alert(&text))
 }
 
-/// The texts of hyper-util for a 407, and for another refusal, of a proxy in answer to CONNECT.
+/// The text of hyper-util for a 407 of a proxy in answer to CONNECT.
 fn is_proxy_refusal(error: &(dyn StdError + 'static)) -> bool {
     error.to_string() == "tunnel error: proxy authorization required"
 }
@@ -218,12 +210,11 @@ impl fmt::Debug for RedactedError {
 
 /// The original error, which must not be shown. It answers questions about types and kinds, because a
 /// redacted copy is only text.
-pub(crate) fn as_given<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    match error.downcast_ref::<RedactedError>() {
-        Some(RedactedError {
-            given: Some(given), ..
-        }) => &**given,
-        _ => error,
+pub(super) fn as_given<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    let redacted = error.downcast_ref::<RedactedError>();
+    match redacted.and_then(|redacted| redacted.given.as_ref()) {
+        Some(given) => &**given,
+        None => error,
     }
 }
 
@@ -232,13 +223,12 @@ impl RedactedError {
     /// of the text is used.
     pub(crate) fn of(error: BoxError) -> BoxError {
         let error = without_url(error);
-        if chain(&*error).any(|cause| shows_url(&cause.to_string())) {
-            let mut copy = Self::copy(&*error);
-            copy.given = Some(error);
-            copy.into()
-        } else {
-            error
+        if !chain(&*error).any(|cause| cause.to_string().contains(URL)) {
+            return error;
         }
+        let mut copy = Self::copy(&*error);
+        copy.given = Some(error);
+        copy.into()
     }
 
     fn copy(error: &(dyn StdError + 'static)) -> Self {
@@ -252,10 +242,6 @@ impl RedactedError {
 
 /// Every version of reqwest prints " for url (…)".
 const URL: &str = " for url (";
-
-fn shows_url(text: &str) -> bool {
-    text.contains(URL)
-}
 
 fn strip_url(text: String) -> String {
     let Some((before, rest)) = text.split_once(URL) else {

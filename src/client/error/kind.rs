@@ -81,37 +81,3 @@ pub enum ErrorKind {
     /// [`open`](crate::EventSource::open) found no stream: the source ended without an error before that.
     NeverOpened(Finished),
 }
-
-impl ErrorKind {
-    /// The name in logs, which is stable: see the crate's documentation.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidLastEventId => "invalid_last_event_id",
-            Self::InvalidOption => "invalid_option",
-            Self::DefaultClient => "default_client",
-            Self::MakeRequest => "make_request",
-            Self::NoResponse => "no_response",
-            Self::Certificate => "certificate",
-            Self::Redirect => "redirect",
-            Self::Proxy => "proxy",
-            Self::MalformedHead => "malformed_head",
-            Self::Status(_) => "status",
-            Self::ContentType => "content_type",
-            Self::ContentEncoding => "content_encoding",
-            Self::NotAnEventStream => "not_an_event_stream",
-            Self::Validate => "validate",
-            Self::Hook => "hook",
-            Self::Disconnected => "disconnected",
-            Self::Incomplete => "incomplete",
-            Self::ResponseTimeout(_) => "response_timeout",
-            Self::FirstEventTimeout(_) => "first_event_timeout",
-            Self::IdleTimeout(_) => "idle_timeout",
-            Self::EventTimeout(_) => "event_timeout",
-            Self::EventTooLarge => "event_too_large",
-            Self::NotReplayed => "not_replayed",
-            Self::NotCloneable => "not_cloneable",
-            Self::NeverOpened(_) => "never_opened",
-        }
-    }
-}

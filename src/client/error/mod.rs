@@ -115,7 +115,7 @@ impl Error {
 
     /// Drops the connection that holds the unread rest of a refused response, for all clones.
     pub(crate) fn close(&self) {
-        if let Some(refused) = self.about().0.refused.as_ref() {
+        if let Some(refused) = &self.about().0.refused {
             refused.close();
         }
     }
@@ -188,38 +188,32 @@ impl Error {
     /// Whether a timeout expired: one of the source, or one of the HTTP stack.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        match self.kind() {
-            ErrorKind::ResponseTimeout(_)
-            | ErrorKind::FirstEventTimeout(_)
-            | ErrorKind::IdleTimeout(_)
-            | ErrorKind::EventTimeout(_) => true,
-            _ => match self.failure() {
-                Some(failure) => failure.is_timeout(),
-                None => self.causes().any(cause::is_timeout),
-            },
-        }
+        let about = self.about();
+        matches!(about.kind(), ErrorKind::ResponseTimeout(_))
+            || about.is_of_silence()
+            || about.causes().any(cause::is_timeout)
     }
 
     /// Whether connecting failed, so the server saw nothing of the request.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        match self.failure() {
-            Some(failure) => failure.is_connect(),
-            None => self.causes().any(cause::is_connect),
-        }
+        self.about().causes().any(cause::is_connect)
     }
 
     /// Whether the answer is only a part: it broke off, or ended before its end marker.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        match self.kind() {
-            ErrorKind::Incomplete
-            | ErrorKind::Disconnected
-            | ErrorKind::FirstEventTimeout(_)
-            | ErrorKind::IdleTimeout(_)
-            | ErrorKind::EventTimeout(_) => true,
-            _ => self.failure().is_some_and(Self::is_incomplete),
-        }
+        let (about, kind) = (self.about(), self.about().kind());
+        matches!(kind, ErrorKind::Incomplete | ErrorKind::Disconnected) || about.is_of_silence()
+    }
+
+    /// Whether a timeout of an open stream expired.
+    fn is_of_silence(&self) -> bool {
+        use ErrorKind::{EventTimeout, FirstEventTimeout, IdleTimeout};
+        matches!(
+            self.kind(),
+            FirstEventTimeout(_) | IdleTimeout(_) | EventTimeout(_)
+        )
     }
 
     /// Returns the first cause of this type, anywhere in the chain.
@@ -234,22 +228,12 @@ impl Error {
     ///
     /// The error itself, if its cause has another type, or if a clone of the error exists.
     pub fn downcast<T: StdError + 'static>(self) -> Result<T, Self> {
-        let is_of_type = self
-            .0
-            .source
-            .as_ref()
-            .is_some_and(|source| source.is::<T>());
-        if !is_of_type {
+        if !self.0.source.as_ref().is_some_and(|cause| cause.is::<T>()) {
             return Err(self);
         }
-        let mut inner = Arc::try_unwrap(self.0).map_err(Self)?;
-        match inner.source.take().map(|source| source.downcast::<T>()) {
-            Some(Ok(cause)) => Ok(*cause),
-            other => {
-                inner.source = other.and_then(Result::err);
-                Err(Self(Arc::new(inner)))
-            }
-        }
+        let inner = Arc::try_unwrap(self.0).map_err(Self)?;
+        let cause = inner.source.and_then(|cause| cause.downcast().ok());
+        Ok(*cause.expect("it is of this type"))
     }
 
     fn causes(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
@@ -259,19 +243,15 @@ impl Error {
             .flat_map(chain)
     }
 
-    /// The failure behind a request that was not sent again.
-    fn failure(&self) -> Option<&Self> {
-        match self.kind() {
-            ErrorKind::NotReplayed | ErrorKind::NotCloneable => {
-                self.0.source.as_ref()?.downcast_ref()
-            }
-            _ => None,
-        }
-    }
-
-    /// The error that has the response.
+    /// The failure behind a request that was not sent again, which has the response; else the error itself.
     fn about(&self) -> &Self {
-        self.failure().unwrap_or(self)
+        let failure = match self.kind() {
+            ErrorKind::NotReplayed | ErrorKind::NotCloneable => self.0.source.as_ref(),
+            _ => None,
+        };
+        failure
+            .and_then(|failure| failure.downcast_ref())
+            .unwrap_or(self)
     }
 }
 

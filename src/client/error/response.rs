@@ -21,14 +21,10 @@ pub(crate) struct Refused {
     /// Whether there was a `Retry-After` header, not only `retry-after-ms`.
     pub(crate) has_retry_after: bool,
     pub(crate) redirected: bool,
-    /// Shared by all clones of the error; the first call takes it.
-    rest: Mutex<Option<Rest>>,
-}
-
-/// The body after its beginning: bytes already read, and the unread rest.
-struct Rest {
+    /// What was read of the body after its beginning.
     beyond: Bytes,
-    unread: Option<Unread>,
+    /// The unread rest, shared by all clones of the error; the first call takes it.
+    unread: Mutex<Option<Unread>>,
 }
 
 impl Refused {
@@ -38,31 +34,27 @@ impl Refused {
             retry_after: None,
             has_retry_after: false,
             redirected: false,
-            rest: Mutex::new(Some(Rest {
-                beyond,
-                unread: unread.and_then(platform::keep_unread),
-            })),
+            beyond,
+            unread: Mutex::new(unread.and_then(platform::keep_unread)),
         }
     }
 
     /// Drops the connection, and keeps what was read.
     pub(crate) fn close(&self) {
-        drop(self.take_rest());
+        drop(self.take_unread());
     }
 
     /// Returns the whole body at the first call, then only what was read.
     pub(crate) fn whole(&self) -> RefusedBody {
-        let rest = self.take_rest();
-        let (beyond, unread) = rest.map_or((Bytes::new(), None), |rest| (rest.beyond, rest.unread));
         RefusedBody {
-            read: [self.body.clone(), beyond],
-            unread: unread.map(Mutex::new),
+            read: [self.body.clone(), self.beyond.clone()],
+            unread: self.take_unread().map(Mutex::new),
         }
     }
 
-    fn take_rest(&self) -> Option<Rest> {
-        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-        rest.take()
+    fn take_unread(&self) -> Option<Unread> {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.take()
     }
 }
 

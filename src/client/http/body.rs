@@ -10,17 +10,16 @@ use crate::bounds::{BoxError, MaybeSend};
 
 pub(crate) type BoxBody = Box<dyn Body>;
 
+/// Whether there is a chunk; `false` at the end of the body.
+pub(crate) type ChunkPoll = Poll<Result<bool, BoxError>>;
+
 /// A body, chunk by chunk. Dropping it closes the connection, or its HTTP/2 stream.
 pub(crate) trait Body: MaybeSend {
-    /// Puts the next chunk into the slot; `Ready(Ok(false))` at the end.
+    /// Puts the next chunk into the slot.
     ///
     /// The chunk is written in place, because a move stalls on memory each time (`benches`, `stream()`, one
     /// event a chunk).
-    fn poll_chunk(
-        &mut self,
-        cx: &mut Context<'_>,
-        slot: &mut Option<Bytes>,
-    ) -> Poll<Result<bool, BoxError>>;
+    fn poll_chunk(&mut self, cx: &mut Context<'_>, slot: &mut Option<Bytes>) -> ChunkPoll;
 
     /// Whether the body that ended broke off, as far as the HTTP stack can tell.
     fn broke_off(self: Box<Self>) -> bool {
@@ -35,11 +34,7 @@ impl<B> Body for Frames<B>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + MaybeSend,
 {
-    fn poll_chunk(
-        &mut self,
-        cx: &mut Context<'_>,
-        slot: &mut Option<Bytes>,
-    ) -> Poll<Result<bool, BoxError>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>, slot: &mut Option<Bytes>) -> ChunkPoll {
         loop {
             match ready!(self.0.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
@@ -65,11 +60,7 @@ where
     B: Into<Bytes>,
     E: Into<BoxError>,
 {
-    fn poll_chunk(
-        &mut self,
-        cx: &mut Context<'_>,
-        slot: &mut Option<Bytes>,
-    ) -> Poll<Result<bool, BoxError>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>, slot: &mut Option<Bytes>) -> ChunkPoll {
         Poll::Ready(match ready!(self.0.as_mut().poll_next(cx)) {
             Some(Ok(chunk)) => {
                 *slot = Some(chunk.into());

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
 use url::Url;
 
-use super::body::BoxBody;
+use super::body::{Body, BoxBody};
 use super::response::ResponseHead;
 use crate::bounds::{BoxError, BoxFuture, MaybeSend};
 use crate::client::error::{Error, ErrorKind, Refused};
@@ -35,6 +35,13 @@ pub(crate) type Sending = BoxFuture<'static, Result<Incoming, BoxError>>;
 pub(crate) struct Incoming {
     pub(crate) head: ResponseHead,
     pub(crate) body: BoxBody,
+}
+
+impl Incoming {
+    pub(crate) fn new(head: ResponseHead, body: impl Body + 'static) -> Self {
+        let body = Box::new(body);
+        Self { head, body }
+    }
 }
 
 /// The phase of a connection.
@@ -82,7 +89,7 @@ impl Exchange {
         match slot {
             Some(Self::Open(body)) => match ready!(body.poll_chunk(cx, chunk)) {
                 Ok(true) => Poll::Ready(ExchangeEvent::Chunk),
-                Ok(false) => Poll::Ready(Self::take_ended(slot)),
+                Ok(false) => Poll::Ready(Self::take(slot)),
                 Err(error) => Poll::Ready(ExchangeEvent::End(Err(error))),
             },
             _ => Self::poll_before(slot, cx),
@@ -97,22 +104,17 @@ impl Exchange {
             Some(Self::Sending(future)) => {
                 ExchangeEvent::Response(ready!(future.as_mut().poll(cx)))
             }
-            Some(Self::Refused(refusal)) => match ready!(refusal.poll(cx)) {
-                Read::Part => ExchangeEvent::Part,
-                Read::Enough => Self::take_refused(slot),
+            Some(Self::Refused(refusal)) => match ready!(refusal.has_read_enough(cx)) {
+                true => Self::take(slot),
+                false => ExchangeEvent::Part,
             },
         })
     }
 
-    fn take_ended(slot: &mut Option<Self>) -> ExchangeEvent {
+    /// Takes the body that has ended, or the refusal of which enough was read.
+    fn take(slot: &mut Option<Self>) -> ExchangeEvent {
         match slot.take() {
             Some(Self::Open(body)) => ExchangeEvent::End(Ok(body)),
-            _ => ExchangeEvent::Part,
-        }
-    }
-
-    fn take_refused(slot: &mut Option<Self>) -> ExchangeEvent {
-        match slot.take() {
             Some(Self::Refused(refusal)) => ExchangeEvent::Refused(refusal),
             _ => ExchangeEvent::Part,
         }
@@ -128,11 +130,6 @@ pub(crate) struct Refusal {
     rest: Option<BoxBody>,
 }
 
-enum Read {
-    Part,
-    Enough,
-}
-
 impl Refusal {
     pub(crate) fn new(response: Incoming, why: ErrorKind) -> Self {
         Self {
@@ -143,23 +140,18 @@ impl Refusal {
         }
     }
 
-    /// Reads one chunk for each poll, so that an endless body does not block other tasks and the clock. A body
-    /// that breaks off counts as ended.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
+    /// Reads one chunk for each poll, so that an endless body does not block other tasks and the clock. Returns
+    /// whether the beginning is complete. A body that breaks off counts as ended.
+    fn has_read_enough(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let Some(body) = &mut self.rest else {
-            return Poll::Ready(Read::Enough);
+            return Poll::Ready(true);
         };
         let mut chunk = None;
         match ready!(body.poll_chunk(cx, &mut chunk)) {
-            Ok(true) => {
-                self.read.extend_from_slice(&chunk.unwrap_or_default());
-                if self.read.len() < REFUSAL_LIMIT {
-                    return Poll::Ready(Read::Part);
-                }
-            }
+            Ok(true) => self.read.extend_from_slice(&chunk.unwrap_or_default()),
             Ok(false) | Err(_) => self.rest = None,
         }
-        Poll::Ready(Read::Enough)
+        Poll::Ready(self.rest.is_none() || self.read.len() >= REFUSAL_LIMIT)
     }
 
     /// The parts that the error keeps: the beginning of the body, the bytes read after it, and the unread rest.

@@ -7,14 +7,6 @@ use crate::client::platform;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The headers of an attempt that continues after this ID.
-pub(crate) fn of_attempt(last_event_id: &str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    set(&mut headers);
-    set_last_event_id(&mut headers, last_event_id);
-    headers
-}
-
 /// Sets the headers that the caller has not set.
 pub(crate) fn set(headers: &mut HeaderMap) {
     for (name, value) in platform::HEADERS {

@@ -28,10 +28,13 @@ pub struct Attempt {
 
 impl Attempt {
     pub(crate) fn new(number: u64, last_event_id: EcoString, failure: Option<Error>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers::set(&mut headers);
+        headers::set_last_event_id(&mut headers, &last_event_id);
         Self {
             number,
-            headers: headers::of_attempt(&last_event_id),
             last_event_id,
+            headers,
             failure,
         }
     }
@@ -100,17 +103,9 @@ impl RequestSource {
     pub(crate) fn expected(&self, idempotent: bool) -> NextRequest {
         let mut expected = match self {
             Self::Template(template) => template.expected(),
-            Self::Requests(_) => NextRequest {
-                idempotent: None,
-                available: true,
-                is_only_one: false,
-            },
+            Self::Requests(_) => NextRequest::repeatable(None),
             // The method is not known, and counts as one that is not idempotent.
-            Self::Responses(_) => NextRequest {
-                idempotent: Some(false),
-                available: true,
-                is_only_one: false,
-            },
+            Self::Responses(_) => NextRequest::repeatable(Some(false)),
             Self::InHand { then, .. } => match then {
                 Some(then) => return then.expected(idempotent),
                 None => NextRequest {
@@ -187,15 +182,9 @@ where
 {
     fn into_incoming(self) -> Arrived {
         let (parts, body) = self.into_parts();
-        Arrived(Incoming {
-            head: ResponseHead::new(
-                parts.status,
-                &parts.headers,
-                None,
-                Transport::of_version(parts.version),
-            ),
-            body: Box::new(Frames(Box::pin(body))),
-        })
+        let transport = Transport::of_version(parts.version);
+        let head = ResponseHead::new(parts.status, &parts.headers, None, transport);
+        Arrived(Incoming::new(head, Frames(Box::pin(body))))
     }
 }
 
@@ -211,43 +200,34 @@ where
 impl<B> sealed::Sealed for http::Response<B> {}
 
 /// Types of the sealed traits. They cannot be named outside this crate.
-#[allow(missing_debug_implementations)]
 pub struct Template(pub(crate) Box<dyn RequestTemplate>);
 
-#[allow(missing_debug_implementations)]
 pub struct Prepared(pub(crate) Result<Box<dyn Outgoing>, Error>);
 
-#[allow(missing_debug_implementations)]
 pub struct Arrived(pub(crate) Incoming);
 
-#[allow(missing_debug_implementations)]
 pub struct Connections(pub(crate) RequestSource);
 
-/// A function of the caller that makes a value for each attempt.
-#[allow(missing_debug_implementations)]
-pub struct Maker<T>(BoxFn<'static, Attempt, BoxFuture<'static, Result<T, BoxError>>>);
+/// The caller's function, which makes a value for each attempt.
+pub(crate) type Maker<T> = BoxFn<'static, Attempt, BoxFuture<'static, Result<T, BoxError>>>;
 
-impl<T> Maker<T> {
-    pub(crate) fn new<F, Fut>(mut make: F) -> Self
-    where
-        F: FnMut(Attempt) -> Fut + MaybeSend + 'static,
-        Fut: Future<Output = Result<T, BoxError>> + MaybeSend + 'static,
-    {
-        Self(Box::new(move |attempt| Box::pin(make(attempt))))
-    }
+pub(crate) fn maker<T, F, Fut>(mut make: F) -> Maker<T>
+where
+    F: FnMut(Attempt) -> Fut + MaybeSend + 'static,
+    Fut: Future<Output = Result<T, BoxError>> + MaybeSend + 'static,
+{
+    Box::new(move |attempt| Box::pin(make(attempt)))
 }
 
 impl Connections {
-    pub(crate) fn of_requests<T: IntoRequest + 'static>(make: Maker<T>) -> Self {
-        let mut make = make.0;
+    pub(crate) fn of_requests<T: IntoRequest + 'static>(mut make: Maker<T>) -> Self {
         Self(RequestSource::Requests(Box::new(move |attempt| {
             let request = make(attempt);
             Box::pin(async move { request.await.map(|request| request.into_outgoing().0) })
         })))
     }
 
-    pub(crate) fn of_responses<T: IntoResponse + 'static>(make: Maker<T>) -> Self {
-        let mut make = make.0;
+    pub(crate) fn of_responses<T: IntoResponse + 'static>(mut make: Maker<T>) -> Self {
         Self(RequestSource::Responses(Box::new(move |attempt| {
             let response = make(attempt);
             Box::pin(async move { response.await.map(|response| response.into_incoming().0) })

@@ -11,15 +11,14 @@ mod visibility;
 
 use std::error::Error as StdError;
 use std::fmt::DebugStruct;
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HeaderName};
 use http::{HeaderValue, Version};
 
-use crate::bounds::BoxError;
-use crate::client::http::body::BoxBody;
+use crate::client::http::body::{BoxBody, ChunkPoll};
 
 pub(crate) use time::{Instant, Sleep, sleep_until};
 pub(crate) use turn::{Settling, wake_after_others};
@@ -77,11 +76,7 @@ pub(crate) fn cause_text(text: String) -> String {
 pub(crate) enum Unread {}
 
 impl Unread {
-    pub(crate) fn poll_chunk(
-        &mut self,
-        _: &mut Context<'_>,
-        _: &mut Option<Bytes>,
-    ) -> Poll<Result<bool, BoxError>> {
+    pub(crate) fn poll_chunk(&mut self, _: &mut Context<'_>, _: &mut Option<Bytes>) -> ChunkPoll {
         match *self {}
     }
 }

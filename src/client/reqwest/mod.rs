@@ -42,8 +42,7 @@ pub use default_client::{default_client, default_client_builder};
 /// # Ok(())
 /// # }
 /// ```
-#[doc(alias = "sse")]
-#[doc(alias = "subscribe")]
+#[doc(alias("sse", "subscribe"))]
 pub fn fetch_event_source(url: impl AsRef<str>) -> EventSource<'static> {
     EventSource::get(url)
 }
@@ -131,16 +130,11 @@ impl RequestTemplate for UrlTemplate {
             true => default_client::client_for_requests()?,
             false => default_client()?,
         };
-        let request = client.get(url).into_outgoing().0?;
-        Ok(Some(request))
+        Ok(Some(Box::new(ready(client.get(url))?)))
     }
 
     fn expected(&self) -> NextRequest {
-        NextRequest {
-            idempotent: Some(true),
-            available: true,
-            is_only_one: false,
-        }
+        NextRequest::repeatable(Some(true))
     }
 
     fn last_event_id(&self) -> Option<String> {
@@ -149,56 +143,31 @@ impl RequestTemplate for UrlTemplate {
 }
 
 /// The caller's request.
-struct RequestOnce {
-    client: Client,
-    request: Stored,
+struct OwnRequest {
+    /// The next request, or why it is invalid; `None` if the last one could not be cloned.
+    next: Option<Result<ReadyRequest, Error>>,
+    is_idempotent: bool,
 }
 
-enum Stored {
-    Cloneable(Request),
-    Once(Request),
-    Invalid(reqwest::Error),
-    Spent { idempotent: bool },
-}
-
-impl RequestTemplate for RequestOnce {
+impl RequestTemplate for OwnRequest {
     fn next(&mut self, _: bool) -> Result<Option<Box<dyn Outgoing>>, Error> {
-        let request = match &mut self.request {
-            Stored::Cloneable(request) => request.try_clone(),
-            stored => {
-                let idempotent =
-                    matches!(stored, Stored::Once(request) if request.method().is_idempotent());
-                match std::mem::replace(stored, Stored::Spent { idempotent }) {
-                    Stored::Once(request) => Some(request),
-                    Stored::Invalid(error) => return Err(invalid_request(error)),
-                    Stored::Cloneable(_) | Stored::Spent { .. } => None,
-                }
-            }
+        let Some(request) = self.next.take().transpose()? else {
+            return Ok(None);
         };
-        Ok(request.map(|request| outgoing(self.client.clone(), request)))
+        self.next = request.try_clone().map(Ok);
+        Ok(Some(Box::new(request)))
     }
 
     fn expected(&self) -> NextRequest {
-        let (idempotent, available) = match &self.request {
-            Stored::Cloneable(request) => (Some(request.method().is_idempotent()), true),
-            Stored::Spent { idempotent } => (Some(*idempotent), false),
-            Stored::Once(_) | Stored::Invalid(_) => (None, false),
-        };
         NextRequest {
-            idempotent,
-            available,
-            is_only_one: false,
+            available: matches!(self.next, Some(Ok(_))),
+            ..NextRequest::repeatable(Some(self.is_idempotent))
         }
     }
 
     fn last_event_id(&self) -> Option<String> {
-        match &self.request {
-            Stored::Cloneable(request) | Stored::Once(request) => {
-                let headers = request.headers();
-                headers::last_event_id(headers).filter(|_| !headers::has_binary_id(headers))
-            }
-            Stored::Invalid(_) | Stored::Spent { .. } => None,
-        }
+        let headers = self.next.as_ref()?.as_ref().ok()?.request.headers();
+        headers::last_event_id(headers).filter(|_| !headers::has_binary_id(headers))
     }
 }
 
@@ -206,21 +175,16 @@ impl sealed::Sealed for RequestBuilder {}
 
 impl IntoRequest for RequestBuilder {
     fn into_template(self) -> Template {
-        let (client, request) = self.build_split();
-        let request = match request {
-            Ok(request) if request.try_clone().is_some() => Stored::Cloneable(request),
-            Ok(request) => Stored::Once(request),
-            Err(error) => Stored::Invalid(error),
-        };
-        Template(Box::new(RequestOnce { client, request }))
+        let next = ready(self);
+        let is_idempotent = matches!(&next, Ok(request) if request.method().is_idempotent());
+        Template(Box::new(OwnRequest {
+            next: Some(next),
+            is_idempotent,
+        }))
     }
 
     fn into_outgoing(self) -> Prepared {
-        let (client, request) = self.build_split();
-        Prepared(match request {
-            Ok(request) => Ok(outgoing(client, request)),
-            Err(error) => Err(invalid_request(error)),
-        })
+        Prepared(ready(self).map(|request| Box::new(request) as Box<dyn Outgoing>))
     }
 }
 
@@ -230,18 +194,31 @@ impl IntoConnection for RequestBuilder {
     }
 }
 
-fn invalid_request(error: reqwest::Error) -> Error {
-    Error::caused(ErrorKind::InvalidRequest, error.without_url())
-}
-
 /// A request and the client that sends it.
 struct ReadyRequest {
     client: Client,
     request: Request,
 }
 
-fn outgoing(client: Client, request: Request) -> Box<dyn Outgoing> {
-    Box::new(ReadyRequest { client, request })
+impl ReadyRequest {
+    /// A request whose body is a stream cannot be cloned.
+    fn try_clone(&self) -> Option<Self> {
+        Some(Self {
+            client: self.client.clone(),
+            request: self.request.try_clone()?,
+        })
+    }
+}
+
+fn ready(builder: RequestBuilder) -> Result<ReadyRequest, Error> {
+    let (client, request) = builder.build_split();
+    match request {
+        Ok(request) => Ok(ReadyRequest { client, request }),
+        Err(error) => {
+            let error = error.without_url();
+            Err(Error::caused(ErrorKind::InvalidRequest, error))
+        }
+    }
 }
 
 impl Outgoing for ReadyRequest {

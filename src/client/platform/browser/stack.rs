@@ -47,9 +47,6 @@ pub(crate) fn incoming(response: Response, _: bool) -> Incoming {
         Some(response.url().clone()),
         Transport,
     );
-    Incoming {
-        head,
-        // Its drop aborts the fetch.
-        body: Box::new(Chunks(Box::pin(response.bytes_stream()))),
-    }
+    // Its drop aborts the fetch.
+    Incoming::new(head, Chunks(Box::pin(response.bytes_stream())))
 }

@@ -5,7 +5,6 @@ mod reset;
 #[cfg(feature = "testing")]
 mod scripted;
 
-use std::fmt::{self, Write};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
@@ -15,9 +14,8 @@ use bytes::Bytes;
 use reqwest::{Client, Request, Response};
 
 use super::Transport;
-use crate::bounds::BoxError;
 use crate::client::error::RefusedBody;
-use crate::client::http::body::Body;
+use crate::client::http::body::{Body, ChunkPoll};
 use crate::client::http::exchange::Incoming;
 use crate::client::http::response::ResponseHead;
 
@@ -56,22 +54,7 @@ fn lift_timeout(request: &mut Request) {
 /// event a chunk), so it is only lifted if it is set. The client has no getter, but its `Debug` names the
 /// type of the timeout if there is one.
 fn has_timeout(client: &Client) -> bool {
-    let mut search = Search { is_found: false };
-    // `Search` never fails, so this does not either.
-    let _ = write!(search, "{client:?}");
-    search.is_found
-}
-
-/// Looks for the type's name, which is written in one piece.
-struct Search {
-    is_found: bool,
-}
-
-impl Write for Search {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.is_found |= text.contains("TotalTimeout");
-        Ok(())
-    }
+    format!("{client:?}").contains("TotalTimeout")
 }
 
 /// `is_own`: sent by reqwest's client, not by a function of the caller.
@@ -90,10 +73,7 @@ pub(crate) fn incoming(response: Response, is_own: bool) -> Incoming {
     let mut body = OwnBody { response, is_own };
     // Header values keep the connection's read buffer alive.
     drop(std::mem::take(body.response.headers_mut()));
-    Incoming {
-        head,
-        body: Box::new(body),
-    }
+    Incoming::new(head, body)
 }
 
 struct OwnBody {
@@ -104,11 +84,7 @@ struct OwnBody {
 impl Body for OwnBody {
     /// `Response::chunk` keeps no state between polls, so each poll can make a new future: it allocates nothing
     /// and loses nothing.
-    fn poll_chunk(
-        &mut self,
-        cx: &mut Context<'_>,
-        slot: &mut Option<Bytes>,
-    ) -> Poll<Result<bool, BoxError>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>, slot: &mut Option<Bytes>) -> ChunkPoll {
         match ready!(pin!(self.response.chunk()).poll(cx)) {
             Ok(chunk) => {
                 *slot = chunk;

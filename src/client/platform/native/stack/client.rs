@@ -5,8 +5,6 @@ use std::time::Duration;
 use reqwest::{Client, ClientBuilder};
 
 use crate::client::error::Error;
-#[cfg(feature = "rustls-no-provider")]
-use crate::client::error::ErrorKind;
 
 /// How long connecting may take, including name resolution and TLS. Healthy servers need less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,20 +49,17 @@ pub(crate) fn builder_for_requests() -> ClientBuilder {
     client
 }
 
-/// reqwest's builder panics without a TLS provider, so this checks for one first.
-#[cfg(feature = "rustls-no-provider")]
+/// reqwest's builder panics without a TLS provider, so this checks for one first. With `rustls` or
+/// `default-tls` in the program, reqwest has a provider.
 pub(crate) fn has_provider() -> Result<(), Error> {
-    // With `rustls` or `default-tls` in the program, reqwest has a provider.
-    if cfg!(any(feature = "rustls", feature = "default-tls"))
-        || rustls::crypto::CryptoProvider::get_default().is_some()
-    {
-        return Ok(());
+    #[cfg(all(
+        feature = "rustls-no-provider",
+        not(any(feature = "rustls", feature = "default-tls"))
+    ))]
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let kind = crate::client::error::ErrorKind::DefaultClient;
+        let cause = "no TLS provider: call `install_default` of one before the first request";
+        return Err(Error::caused(kind, cause));
     }
-    let cause = "no TLS provider: call `install_default` of one before the first request";
-    Err(Error::caused(ErrorKind::DefaultClient, cause))
-}
-
-#[cfg(not(feature = "rustls-no-provider"))]
-pub(crate) fn has_provider() -> Result<(), Error> {
     Ok(())
 }

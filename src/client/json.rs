@@ -1,10 +1,13 @@
-//! What a [`JsonStream`] forwards from the client's stream and error. The module `json` needs nothing else of
-//! the client.
+//! What a [`JsonStream`] forwards from the client's stream and error. The module `json` knows nothing of the
+//! client.
 
 use http::StatusCode;
 
-use super::{JsonStream, JsonStreamError};
-use crate::{Error, EventStream, Finished, Handle};
+use crate::client::error::Error;
+use crate::client::finished::Finished;
+use crate::client::handle::Handle;
+use crate::client::stream::EventStream;
+use crate::json::{JsonStream, JsonStreamError};
 
 impl<T> JsonStream<EventStream, T> {
     /// Returns why the inner stream ended without an error: see [`EventStream::finished`].
@@ -33,10 +36,6 @@ impl JsonStreamError<Error> {
     /// Whether the stream ended before its end marker, or that of the inner stream.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        match self {
-            Self::Incomplete => true,
-            Self::Stream(error) => error.is_incomplete(),
-            Self::Event(_) => false,
-        }
+        self.is_incomplete_or(Error::is_incomplete)
     }
 }
