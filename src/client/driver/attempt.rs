@@ -278,7 +278,7 @@ impl Driver<'_> {
         };
         let now = self.pacing.now();
         self.session.refused(now);
-        let refusal = Refusal::new(response, why);
+        let refusal = Box::new(Refusal::new(response, why));
         self.control.put_exchange(Exchange::Refused(refusal));
         Poll::Ready(None)
     }

@@ -50,8 +50,9 @@ pub(crate) enum Exchange {
     Asking(Asking),
     /// The request is in flight.
     Sending(Sending),
-    /// The response opens no stream; the beginning of its body is read.
-    Refused(Refusal),
+    /// The response opens no stream; the beginning of its body is read. Boxed, because each chunk moves the
+    /// event of a poll (`benches`, `stream()`, one event a chunk).
+    Refused(Box<Refusal>),
     /// The body of a stream is read.
     Open(BoxBody),
 }
@@ -62,7 +63,7 @@ pub(crate) enum ExchangeEvent {
     Response(Result<Incoming, BoxError>),
     /// Part of a refused response's body.
     Part,
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// A chunk of a stream, put into its slot.
     Chunk,
     /// The body ended or failed.
@@ -155,7 +156,7 @@ impl Refusal {
     }
 
     /// The parts that the error keeps: the beginning of the body, the bytes read after it, and the unread rest.
-    pub(crate) fn into_parts(self) -> (ErrorKind, ResponseHead, Refused) {
+    pub(crate) fn into_parts(self: Box<Self>) -> (ErrorKind, ResponseHead, Refused) {
         let mut body = self.read.freeze();
         let beyond = body.split_off(body.len().min(REFUSAL_LIMIT));
         (self.why, self.head, Refused::new(body, beyond, self.rest))
