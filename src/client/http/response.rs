@@ -87,7 +87,10 @@ fn unshared(headers: &HeaderMap) -> HeaderMap {
         copied.set_sensitive(value.is_sensitive());
         Some((name.clone(), copied))
     };
-    headers.iter().filter_map(copy).collect()
+    // With no more room than they need: the capacity would grow by doubling.
+    let mut unshared = HeaderMap::with_capacity(headers.keys_len());
+    unshared.extend(headers.iter().filter_map(copy));
+    unshared
 }
 
 /// Responses that open a stream besides a 200 with `text/event-stream`.
