@@ -8,13 +8,19 @@ use fetch_event_source_benches::BoxError;
 use fetch_event_source_benches::contestant::Contestant;
 use fetch_event_source_benches::workload::{self, Workload};
 
+/// Counted over each workload.
 const COUNTED: [&str; 2] = ["Parser", "events()"];
+
+/// Counted over a body, where most of the instructions are the shell's.
+const SHELL: [&str; 2] = ["stream()", "run()"];
+const OVER_A_BODY: [&str; 3] = ["tokens", "notices", "tokens, one event a chunk"];
 
 fn main() -> Result<(), BoxError> {
     let mut args = std::env::args().skip(1);
     let (Some(name), Some(workload)) = (args.next(), args.next()) else {
         for workload in workload::names() {
-            for name in COUNTED {
+            let shell = SHELL.iter().filter(|_| OVER_A_BODY.contains(&workload));
+            for name in COUNTED.iter().chain(shell) {
                 println!("{name}\t{workload}");
             }
         }
