@@ -45,7 +45,7 @@ impl Driver<'_> {
             Expired::Event(clock) => ErrorKind::EventTimeout(clock),
             Expired::RefusalBody => {
                 return match self.control.take_exchange() {
-                    Some(Exchange::Refused(refusal)) => self.refused(refusal),
+                    Some(Exchange::Refused(refusal)) => self.refused(*refusal),
                     _ => Poll::Ready(None), // there are orders
                 };
             }
@@ -65,7 +65,7 @@ impl Driver<'_> {
     }
 
     /// Called when the beginning of a refused response was read.
-    pub(super) fn refused(&mut self, refusal: Box<Refusal>) -> Turn {
+    pub(super) fn refused(&mut self, refusal: Refusal) -> Turn {
         let (why, head, mut refused) = refusal.into_parts();
         if let Some(asked) = response::retry_after(head.headers(), platform::wall_time()) {
             refused.retry_after = Some(asked.delay);

@@ -38,7 +38,7 @@ impl Driver<'_> {
                 self.ended(Err(error))
             }
             ExchangeEvent::Part => Poll::Ready(None),
-            ExchangeEvent::Refused(refusal) => self.refused(refusal),
+            ExchangeEvent::Refused(refusal) => self.refused(*refusal),
             ExchangeEvent::Chunk => {
                 self.receive();
                 Poll::Ready(None)

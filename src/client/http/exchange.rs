@@ -156,7 +156,7 @@ impl Refusal {
     }
 
     /// The parts that the error keeps: the beginning of the body, the bytes read after it, and the unread rest.
-    pub(crate) fn into_parts(self: Box<Self>) -> (ErrorKind, ResponseHead, Refused) {
+    pub(crate) fn into_parts(self) -> (ErrorKind, ResponseHead, Refused) {
         let mut body = self.read.freeze();
         let beyond = body.split_off(body.len().min(REFUSAL_LIMIT));
         (self.why, self.head, Refused::new(body, beyond, self.rest))
