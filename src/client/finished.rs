@@ -26,7 +26,7 @@ pub(crate) fn name_in_logs(variant: &impl fmt::Debug) -> String {
         match char {
             'A'..='Z' if name.is_empty() => name.push(char.to_ascii_lowercase()),
             'A'..='Z' => name.extend(['_', char.to_ascii_lowercase()]),
-            'a'..='z' => name.push(char),
+            'a'..='z' | '0'..='9' => name.push(char),
             _ => break, // the value
         }
     }
@@ -38,8 +38,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_the_variant_in_snake_case() {
-        assert_eq!(name_in_logs(&Finished::EndMarker), "end_marker");
-        assert_eq!(name_in_logs(&Some(Finished::Ended)), "some");
+    fn finished_has_stable_names_in_logs() {
+        let names = [
+            (Finished::Ended, "ended"),
+            (Finished::EndMarker, "end_marker"),
+            (Finished::NoContent, "no_content"),
+            (Finished::Stopped, "stopped"),
+            (Finished::Aborted, "aborted"),
+        ];
+        for (finished, name) in names {
+            assert_eq!(name_in_logs(&finished), name);
+        }
     }
 }

@@ -67,8 +67,13 @@ impl Trace {
 
     /// Method and host are not known with `connect_with`.
     pub(crate) fn requesting(&self, method: Option<&Method>, host: Option<&str>, resumes: bool) {
-        self.span.record("method", method.map(Method::as_str));
-        self.span.record("host", host);
+        // An empty record would add a blank to what tracing-subscriber prints.
+        if let Some(method) = method {
+            self.span.record("method", method.as_str());
+        }
+        if let Some(host) = host {
+            self.span.record("host", host);
+        }
         self.span.record("resumes", resumes);
         log!(debug, self, "requesting");
     }

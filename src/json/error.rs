@@ -101,10 +101,10 @@ impl JsonError {
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "event {:?} ", shortened(self.event_type()))?;
+        write!(f, "event {} ", quoted(self.event_type()))?;
         match self.last_event_id() {
             "" => write!(f, "without an ID: ")?,
-            id => write!(f, "with ID {:?}: ", shortened(id))?,
+            id => write!(f, "with ID {}: ", quoted(id))?,
         }
         if self.is_unknown_type() {
             return f.write_str("no variant for its type: add one, or one with #[serde(other)]");
@@ -163,6 +163,11 @@ fn in_a_line(error: serde_json::Error) -> serde_json::Error {
     let words = shortened(&words).replace(char::is_control, "\u{fffd}");
     // serde_json reads the place from the end of the text.
     serde::de::Error::custom(format_args!("{words} at line {line} column {column}"))
+}
+
+/// The beginning of a text, escaped, in quotes.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", shortened(text).escape_debug())
 }
 
 /// The beginning of a text, and a sign for the rest.

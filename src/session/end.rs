@@ -1,6 +1,8 @@
 //! The end of an attempt, and the types for the proposal, the answer and the outcome.
 //!
-//! Every rule about a single [`End`] is here: a new kind of end is a variant, and an arm in the functions below.
+//! Every rule about a single [`End`] is here. A new kind of end is a variant, and an arm in
+//! [`is_retried_by`](End::is_retried_by); in [`server_cannot_have_acted`](End::server_cannot_have_acted) only if
+//! it is a proof.
 
 use std::time::Duration;
 

@@ -312,6 +312,30 @@ mod typed {
     }
 
     #[test]
+    fn a_type_in_any_script_is_shown_as_it_is() {
+        let event = event("\u{938}\u{902}\u{926}", "{").with_last_event_id("cafe\u{301}");
+        let shown = event.typed::<Update>().unwrap_err().to_string();
+        let begins = "event \"\u{938}\u{902}\u{926}\" with ID \"cafe\u{301}\": ";
+        assert!(shown.starts_with(begins), "{shown}");
+    }
+
+    #[test]
+    fn a_tuple_variant_reads_an_array_and_no_object() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Limits {
+            Range(f64, f64),
+        }
+        let read = |data| event("range", data).typed::<Limits>();
+        assert_eq!(read("[1, 2]").unwrap(), Limits::Range(1.0, 2.0));
+        let error = read(r#"{"a": 1}"#).unwrap_err();
+        assert!(
+            cause(&error).starts_with("invalid type: map, expected"),
+            "{error:?}"
+        );
+    }
+
+    #[test]
     fn an_error_within_the_data_has_its_path_there() {
         for (event_type, data, path) in [
             ("price", r#"{"bids": [1, "x"]}"#, "bids[1]"),

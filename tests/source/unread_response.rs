@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::client::{first_error, http, over_tcp, text};
+use crate::client::{first_error, http as client, over_tcp, text};
 use crate::support::{Reply, Server};
-use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy};
+use fetch_event_source::{ErrorKind, EventSource, Finished, RetryPolicy, http};
 
 /// More than is read before the decision, which then need not wait for the rest.
 fn long_page() -> String {
@@ -69,7 +69,7 @@ async fn its_status_and_headers_outlive_its_body() {
                         .contains_key("set-cookie")
                 );
             }
-            let request = http().get(url.clone());
+            let request = client().get(url.clone());
             async move { Ok(request) }
         }
     });
@@ -88,7 +88,7 @@ async fn its_status_and_headers_outlive_its_body() {
 async fn its_secrets_are_not_shown() {
     let server =
         Server::script([Reply::raw(format!("{HTML}Connection: close\r\n\r\n")).fin()]).await;
-    let source = EventSource::new(http().get(server.url("/s?token=hunter3")));
+    let source = EventSource::new(client().get(server.url("/s?token=hunter3")));
     let error = first_error(source).await;
     assert_eq!(error.kind(), ErrorKind::ContentType);
     for shown in [
@@ -113,4 +113,18 @@ async fn a_body_that_is_still_encoded_is_an_error() {
     assert!(error.to_string().contains("compress"));
     assert!(error.into_response().is_some());
     assert_eq!(server.requests().len(), 1);
+}
+
+/// The first 64 KiB are read before the decision. What came with them in one chunk is not lost either.
+#[tokio::test]
+async fn each_clone_of_the_error_has_what_was_read() {
+    let body = "x".repeat(100 << 10);
+    let response = http::Response::builder()
+        .status(503)
+        .body(reqwest::Body::from(body.clone()))
+        .expect("a response");
+    let error = first_error(EventSource::from_response(response)).await;
+    assert_eq!(error.body().map(|body| body.len()), Some(64 << 10));
+    assert_eq!(text(error.clone()).await, body);
+    assert_eq!(text(error).await, body, "the second time");
 }

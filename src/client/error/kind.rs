@@ -81,3 +81,45 @@ pub enum ErrorKind {
     /// [`open`](crate::EventSource::open) found no stream: the source ended without an error before that.
     NeverOpened(Finished),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::finished::name_in_logs;
+
+    #[test]
+    fn kinds_have_stable_names_in_logs() {
+        let time = Duration::from_millis(1500);
+        let names = [
+            (ErrorKind::InvalidRequest, "invalid_request"),
+            (ErrorKind::InvalidLastEventId, "invalid_last_event_id"),
+            (ErrorKind::InvalidOption, "invalid_option"),
+            (ErrorKind::DefaultClient, "default_client"),
+            (ErrorKind::MakeRequest, "make_request"),
+            (ErrorKind::NoResponse, "no_response"),
+            (ErrorKind::Certificate, "certificate"),
+            (ErrorKind::Redirect, "redirect"),
+            (ErrorKind::Proxy, "proxy"),
+            (ErrorKind::MalformedHead, "malformed_head"),
+            (ErrorKind::Status(StatusCode::NOT_FOUND), "status"),
+            (ErrorKind::ContentType, "content_type"),
+            (ErrorKind::ContentEncoding, "content_encoding"),
+            (ErrorKind::NotAnEventStream, "not_an_event_stream"),
+            (ErrorKind::Validate, "validate"),
+            (ErrorKind::Hook, "hook"),
+            (ErrorKind::Disconnected, "disconnected"),
+            (ErrorKind::Incomplete, "incomplete"),
+            (ErrorKind::ResponseTimeout(time), "response_timeout"),
+            (ErrorKind::FirstEventTimeout(time), "first_event_timeout"),
+            (ErrorKind::IdleTimeout(time), "idle_timeout"),
+            (ErrorKind::EventTimeout(time), "event_timeout"),
+            (ErrorKind::EventTooLarge, "event_too_large"),
+            (ErrorKind::NotReplayed, "not_replayed"),
+            (ErrorKind::NotCloneable, "not_cloneable"),
+            (ErrorKind::NeverOpened(Finished::Ended), "never_opened"),
+        ];
+        for (kind, name) in names {
+            assert_eq!(name_in_logs(&kind), name);
+        }
+    }
+}

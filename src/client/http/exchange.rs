@@ -50,8 +50,7 @@ pub(crate) enum Exchange {
     Asking(Asking),
     /// The request is in flight.
     Sending(Sending),
-    /// The response opens no stream; the beginning of its body is read. Boxed, because each chunk moves the
-    /// event of a poll (`benches`, `stream()`, one event a chunk).
+    /// The response opens no stream; the beginning of its body is read.
     Refused(Box<Refusal>),
     /// The body of a stream is read.
     Open(BoxBody),
@@ -63,6 +62,7 @@ pub(crate) enum ExchangeEvent {
     Response(Result<Incoming, BoxError>),
     /// Part of a refused response's body.
     Part,
+    /// Boxed to keep this type small: it is moved for each chunk (`benches`, `stream()`, one event a chunk).
     Refused(Box<Refusal>),
     /// A chunk of a stream, put into its slot.
     Chunk,

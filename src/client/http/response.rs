@@ -87,7 +87,7 @@ fn unshared(headers: &HeaderMap) -> HeaderMap {
         copied.set_sensitive(value.is_sensitive());
         Some((name.clone(), copied))
     };
-    // With no more room than they need: the capacity would grow by doubling.
+    // With room for these names: an empty map would begin with room for six.
     let mut unshared = HeaderMap::with_capacity(headers.keys_len());
     unshared.extend(headers.iter().filter_map(copy));
     unshared

@@ -144,7 +144,8 @@ impl RequestTemplate for UrlTemplate {
 
 /// The caller's request.
 struct OwnRequest {
-    /// The next request, or why it is invalid; `None` if the last one could not be cloned.
+    /// The next request, or why it is invalid; `None` if the last one could not be cloned, or was
+    /// invalid.
     next: Option<Result<ReadyRequest, Error>>,
     is_idempotent: bool,
 }
