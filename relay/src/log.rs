@@ -103,7 +103,7 @@ impl Log {
         let client = self.jetstream.client();
         let mut commit = None;
         for (index, record) in records.iter().enumerate() {
-            let mut headers = record.headers.clone();
+            let mut headers = record.headers();
             headers.insert(OWNER, self.owner.as_str());
             if index == 0 {
                 headers.insert(NATS_EXPECTED_LAST_SEQUENCE, self.last.to_string());
@@ -179,7 +179,8 @@ impl Log {
     async fn holds(&self, end: u64, records: &[Record]) -> Result<bool> {
         let found = self.stream.get_raw_message(end).await?;
         let same = |record: &Record| {
-            *record.subject == *found.subject && record.headers.get(ID) == found.headers.get(ID)
+            let id = found.headers.get(ID).map(|id| id.as_str());
+            *record.subject == *found.subject && id == Some(record.id.as_str())
         };
         Ok(self.is_ours(&found) && records.last().is_some_and(same))
     }

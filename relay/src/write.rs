@@ -27,31 +27,28 @@ pub const RECEIVED: &str = "Sse-Received";
 /// The type of an event that stands for one which was too large.
 pub const TOO_LARGE: &str = "relay.too_large";
 
-/// A message as it is sent to the log.
-#[derive(Clone)]
+/// A message of the log.
 pub struct Record {
     pub subject: String,
-    pub headers: HeaderMap,
+    /// As it stands in the header.
+    pub id: String,
+    /// Of an event its type, as it stands in the header, and the milliseconds since 1970 when it came.
+    event: Option<(String, u128)>,
     pub data: Bytes,
 }
 
 impl Record {
     pub fn event(names: &Names, source: &str, event_type: &str, id: &str, data: Bytes) -> Self {
-        let received = SystemTime::now().duration_since(UNIX_EPOCH);
-        let mut headers = HeaderMap::new();
-        headers.insert(TYPE, encode(event_type));
-        headers.insert(ID, encode(id));
-        headers.insert(RECEIVED, received.map_or(0, |age| age.as_millis()).to_string());
-        let subject = names.subject("event", source);
-        Self { subject, headers, data }
+        let received =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis());
+        let event = Some((encode(event_type), received));
+        Self { subject: names.subject("event", source), id: encode(id), event, data }
     }
 
     /// Says how far a source has come where no event of it does.
     pub fn mark(names: &Names, source: &str, id: &str) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(ID, encode(id));
         let subject = names.subject("mark", source);
-        Self { subject, headers, data: Bytes::new() }
+        Self { subject, id: encode(id), event: None, data: Bytes::new() }
     }
 
     /// Stands for an event that NATS would not take.
@@ -60,19 +57,39 @@ impl Record {
         Self::event(names, source, TOO_LARGE, id, data.into())
     }
 
-    /// Its size to NATS, with some room for the headers of the log.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(ID, self.id.as_str());
+        if let Some((event_type, received)) = &self.event {
+            headers.insert(TYPE, event_type.as_str());
+            headers.insert(RECEIVED, received.to_string());
+        }
+        headers
+    }
+
+    fn header_size(&self) -> usize {
+        OVERHEAD + self.id.len() + self.event.as_ref().map_or(0, |(event_type, _)| event_type.len())
+    }
+
+    /// Its size to NATS, and a little more.
     pub fn size(&self) -> usize {
-        let headers = self.headers.iter();
-        let headers: usize = headers
-            .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
-            .map(|(name, value)| AsRef::<str>::as_ref(name).len() + value.as_str().len() + 4)
-            .sum();
-        headers + self.data.len() + OVERHEAD
+        self.header_size() + self.data.len()
+    }
+
+    /// Whether a server takes it that takes so many bytes at once. Of headers it counts the bytes in 16 bits.
+    pub fn fits(&self, limit: usize) -> bool {
+        self.size() <= limit && self.header_size() <= usize::from(u16::MAX)
     }
 }
 
-/// Room for the headers of the log.
+/// Room for names of headers, and for the headers of the log.
 pub const OVERHEAD: usize = 1024;
+
+/// Bytes of the longest ID that is written. With it a record fits, although it may be three times as long
+/// there. No common server takes it back in a header if it is longer.
+pub fn longest_id(limit: usize) -> usize {
+    (16 << 10).min(limit / 8)
+}
 
 /// A record on its way, with its share of the partition's memory.
 pub struct Received {

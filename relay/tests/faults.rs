@@ -278,7 +278,7 @@ async fn an_event_over_the_limit_of_nats_is_replaced_as_well() {
     })
     .await;
     let worker = follow(&nats.url(), &[&format!("a={url}")]);
-    worker.said("an event over the limit of NATS is left out").await;
+    worker.said("an event over the limit is left out").await;
     has_events(&nats, "a", 2).await;
     assert_eq!(ids(&nats, "a").await, ["1", "2"]);
 }
@@ -339,4 +339,72 @@ async fn a_quiet_sources_position_does_not_age_out() {
     eventually("it is followed again", SOON, async || asked.lock().expect("no panic").len() == 2)
         .await;
     assert_eq!(asked.lock().expect("no panic")[1], Some(b"1".to_vec()));
+}
+
+/// NATS takes 64 KiB of headers, and so an ID or a type can be too much although its event is small. What comes
+/// behind it in the partition is not held up.
+#[tokio::test]
+async fn an_id_or_a_type_that_nats_does_not_take_holds_nothing_up() {
+    let nats = Nats::start();
+    let (url, asked) = start(|id| match id {
+        None => {
+            let long = "x".repeat(70_000);
+            events(format!(
+                "id: 1\nevent: {long}\ndata: one\n\nid: {long}\ndata: two\n\nid: {long}\n\nid: 3\ndata: three\n\n"
+            ))
+        }
+        Some(_) => events(""),
+    })
+    .await;
+    let mut worker = follow(&nats.url(), &[&format!("a={url}")]);
+    worker.said("an event over the limit is left out").await;
+    worker.said("an ID that is too long").await;
+    has_events(&nats, "a", 3).await;
+    assert_eq!(ids(&nats, "a").await, ["1", "1", "3"]);
+    assert!(worker.terminate());
+    let _worker = follow(&nats.url(), &[]);
+    eventually("it is followed again", SOON, async || {
+        asked.lock().expect("no panic").last() == Some(&Some(b"3".to_vec()))
+    })
+    .await;
+}
+
+/// There is no way past it, and its source is not asked in a hurry.
+#[tokio::test]
+async fn an_event_over_the_limit_under_an_id_that_is_too_long_is_waited_for() {
+    let nats = Nats::start();
+    let numbers = Numbers::start(NUMBERS).await;
+    let (url, asked) =
+        start(|_| events(format!("id: {}\ndata: {}\n\n", "x".repeat(70_000), "y".repeat(300_000))))
+            .await;
+    let (long, other) = (format!("long={url}"), format!("a={}", numbers.url("a")));
+    let worker = follow(&nats.url(), &["--max-event-size", "200000", &long, &other]);
+    worker.said("asking again in a minute").await;
+    has_events(&nats, "a", 40).await;
+    assert_eq!(asked.lock().expect("no panic").len(), 1);
+    assert!(ids(&nats, "long").await.is_empty());
+}
+
+/// Nor does that of one whose server has nothing more to say.
+#[tokio::test]
+async fn the_position_of_a_source_that_is_over_does_not_age_out() {
+    let nats = Nats::start();
+    let (url, asked) = start(|id| match id {
+        None => {
+            let body = "retry: 100\nid: 1\ndata: one\n\n";
+            ([("content-type", "text/event-stream")], body).into_response()
+        }
+        Some(_) => StatusCode::NO_CONTENT.into_response(),
+    })
+    .await;
+    let mut worker = follow(&nats.url(), &["--max-age", "4s", &format!("a={url}")]);
+    worker.said("over: the server asks not to come again").await;
+    let jetstream = nats.connect().await;
+    eventually("the event ages out", SOON, async || read(&jetstream, &names()).await.is_empty())
+        .await;
+    assert!(worker.terminate());
+    let _worker = follow(&nats.url(), &["--max-age", "4s"]);
+    eventually("it is asked again", SOON, async || asked.lock().expect("no panic").len() == 3)
+        .await;
+    assert_eq!(asked.lock().expect("no panic")[2], Some(b"1".to_vec()));
 }
