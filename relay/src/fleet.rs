@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::kv::{Entry, Operation, Store};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -136,9 +137,10 @@ impl Fleet {
         }
         let mut free = self.free();
         fastrand::shuffle(&mut free);
-        for (partition, revision) in free.into_iter().take(share - self.held.len()) {
-            self.take(partition, revision).await;
-        }
+        free.truncate(share - self.held.len());
+        let taken = free.into_iter().map(|(partition, revision)| self.take(partition, revision));
+        let taken = join_all(taken).await;
+        self.held.extend(taken.into_iter().flatten());
         self.holder.metrics.partitions.set(self.held.len() as i64);
     }
 
@@ -193,16 +195,19 @@ impl Fleet {
         all.filter(|partition| !self.held.contains_key(partition)).filter_map(free).collect()
     }
 
-    async fn take(&mut self, partition: u32, revision: u64) {
+    async fn take(&self, partition: u32, revision: u64) -> Option<(u32, Held)> {
         let worker = self.holder.worker.clone().into();
         let taken = self.leases.update(format!("p.{partition}"), worker, revision);
         match timeout(self.lease / 2, taken).await {
             Ok(Ok(revision)) => {
                 let stop = CancellationToken::new();
                 let task = tokio::spawn(self.holder.clone().hold(partition, stop.clone()));
-                self.held.insert(partition, Held { revision, stop, task });
+                Some((partition, Held { revision, stop, task }))
             }
-            failed => debug!(partition, ?failed, "another was faster"),
+            failed => {
+                debug!(partition, ?failed, "another was faster");
+                None
+            }
         }
     }
 
@@ -212,16 +217,18 @@ impl Fleet {
             .filter_map(|partition| Some((*partition, self.held.remove(partition)?)))
             .collect();
         released.iter().for_each(|(_, held)| held.stop.cancel());
-        for (partition, mut held) in released {
-            if timeout(self.lease, &mut held.task).await.is_err() {
+        // All at once: each may have a write on its way.
+        let (leases, lease) = (&self.leases, self.lease);
+        join_all(released.into_iter().map(async |(partition, mut held)| {
+            if timeout(lease, &mut held.task).await.is_err() {
                 held.task.abort();
             }
             let key = format!("p.{partition}");
-            let deleted = self.leases.delete_expect_revision(key, Some(held.revision));
-            let given_back =
-                timeout(self.lease, deleted).await.is_ok_and(|deleted| deleted.is_ok());
+            let deleted = leases.delete_expect_revision(key, Some(held.revision));
+            let given_back = timeout(lease, deleted).await.is_ok_and(|deleted| deleted.is_ok());
             info!(partition, given_back, "released");
-        }
+        }))
+        .await;
         self.holder.metrics.partitions.set(self.held.len() as i64);
     }
 }

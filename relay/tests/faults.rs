@@ -17,6 +17,7 @@ use relay::names::{Names, bucket};
 use relay::write::TYPE;
 use support::check::read;
 use support::eventually;
+use support::gate::Gate;
 use support::nats::Nats;
 use support::numbers::{Numbers, Options};
 use support::process::{Process, run};
@@ -407,4 +408,18 @@ async fn the_position_of_a_source_that_is_over_does_not_age_out() {
     eventually("it is asked again", SOON, async || asked.lock().expect("no panic").len() == 3)
         .await;
     assert_eq!(asked.lock().expect("no panic")[2], Some(b"1".to_vec()));
+}
+
+/// Not one after the other: NATS may be far.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_partitions_are_released_at_once() {
+    let nats = Nats::start();
+    let gate = Gate::start(nats.port()).await;
+    let mut worker = Process::start(&gate.url(), &["follow", "--partitions", "32", "--lease", "2"]);
+    let taken = |log: &str| log.lines().filter(|line| line.contains(" taken ")).count();
+    eventually("all are taken", SOON, async || taken(&worker.log()) == 32).await;
+    gate.delay(Duration::from_millis(100));
+    assert!(worker.terminate(), "more than two leases: {}", worker.log());
+    let released = worker.log().lines().filter(|line| line.contains("given_back=true")).count();
+    assert_eq!(released, 32);
 }
