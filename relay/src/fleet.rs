@@ -20,6 +20,8 @@ use tracing::{debug, info, warn};
 use crate::source::Holder;
 
 /// How long a partition that was given back is left alone at most, so that not all ask at once.
+/// A worker that is dead for so many leases is forgotten.
+const FORGOTTEN: u32 = 10;
 const SOON: Duration = Duration::from_millis(125);
 
 /// A key, as it was seen last.
@@ -137,6 +139,7 @@ impl Fleet {
         }
         let mut free = self.free();
         fastrand::shuffle(&mut free);
+        self.forget_one().await;
         free.truncate(share - self.held.len());
         let taken = free.into_iter().map(|(partition, revision)| self.take(partition, revision));
         let taken = join_all(taken).await;
@@ -155,6 +158,20 @@ impl Fleet {
                 info!(partition, "another worker has it now");
                 held.stop.cancel(); // what is on its way to the log is refused there
             }
+    /// Nobody else removes the key of a worker that died, and each worker has a new one.
+    async fn forget_one(&mut self) {
+        let forgotten = self.lease * FORGOTTEN;
+        let is_old =
+            |(key, seen): &(&String, &Seen)| key.starts_with("w.") && seen.at.elapsed() > forgotten;
+        let Some(key) = self.seen.iter().find(is_old).map(|(key, _)| key.clone()) else { return };
+        let Some(seen) = self.seen.remove(&key) else { return };
+        // Not what came after this: it may be back.
+        let subject = format!("{}{key}", self.leases.prefix);
+        let purged = self.leases.stream.purge().filter(subject).sequence(seen.revision + 1);
+        let purged = timeout(self.lease / 2, purged).await;
+        debug!(key, ?purged, "forgotten");
+    }
+
             is_ours && !held.task.is_finished()
         });
         self.holder.metrics.partitions.set(self.held.len() as i64);

@@ -423,3 +423,27 @@ async fn all_partitions_are_released_at_once() {
     let released = worker.log().lines().filter(|line| line.contains("given_back=true")).count();
     assert_eq!(released, 32);
 }
+
+#[tokio::test]
+async fn the_keys_of_dead_workers_go_away() {
+    let nats = Nats::start();
+    let mut workers = ["dead", "gone", "here"].map(|name| {
+        Process::start(
+            &nats.url(),
+            &["follow", "--partitions", "2", "--lease", "0.5", "--worker", name],
+        )
+    });
+    let leases = bucket(&nats.connect().await, "sse", "leases", 1).await.expect("a bucket");
+    let has = async |name: &str| {
+        let entry = leases.entry(format!("w.{name}")).await;
+        entry.expect("an answer").is_some() // also of a key that was deleted
+    };
+    eventually("all are there", SOON, async || {
+        has("dead").await && has("gone").await && has("here").await
+    })
+    .await;
+    workers[0].kill();
+    assert!(workers[1].terminate());
+    eventually("two are gone", SOON, async || !has("dead").await && !has("gone").await).await;
+    assert!(has("here").await);
+}
