@@ -17,11 +17,12 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::names::info;
 use crate::source::Holder;
 
-/// How long a partition that was given back is left alone at most, so that not all ask at once.
 /// A worker that is dead for so many leases is forgotten.
 const FORGOTTEN: u32 = 10;
+/// How long a partition that was given back is left alone at most, so that not all ask at once.
 const SOON: Duration = Duration::from_millis(125);
 
 /// A key, as it was seen last.
@@ -54,18 +55,28 @@ impl Fleet {
         Self { leases, holder, lease, seen: HashMap::new(), held: HashMap::new(), out_of_touch }
     }
 
-    /// Until `stop`; then each partition is given back when all that it received is in the log.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Until `stop`; then each partition is given back when all that it received is in the log. `false`: the
+    /// leases are gone, and with them all that NATS had of this relay.
+    pub async fn run(mut self, stop: CancellationToken) -> bool {
+        let created = self.leases.stream.cached_info().created;
         while !stop.is_cancelled() {
             if let Err(error) = self.watch(&stop).await {
                 warn!(error = format!("{error:#}"), "the leases cannot be watched");
                 sleep(self.lease / 8).await;
+                let is_gone = info(&self.leases.stream)
+                    .await
+                    .is_ok_and(|found| found.is_none_or(|found| found.created != created));
+                if is_gone {
+                    self.held.drain().for_each(|(_, held)| held.task.abort());
+                    return false;
+                }
             }
         }
         // First, so that the others share among fewer.
         timeout(self.lease / 2, self.leases.delete(self.own_key())).await.ok();
         let all: Vec<u32> = self.held.keys().copied().collect();
         self.release(&all).await;
+        true
     }
 
     async fn watch(&mut self, stop: &CancellationToken) -> Result<()> {
@@ -128,6 +139,7 @@ impl Fleet {
         if !self.is_in_touch() {
             return;
         }
+        self.forget_one().await;
         let workers: BTreeSet<&str> =
             self.seen.keys().filter_map(|key| key.strip_prefix("w.")).collect();
         let alive = workers.into_iter().filter(|worker| self.is_alive(worker)).count();
@@ -139,7 +151,6 @@ impl Fleet {
         }
         let mut free = self.free();
         fastrand::shuffle(&mut free);
-        self.forget_one().await;
         free.truncate(share - self.held.len());
         let taken = free.into_iter().map(|(partition, revision)| self.take(partition, revision));
         let taken = join_all(taken).await;
@@ -147,17 +158,6 @@ impl Fleet {
         self.holder.metrics.partitions.set(self.held.len() as i64);
     }
 
-    fn drop_lost(&mut self) {
-        let worker = self.holder.worker.as_bytes();
-        let seen = &self.seen;
-        self.held.retain(|partition, held| {
-            let is_ours = seen.get(&format!("p.{partition}")).is_none_or(|seen| {
-                seen.revision < held.revision || seen.value.as_deref() == Some(worker)
-            });
-            if !is_ours {
-                info!(partition, "another worker has it now");
-                held.stop.cancel(); // what is on its way to the log is refused there
-            }
     /// Nobody else removes the key of a worker that died, and each worker has a new one.
     async fn forget_one(&mut self) {
         let forgotten = self.lease * FORGOTTEN;
@@ -172,6 +172,17 @@ impl Fleet {
         debug!(key, ?purged, "forgotten");
     }
 
+    fn drop_lost(&mut self) {
+        let worker = self.holder.worker.as_bytes();
+        let seen = &self.seen;
+        self.held.retain(|partition, held| {
+            let is_ours = seen.get(&format!("p.{partition}")).is_none_or(|seen| {
+                seen.revision < held.revision || seen.value.as_deref() == Some(worker)
+            });
+            if !is_ours {
+                info!(partition, "another worker has it now");
+                held.stop.cancel(); // what is on its way to the log is refused there
+            }
             is_ours && !held.task.is_finished()
         });
         self.holder.metrics.partitions.set(self.held.len() as i64);

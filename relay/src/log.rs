@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use crate::generation::{OWNER, begin_generation, generation};
-use crate::names::{Names, decode, has_batches};
+use crate::names::{self, Names, decode, last_sequence};
 pub use crate::write::Position;
 use crate::write::{ID, Record};
 
@@ -70,7 +70,7 @@ impl Log {
         worker: &str,
         batch: usize,
     ) -> Result<(Self, HashMap<String, Position>)> {
-        let batch = if has_batches(jetstream) { batch.clamp(1, 1000) } else { 1 };
+        let batch = names::batch(jetstream, batch);
         let mut log = Self {
             stream: jetstream.get_stream_no_info(names.stream(partition)).await?,
             jetstream: jetstream.clone(),
@@ -133,7 +133,7 @@ impl Log {
     /// After a failed write: whose is the log, and is the write in it? The order of the questions counts.
     pub async fn reclaim(&mut self, records: &[Record]) -> Result<Reclaimed> {
         loop {
-            let last = self.last_sequence().await?;
+            let last = last_sequence(&self.stream).await?;
             if last < self.last {
                 begin_generation(&self.config, self.partition, &self.generation).await?;
                 return Ok(Reclaimed::Rewound);
@@ -214,10 +214,6 @@ impl Log {
             Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-
-    async fn last_sequence(&self) -> Result<u64> {
-        Ok(self.stream.get_info().await?.state.last_sequence)
     }
 
     /// Nothing before the fence can change any more. That the fence itself comes shows that the replica

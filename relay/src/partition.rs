@@ -11,11 +11,14 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::generation::generation;
+use crate::generation::{begin_generation, generation};
 use crate::log::Log;
 use crate::source::{Holder, Shared};
 use crate::sources::Source;
 use crate::write::{Written, write_all};
+
+/// Events that wait for a log which takes one at a time. All of them are written before it is released.
+const DEPTH: usize = 32;
 
 impl Holder {
     /// Until `stop`, and all that was received is in the log; or until another worker has the partition.
@@ -39,7 +42,11 @@ impl Holder {
     }
 
     async fn hold_once(self, partition: u32, stop: CancellationToken) -> Result<Written> {
-        self.names.open(&self.jetstream, partition, &self.keeping).await?;
+        if self.names.open(&self.jetstream, partition, &self.keeping).await? {
+            // There may have been one before, whose sequences begin anew.
+            let old = generation(&self.config, partition).await?;
+            begin_generation(&self.config, partition, &old).await?;
+        }
         let (mut log, positions) = Log::take(
             &self.jetstream,
             &self.names,
@@ -51,7 +58,7 @@ impl Holder {
         .await?;
         self.metrics.takeovers.inc();
         info!(partition, sources = positions.len(), fence = log.fence, "taken");
-        let (events, received) = mpsc::channel(log.batch);
+        let (events, received) = mpsc::channel(log.batch.max(DEPTH));
         let shared = Shared::new(events, positions);
         let changed = self.wait_for_generation(partition, log.generation.clone());
         let metrics = self.metrics.clone();
@@ -68,10 +75,9 @@ impl Holder {
 
     /// Another member found that the log had lost its end.
     async fn wait_for_generation(&self, partition: u32, current: String) {
+        let key = format!("generation.{partition}");
         loop {
-            if let Ok(mut entries) =
-                self.config.watch_with_history(format!("generation.{partition}")).await
-            {
+            if let Ok(mut entries) = self.config.watch_with_history(&key).await {
                 while let Some(Ok(entry)) = entries.next().await {
                     if entry.value != current.as_bytes() {
                         return;
@@ -79,9 +85,6 @@ impl Holder {
                 }
             }
             sleep(Duration::from_secs(1)).await;
-            if generation(&self.config, partition).await.is_ok_and(|found| found != current) {
-                return;
-            }
         }
     }
 

@@ -110,10 +110,14 @@ impl Nats {
         copy
     }
 
+    /// Nothing is left. Stop it first.
+    pub fn wipe(&self) {
+        fs::remove_dir_all(self.dir.path().join("store")).unwrap();
+    }
+
     /// What was written since the copy is gone. Stop it first.
     pub fn put_back(&self, copy: &TempDir) {
-        let store = self.dir.path().join("store");
-        fs::remove_dir_all(&store).unwrap();
+        self.wipe();
         run(
             "cp",
             &[
