@@ -28,6 +28,7 @@ async fn relay(jetstream: &Context) -> (Names, Store) {
     (names, config)
 }
 
+/// Again where NATS is slow to answer.
 async fn take(
     jetstream: &Context,
     names: &Names,
@@ -35,8 +36,13 @@ async fn take(
     worker: &str,
     batch: usize,
 ) -> Log {
-    let taken = Log::take(jetstream, names, config, PARTITION, worker, batch).await;
-    taken.expect("the log is taken").0
+    let mut log = None;
+    support::eventually("the log is taken", Duration::from_secs(60), async || {
+        log = Log::take(jetstream, names, config, PARTITION, worker, batch).await.ok();
+        log.is_some()
+    })
+    .await;
+    log.expect("it is taken").0
 }
 
 fn event(names: &Names, id: &str) -> Record {
@@ -84,15 +90,23 @@ async fn fire(mut log: Log, names: Names, writer: usize, size: usize, fire: Arc<
         let id = |number: u64| format!("{writer}.{number}");
         let records: Vec<_> =
             (next..next + size as u64).map(|number| event(&names, &id(number))).collect();
+        let mut stored = || {
+            fire.acknowledged.fetch_add(size as u64, Ordering::Relaxed);
+            next += size as u64;
+        };
         match log.append(&records).await {
-            Ok(()) => {
-                fire.acknowledged.fetch_add(size as u64, Ordering::Relaxed);
-                next += size as u64;
-            }
-            Err(error) => {
-                assert_eq!(error.kind(), PublishErrorKind::WrongLastSequence, "{error}");
-                refused += 1;
-            }
+            Ok(()) => stored(),
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => refused += 1,
+            // NATS was slow to answer.
+            Err(_) => loop {
+                match log.reclaim(&records).await {
+                    Ok(Reclaimed::Stored) => stored(),
+                    Ok(Reclaimed::Rewound) => panic!("nothing was cut off"),
+                    Ok(Reclaimed::Missing | Reclaimed::Lost) => {}
+                    Err(_) => continue,
+                }
+                break;
+            },
         }
     }
     fire.refused.fetch_add(refused, Ordering::Relaxed);
@@ -113,7 +127,7 @@ async fn takeovers(size: usize) {
         let log = take(&own, &names, &config, "worker", size).await;
         writers.push(tokio::spawn(fire(log, names.clone(), writer, size, state.clone())));
         let before = state.acknowledged.load(Ordering::Relaxed);
-        support::eventually("the new owner writes", Duration::from_secs(20), async || {
+        support::eventually("the new owner writes", Duration::from_secs(60), async || {
             state.acknowledged.load(Ordering::Relaxed) > before + 10 * size as u64
         })
         .await;
