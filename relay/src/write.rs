@@ -1,12 +1,13 @@
 //! From a partition's sources to its log: what came while one write was on its way is the next.
 
+use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::context::PublishErrorKind;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, Instant, sleep};
 use tracing::warn;
 
 use crate::log::{Log, Reclaimed};
@@ -113,19 +114,29 @@ pub async fn write_all(
     mut received: mpsc::Receiver<Received>,
     metrics: &Metrics,
 ) -> Written {
-    let (mut records, mut room) = (Vec::new(), Vec::new());
-    let mut came = Vec::new();
-    while received.recv_many(&mut came, log.batch).await > 0 {
-        for Received { record, room: share } in came.drain(..) {
-            records.push(record);
-            room.push(share);
+    let (mut records, mut room) = (VecDeque::new(), VecDeque::new());
+    let mut costs = Costs::default();
+    loop {
+        while records.len() < log.batch {
+            let waits = records.is_empty();
+            let next = if waits { received.recv().await } else { received.try_recv().ok() };
+            let Some(Received { record, room: share }) = next else { break };
+            records.push_back(record);
+            room.push_back(share);
         }
+        if records.is_empty() {
+            return Written::All;
+        }
+        let count = costs.count(records.len());
+        let writing = &records.make_contiguous()[..count];
+        let start = Instant::now();
         let mut failures = 0;
-        while let Err(error) = log.append(&records).await {
+        while let Err(error) = log.append(writing).await {
             let refused = error.kind() == PublishErrorKind::WrongLastSequence;
+            failures += 1;
             metrics.failures.inc();
-            warn!(%error, events = records.len(), "a write failed: reading the log for its result");
-            match reclaim(log, &records).await {
+            warn!(%error, events = count, "a write failed: reading the log for its result");
+            match reclaim(log, writing).await {
                 Reclaimed::Stored => break,
                 Reclaimed::Missing => sleep(pause(failures)).await,
                 Reclaimed::Lost => {
@@ -135,13 +146,39 @@ pub async fn write_all(
                 }
                 Reclaimed::Rewound => return Written::Rewound,
             }
-            failures += 1;
         }
-        metrics.events.inc_by(records.len() as u64);
-        records.clear();
-        room.clear();
+        if failures == 0 {
+            costs.note(count, start.elapsed());
+        }
+        metrics.events.inc_by(count as u64);
+        records.drain(..count);
+        room.drain(..count);
     }
-    Written::All
+}
+
+/// What writes take. NATS stages a batch before it stores it, and on a single server it does so on its disk:
+/// that is as long as some hundred writes of one event, or shorter than two of them if NATS is far.
+#[derive(Default)]
+struct Costs {
+    single: Duration,
+    batch: Duration,
+}
+
+impl Costs {
+    /// How many of those that wait are written at once: all, if that is quicker than one after the other.
+    fn count(&self, waiting: usize) -> usize {
+        if self.single * waiting as u32 > self.batch { waiting } else { 1 }
+    }
+
+    fn note(&mut self, count: usize, took: Duration) {
+        if count > 1 {
+            self.batch = took;
+        } else {
+            self.single = (self.single * 7 + took) / 8;
+            // It may have been slow for once: it is tried again.
+            self.batch -= self.batch / 4096;
+        }
+    }
 }
 
 /// Until NATS answers. The sources wait meanwhile: nothing is taken from them.
@@ -157,5 +194,5 @@ async fn reclaim(log: &mut Log, records: &[Record]) -> Reclaimed {
 
 /// A log that takes nothing, though it is ours, must not be filled with fences.
 fn pause(failures: u32) -> Duration {
-    Duration::from_millis(10 << failures.min(8))
+    Duration::from_millis(5 << failures.min(9))
 }
