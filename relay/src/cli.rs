@@ -67,8 +67,8 @@ pub(crate) struct Follow {
     /// Seconds of silence after which a worker is taken for dead.
     #[arg(long, default_value_t = 3.0)]
     pub(crate) lease: f64,
-    /// Events in one write at most, up to 1000. More than one needs NATS 2.12, and pays where NATS is far.
-    #[arg(long, default_value_t = 1)]
+    /// Events in one write at most, up to 1000. NATS takes several from 2.12 on, and before that always one.
+    #[arg(long, default_value_t = 1000)]
     pub(crate) batch: usize,
     /// Connects that this worker begins in a second.
     #[arg(long, default_value_t = 100)]
