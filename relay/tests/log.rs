@@ -114,10 +114,9 @@ async fn fire(mut log: Log, names: Names, writer: usize, size: usize, fire: Arc<
 
 /// A writer's events stand together, from its first on, without a gap, and nothing of it comes after its
 /// successor's.
-async fn takeovers(size: usize) {
+async fn takeovers(nats: Nats, size: usize) {
     let takeovers: usize =
         std::env::var("RELAY_TAKEOVERS").map_or(300, |count| count.parse().expect("a number"));
-    let nats = Nats::start();
     let jetstream = nats.connect().await;
     let (names, config) = relay(&jetstream).await;
     let state = Arc::new(Fire::default());
@@ -160,16 +159,16 @@ async fn takeovers(size: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_hundred_takeovers_under_fire() {
-    takeovers(1).await;
+    takeovers(Nats::start(), 1).await;
 }
 
 /// Needs NATS 2.12 or newer: `relay/run test --latest`. `RELAY_BATCH` says how many events.
 #[tokio::test(flavor = "multi_thread")]
 async fn three_hundred_takeovers_under_fire_by_batches() {
     let size = std::env::var("RELAY_BATCH").map_or(50, |size| size.parse().expect("a number"));
-    let nats = Nats::start();
+    let nats = Nats::start_in_memory();
     if has_batches(&nats.connect().await) {
-        takeovers(size).await;
+        takeovers(nats, size).await;
     } else {
         println!("this NATS has no batches: only single events were tried");
     }
@@ -286,7 +285,6 @@ async fn a_fence_whose_acknowledgement_was_lost_says_where_the_events_end() {
     }
 }
 
-/// And one that is lost on the way to NATS.
 /// A fence ages out with the events before it. A missing fence does not mean that another worker took the log.
 #[tokio::test]
 async fn a_log_whose_fence_has_aged_out_is_still_ours() {
