@@ -5,7 +5,7 @@
 //! predecessor sends, or has sent, names a sequence that the fence has passed for good.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::jetstream::Context;
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use crate::generation::{OWNER, begin_generation, generation};
-use crate::names::{self, Names, decode, last_sequence};
+use crate::names::{self, Names, READING, decode, info};
 pub use crate::write::Position;
 use crate::write::{ID, Record};
 
@@ -58,6 +58,7 @@ pub struct Log {
     pub last: u64,
     pub fence: u64,
     writes: u64,
+    gone_since: Option<Instant>,
 }
 
 impl Log {
@@ -83,6 +84,7 @@ impl Log {
             last: 0,
             fence: 0,
             writes: 0,
+            gone_since: None,
         };
         let mut current = generation(config, partition).await?;
         while current != log.generation {
@@ -133,7 +135,14 @@ impl Log {
     /// After a failed write: whose is the log, and is the write in it? The order of the questions counts.
     pub async fn reclaim(&mut self, records: &[Record]) -> Result<Reclaimed> {
         loop {
-            let last = last_sequence(&self.stream).await?;
+            let found = info(&self.stream).await?;
+            if found.is_some() {
+                self.gone_since = None;
+            } else {
+                let since = *self.gone_since.get_or_insert_with(Instant::now);
+                ensure!(since.elapsed() > READING, "the log is not there");
+            }
+            let last = found.map_or(0, |found| found.state.last_sequence);
             if last < self.last {
                 begin_generation(&self.config, self.partition, &self.generation).await?;
                 return Ok(Reclaimed::Rewound);

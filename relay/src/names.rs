@@ -107,14 +107,8 @@ impl Names {
         rest.split_once('.')?.1.split_once('.')
     }
 
-    /// The stream of a partition, made where it is not there, and changed where it is kept otherwise. Whether it
-    /// was made.
-    pub async fn open(
-        &self,
-        jetstream: &Context,
-        partition: u32,
-        keeping: &Keeping,
-    ) -> Result<bool> {
+    /// The stream of a partition, made where it is not there, and changed where it is kept otherwise.
+    pub async fn open(&self, jetstream: &Context, partition: u32, keeping: &Keeping) -> Result<()> {
         let mut config = serde_json::to_value(Config {
             name: self.stream(partition),
             subjects: vec![format!("{}.{partition}.>", self.name)],
@@ -175,6 +169,9 @@ pub async fn bucket(jetstream: &Context, name: &str, of: &str, replicas: usize) 
     Ok(jetstream.get_key_value(&bucket).await?)
 }
 
+/// A server that has just started says of streams that they are not there, until it has read them.
+pub const READING: Duration = Duration::from_secs(5);
+
 /// What NATS says of a stream; `None` if there is none of that name, or not any more.
 pub async fn info<I>(stream: &Stream<I>) -> Result<Option<Info>> {
     let is_not_found = |error: &anyhow::Error| {
@@ -188,12 +185,7 @@ pub async fn info<I>(stream: &Stream<I>) -> Result<Option<Info>> {
     }
 }
 
-/// 0 for a stream that is not there.
-pub async fn last_sequence<I>(stream: &Stream<I>) -> Result<u64> {
-    Ok(info(stream).await?.map_or(0, |info| info.state.last_sequence))
-}
-
-async fn make(jetstream: &Context, config: Value) -> Result<bool> {
+async fn make(jetstream: &Context, config: Value) -> Result<()> {
     /// The server's number for a stream of that name which is configured otherwise.
     const OTHERWISE: u64 = 10058;
     let name = config["name"].as_str().unwrap_or_default().to_owned();
@@ -204,7 +196,7 @@ async fn make(jetstream: &Context, config: Value) -> Result<bool> {
         answer = jetstream.request(subject, &config).await?;
     }
     match &answer["error"] {
-        Value::Null => Ok(answer["did_create"] == json!(true)),
+        Value::Null => Ok(()),
         error => bail!("stream {name} cannot be made: {}", error["description"]),
     }
 }

@@ -11,7 +11,6 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::generation::{begin_generation, generation};
 use crate::log::Log;
 use crate::source::{Holder, Shared};
 use crate::sources::Source;
@@ -42,11 +41,7 @@ impl Holder {
     }
 
     async fn hold_once(self, partition: u32, stop: CancellationToken) -> Result<Written> {
-        if self.names.open(&self.jetstream, partition, &self.keeping).await? {
-            // There may have been one before, whose sequences begin anew.
-            let old = generation(&self.config, partition).await?;
-            begin_generation(&self.config, partition, &old).await?;
-        }
+        self.names.open(&self.jetstream, partition, &self.keeping).await?;
         let (mut log, positions) = Log::take(
             &self.jetstream,
             &self.names,

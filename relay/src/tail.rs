@@ -20,7 +20,7 @@ use tracing::{info, warn};
 
 use crate::generation::{begin_generation, generation, generation_of};
 use crate::metrics::Metrics;
-use crate::names::{Names, decode, last_sequence};
+use crate::names::{Names, decode};
 use crate::write::TYPE;
 
 /// What a source may have in memory besides its newest event.
@@ -179,7 +179,7 @@ impl Server {
         connected.mark_unchanged();
         let stream = self.stream(partition).await?;
         let read = *tail.read.borrow();
-        if last_sequence(&stream).await? < read {
+        if stream.get_info().await?.state.last_sequence < read {
             self.metrics.rewinds.inc();
             begin_generation(&self.config, partition, &tail.generation).await?;
             return Ok(());
