@@ -101,7 +101,9 @@ impl Log {
     /// Writes up to `batch` records, all or none.
     pub async fn append(&mut self, records: &[Record]) -> Result<(), PublishError> {
         self.writes += 1;
-        let batch = format!("{}.{}", self.owner, self.writes);
+        // NATS takes at most 64 bytes. The end of the owner is random.
+        let nonce = self.owner.rsplit('.').next().unwrap_or_default();
+        let batch = format!("{nonce}.{}", self.writes);
         let client = self.jetstream.client();
         let mut commit = None;
         for (index, record) in records.iter().enumerate() {
@@ -186,7 +188,12 @@ impl Log {
 
     /// Is the last of these records what the log has there?
     async fn holds(&self, end: u64, records: &[Record]) -> Result<bool> {
-        let found = self.stream.get_raw_message(end).await?;
+        let found = match self.stream.get_raw_message(end).await {
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                return Ok(false);
+            }
+            found => found?,
+        };
         let same = |record: &Record| {
             let id = found.headers.get(ID).map(|id| id.as_str());
             *record.subject == *found.subject && id == Some(record.id.as_str())

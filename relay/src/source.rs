@@ -129,7 +129,11 @@ impl Followed {
                     return info!(source = self.name, "over: the server asks not to come again");
                 }
                 Err(error) => match too_large(&error, self.limit) {
-                    Some((id, limit)) => self.send(id, Said::TooLarge(limit)).await,
+                    Some((id, limit)) => {
+                        self.send(id, Said::TooLarge(limit)).await;
+                        // Its server may send it again.
+                        sleep(Duration::from_secs(1)).await;
+                    }
                     None => {
                         warn!(source = self.name, %error, "cannot be followed: trying again in a minute");
                         sleep(FINAL).await;

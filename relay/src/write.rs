@@ -127,18 +127,24 @@ pub async fn write_all(
         if records.is_empty() {
             return Written::All;
         }
-        let count = costs.count(records.len());
-        let writing = &records.make_contiguous()[..count];
+        let mut count = costs.count(records.len());
         let start = Instant::now();
         let mut failures = 0;
-        while let Err(error) = log.append(writing).await {
+        loop {
+            let writing = &records.make_contiguous()[..count];
+            let Err(error) = log.append(writing).await else { break };
             let refused = error.kind() == PublishErrorKind::WrongLastSequence;
             failures += 1;
             metrics.failures.inc();
             warn!(%error, events = count, "a write failed: reading the log for its result");
             match reclaim(log, writing).await {
                 Reclaimed::Stored => break,
-                Reclaimed::Missing => sleep(pause(failures)).await,
+                // A server may refuse batches, or batches of this size: one event always passes.
+                Reclaimed::Missing => {
+                    costs.note_refusal(count);
+                    count = 1;
+                    sleep(pause(failures)).await;
+                }
                 Reclaimed::Lost => {
                     metrics.refused.inc_by(u64::from(refused));
                     warn!(refused, "another worker has the log");
@@ -156,6 +162,9 @@ pub async fn write_all(
     }
 }
 
+/// What a batch counts as that was refused: longer than any takes.
+const REFUSED: Duration = Duration::from_secs(10);
+
 /// What writes take. NATS stages a batch before it stores it, and on a single server it does so on its disk:
 /// that is as long as some hundred writes of one event, or shorter than two of them if NATS is far.
 #[derive(Default)]
@@ -168,6 +177,13 @@ impl Costs {
     /// How many of those that wait are written at once: all, if that is quicker than one after the other.
     fn count(&self, waiting: usize) -> usize {
         if self.single * waiting as u32 > self.batch { waiting } else { 1 }
+    }
+
+    /// It is tried again some ten thousand events later.
+    fn note_refusal(&mut self, count: usize) {
+        if count > 1 {
+            self.batch = REFUSED;
+        }
     }
 
     fn note(&mut self, count: usize, took: Duration) {

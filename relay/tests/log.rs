@@ -408,3 +408,15 @@ async fn positions_are_those_of_events_and_of_marks_whatever_the_id() {
     assert_eq!(positions["a"].id, odd);
     assert_eq!(positions["b"].id, "9");
 }
+
+/// NATS refuses an ID of a batch of more than 64 bytes.
+#[tokio::test]
+async fn a_worker_with_a_long_name_writes_batches() {
+    let nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let (names, config) = relay(&jetstream).await;
+    let mut log = take(&jetstream, &names, &config, &"w".repeat(100), 3).await;
+    let records: Vec<_> = (0..log.batch).map(|id| event(&names, &id.to_string())).collect();
+    log.append(&records).await.expect("stored");
+    assert_eq!(ids(&jetstream).await.len(), log.batch);
+}
