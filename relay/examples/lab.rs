@@ -1,4 +1,4 @@
-//! What `relay/run` shows and measures: `lab demo`, `lab speed`, `lab many`.
+//! What `relay/run` shows and measures: `lab demo`, `lab writes`, `lab speed`, `lab many`.
 
 #![allow(clippy::unwrap_used)] // what cannot be set up ends it
 
@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fetch_event_source::{EventSource, RetryPolicy};
-use relay::names::{Names, bucket, has_batches};
+use relay::log::Log;
+use relay::names::{Keeping, Names, bucket, has_batches};
 use relay::sources::Source;
+use relay::write::Record;
 use support::check::{Faults, faults, read};
 use support::eventually;
 use support::nats::Nats;
@@ -29,6 +31,7 @@ async fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("speed") => speed().await,
         Some("many") => many().await,
+        Some("writes") => writes().await,
         _ => demo().await,
     }
 }
@@ -49,7 +52,8 @@ async fn demo() {
     let nats = Nats::start();
     let jetstream = nats.connect().await;
     let version = jetstream.client().server_info().version;
-    println!("NATS {version} at {}, one event a write", nats.url());
+    let writes = if has_batches(&jetstream) { "up to 1000 events" } else { "one event" };
+    println!("NATS {version} at {}, {writes} a write", nats.url());
     println!(
         "{SOURCES} sources of {PER_SECOND} events a second, three workers, one machine that serves\n"
     );
@@ -142,10 +146,11 @@ async fn listen(origin: &str) -> Arc<AtomicU64> {
     seen
 }
 
-/// A source that floods, one worker, one event in flight or batches.
+/// Sources that flood, one worker, one event in flight or batches.
 async fn speed() {
-    let events: u64 = 50_000;
-    for (count, batch) in [(1, "1"), (16, "1"), (1, "1000"), (16, "1000")] {
+    for (count, batch, events) in
+        [(1, "1", 50_000), (16, "1", 50_000), (1, "1000", 200_000), (16, "1000", 200_000)]
+    {
         let nats = Nats::start();
         let jetstream = nats.connect().await;
         if batch != "1" && !has_batches(&jetstream) {
@@ -161,21 +166,60 @@ async fn speed() {
             vec!["follow", "--partitions", "16", "--batch", batch, "--per-host", "100"];
         arguments.extend(sources.iter().map(String::as_str));
         let mut worker = Process::start(&nats.url(), &arguments);
-        let (mut first, mut last) = (f64::MAX, f64::MIN);
         eventually("all is in the log", Duration::from_secs(120), async || {
-            sleep(Duration::from_secs(1)).await;
-            let found = read(&jetstream, &names(16)).await;
-            first = found.values().flatten().map(|(_, at)| *at).fold(f64::MAX, f64::min);
-            last = found.values().flatten().map(|(_, at)| *at).fold(f64::MIN, f64::max);
-            found.values().map(Vec::len).sum::<usize>() as u64 == each * count
+            sleep(Duration::from_millis(500)).await;
+            let mut messages = 0;
+            for partition in 0..16 {
+                let stream = jetstream.get_stream(names(16).stream(partition)).await;
+                messages += stream.map_or(0, |stream| stream.cached_info().state.messages);
+            }
+            messages >= events
         })
         .await;
-        let rate = (each * count) as f64 / (last - first);
+        let cpu = worker.cpu();
+        sleep(Duration::from_secs(1)).await; // fences are messages, too: the last events may be on their way
+        let found = read(&jetstream, &names(16)).await;
+        let times = found.values().flatten().map(|(_, at)| *at);
+        let (first, last) =
+            times.fold((f64::MAX, f64::MIN), |(first, last), at| (first.min(at), last.max(at)));
+        assert_eq!(found.values().map(Vec::len).sum::<usize>() as u64, each * count);
         println!(
-            "{count} sources, {batch} events a write at most: {rate:.0} events/s, {} KiB",
+            "{count} sources, {batch} events a write at most: {:.0} events/s, {:.1} µs of the worker's CPU an event, {} KiB",
+            events as f64 / (last - first),
+            cpu.as_secs_f64() * 1e6 / events as f64,
             worker.memory()
         );
         worker.terminate();
+    }
+}
+
+/// The log alone: what a write of so many events costs.
+async fn writes() {
+    let nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let config = bucket(&jetstream, "sse", "config", 1).await.unwrap();
+    let names = Names::agree(&config, "sse", Some(1)).await.unwrap();
+    let keeping = Keeping { replicas: 1, max_age: Duration::ZERO };
+    names.open(&jetstream, 0, &keeping).await.unwrap();
+    let (mut log, _) = Log::take(&jetstream, &names, &config, 0, "lab", 1000).await.unwrap();
+    for size in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000] {
+        let data = "x".repeat(100);
+        let record =
+            |id: usize| Record::event(&names, "a", "message", &id.to_string(), data.clone().into());
+        let records: Vec<_> = (0..size).map(record).collect();
+        if size > log.batch {
+            break;
+        }
+        let (start, mut writes) = (Instant::now(), 0);
+        while start.elapsed() < Duration::from_secs(2) {
+            log.append(&records).await.unwrap();
+            writes += 1;
+        }
+        let each = start.elapsed() / writes;
+        println!(
+            "{size:>5} events a write: {each:>9.1?} a write, {:>7.0} events/s",
+            size as f64 / each.as_secs_f64()
+        );
     }
 }
 

@@ -8,6 +8,7 @@ use async_nats::ServerAddr;
 use axum::http::{HeaderName, HeaderValue};
 use clap::{Args, Parser, Subcommand};
 use relay::names::check_name;
+use relay::sources::Source;
 use tracing_subscriber::filter::Targets;
 
 /// Many machines follow event streams into one log of NATS JetStream, and any of them serves it.
@@ -56,9 +57,9 @@ pub(crate) enum Command {
 pub(crate) struct Follow {
     /// Sources to put into the bucket first, as `sources put` does.
     #[arg(value_name = "NAME=URL", value_parser = name_and_url)]
-    pub(crate) sources: Vec<(String, String)>,
+    pub(crate) sources: Vec<(String, Source)>,
     /// How many logs the sources are divided among. Fixed by the first worker: 16, unless it says otherwise.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) partitions: Option<u32>,
     /// Copies that NATS keeps of each log: 3 in a cluster.
     #[arg(long, default_value_t = 1)]
@@ -66,8 +67,8 @@ pub(crate) struct Follow {
     /// Seconds of silence after which a worker is taken for dead.
     #[arg(long, default_value_t = 3.0)]
     pub(crate) lease: f64,
-    /// Events in one write at most, up to 1000. More than one needs NATS 2.12, and pays where NATS is far.
-    #[arg(long, default_value_t = 1)]
+    /// Events in one write at most, up to 1000. NATS takes several from 2.12 on, and before that always one.
+    #[arg(long, default_value_t = 1000)]
     pub(crate) batch: usize,
     /// Connects that this worker begins in a second.
     #[arg(long, default_value_t = 100)]
@@ -124,10 +125,12 @@ pub(crate) enum Sources {
     },
 }
 
-fn name_and_url(text: &str) -> Result<(String, String)> {
+fn name_and_url(text: &str) -> Result<(String, Source)> {
     let (name, url) = text.split_once('=').context("not NAME=URL")?;
     check_name(name)?;
-    Ok((name.to_owned(), url.to_owned()))
+    let source = Source::new(url);
+    source.check()?;
+    Ok((name.to_owned(), source))
 }
 
 fn name_and_value(text: &str) -> Result<(String, String)> {

@@ -11,13 +11,17 @@ use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::kv::{Entry, Operation, Store};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::names::{READING, info};
 use crate::source::Holder;
 
+/// A worker that is dead for so many leases is forgotten.
+const FORGOTTEN: u32 = 10;
 /// How long a partition that was given back is left alone at most, so that not all ask at once.
 const SOON: Duration = Duration::from_millis(125);
 
@@ -51,18 +55,33 @@ impl Fleet {
         Self { leases, holder, lease, seen: HashMap::new(), held: HashMap::new(), out_of_touch }
     }
 
-    /// Until `stop`; then each partition is given back when all that it received is in the log.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Until `stop`; then each partition is given back when all that it received is in the log. `false`: the
+    /// leases are gone, and with them all that NATS had of this relay.
+    pub async fn run(mut self, stop: CancellationToken) -> bool {
+        let created = self.leases.stream.cached_info().created;
+        let mut gone_since = None;
         while !stop.is_cancelled() {
             if let Err(error) = self.watch(&stop).await {
                 warn!(error = format!("{error:#}"), "the leases cannot be watched");
                 sleep(self.lease / 8).await;
+                let is_gone = match info(&self.leases.stream).await {
+                    Ok(None) => gone_since.get_or_insert_with(Instant::now).elapsed() > READING,
+                    found => {
+                        gone_since = None;
+                        found.ok().flatten().is_some_and(|found| found.created != created)
+                    }
+                };
+                if is_gone {
+                    self.held.drain().for_each(|(_, held)| held.task.abort());
+                    return false;
+                }
             }
         }
         // First, so that the others share among fewer.
         timeout(self.lease / 2, self.leases.delete(self.own_key())).await.ok();
         let all: Vec<u32> = self.held.keys().copied().collect();
         self.release(&all).await;
+        true
     }
 
     async fn watch(&mut self, stop: &CancellationToken) -> Result<()> {
@@ -125,6 +144,7 @@ impl Fleet {
         if !self.is_in_touch() {
             return;
         }
+        self.forget_one().await;
         let workers: BTreeSet<&str> =
             self.seen.keys().filter_map(|key| key.strip_prefix("w.")).collect();
         let alive = workers.into_iter().filter(|worker| self.is_alive(worker)).count();
@@ -136,10 +156,25 @@ impl Fleet {
         }
         let mut free = self.free();
         fastrand::shuffle(&mut free);
-        for (partition, revision) in free.into_iter().take(share - self.held.len()) {
-            self.take(partition, revision).await;
-        }
+        free.truncate(share - self.held.len());
+        let taken = free.into_iter().map(|(partition, revision)| self.take(partition, revision));
+        let taken = join_all(taken).await;
+        self.held.extend(taken.into_iter().flatten());
         self.holder.metrics.partitions.set(self.held.len() as i64);
+    }
+
+    /// Nobody else removes the key of a worker that died, and each worker has a new one.
+    async fn forget_one(&mut self) {
+        let forgotten = self.lease * FORGOTTEN;
+        let is_old =
+            |(key, seen): &(&String, &Seen)| key.starts_with("w.") && seen.at.elapsed() > forgotten;
+        let Some(key) = self.seen.iter().find(is_old).map(|(key, _)| key.clone()) else { return };
+        let Some(seen) = self.seen.remove(&key) else { return };
+        // Not what came after this: it may be back.
+        let subject = format!("{}{key}", self.leases.prefix);
+        let purged = self.leases.stream.purge().filter(subject).sequence(seen.revision + 1);
+        let purged = timeout(self.lease / 2, purged).await;
+        debug!(key, ?purged, "forgotten");
     }
 
     fn drop_lost(&mut self) {
@@ -193,16 +228,19 @@ impl Fleet {
         all.filter(|partition| !self.held.contains_key(partition)).filter_map(free).collect()
     }
 
-    async fn take(&mut self, partition: u32, revision: u64) {
+    async fn take(&self, partition: u32, revision: u64) -> Option<(u32, Held)> {
         let worker = self.holder.worker.clone().into();
         let taken = self.leases.update(format!("p.{partition}"), worker, revision);
         match timeout(self.lease / 2, taken).await {
             Ok(Ok(revision)) => {
                 let stop = CancellationToken::new();
                 let task = tokio::spawn(self.holder.clone().hold(partition, stop.clone()));
-                self.held.insert(partition, Held { revision, stop, task });
+                Some((partition, Held { revision, stop, task }))
             }
-            failed => debug!(partition, ?failed, "another was faster"),
+            failed => {
+                debug!(partition, ?failed, "another was faster");
+                None
+            }
         }
     }
 
@@ -212,16 +250,18 @@ impl Fleet {
             .filter_map(|partition| Some((*partition, self.held.remove(partition)?)))
             .collect();
         released.iter().for_each(|(_, held)| held.stop.cancel());
-        for (partition, mut held) in released {
-            if timeout(self.lease, &mut held.task).await.is_err() {
+        // All at once: each may have a write on its way.
+        let (leases, lease) = (&self.leases, self.lease);
+        join_all(released.into_iter().map(async |(partition, mut held)| {
+            if timeout(lease, &mut held.task).await.is_err() {
                 held.task.abort();
             }
             let key = format!("p.{partition}");
-            let deleted = self.leases.delete_expect_revision(key, Some(held.revision));
-            let given_back =
-                timeout(self.lease, deleted).await.is_ok_and(|deleted| deleted.is_ok());
+            let deleted = leases.delete_expect_revision(key, Some(held.revision));
+            let given_back = timeout(lease, deleted).await.is_ok_and(|deleted| deleted.is_ok());
             info!(partition, given_back, "released");
-        }
+        }))
+        .await;
         self.holder.metrics.partitions.set(self.held.len() as i64);
     }
 }

@@ -5,7 +5,7 @@
 //! predecessor sends, or has sent, names a sequence that the fence has passed for good.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::jetstream::Context;
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use crate::generation::{OWNER, begin_generation, generation};
-use crate::names::{Names, decode, has_batches};
+use crate::names::{self, Names, READING, decode, info};
 pub use crate::write::Position;
 use crate::write::{ID, Record};
 
@@ -58,6 +58,7 @@ pub struct Log {
     pub last: u64,
     pub fence: u64,
     writes: u64,
+    gone_since: Option<Instant>,
 }
 
 impl Log {
@@ -70,7 +71,7 @@ impl Log {
         worker: &str,
         batch: usize,
     ) -> Result<(Self, HashMap<String, Position>)> {
-        let batch = if has_batches(jetstream) { batch.clamp(1, 1000) } else { 1 };
+        let batch = names::batch(jetstream, batch);
         let mut log = Self {
             stream: jetstream.get_stream_no_info(names.stream(partition)).await?,
             jetstream: jetstream.clone(),
@@ -83,6 +84,7 @@ impl Log {
             last: 0,
             fence: 0,
             writes: 0,
+            gone_since: None,
         };
         let mut current = generation(config, partition).await?;
         while current != log.generation {
@@ -99,11 +101,13 @@ impl Log {
     /// Writes up to `batch` records, all or none.
     pub async fn append(&mut self, records: &[Record]) -> Result<(), PublishError> {
         self.writes += 1;
-        let batch = format!("{}.{}", self.owner, self.writes);
+        // NATS takes at most 64 bytes. The end of the owner is random.
+        let nonce = self.owner.rsplit('.').next().unwrap_or_default();
+        let batch = format!("{nonce}.{}", self.writes);
         let client = self.jetstream.client();
         let mut commit = None;
         for (index, record) in records.iter().enumerate() {
-            let mut headers = record.headers.clone();
+            let mut headers = record.headers();
             headers.insert(OWNER, self.owner.as_str());
             if index == 0 {
                 headers.insert(NATS_EXPECTED_LAST_SEQUENCE, self.last.to_string());
@@ -133,7 +137,14 @@ impl Log {
     /// After a failed write: whose is the log, and is the write in it? The order of the questions counts.
     pub async fn reclaim(&mut self, records: &[Record]) -> Result<Reclaimed> {
         loop {
-            let last = self.last_sequence().await?;
+            let found = info(&self.stream).await?;
+            if found.is_some() {
+                self.gone_since = None;
+            } else {
+                let since = *self.gone_since.get_or_insert_with(Instant::now);
+                ensure!(since.elapsed() > READING, "the log is not there");
+            }
+            let last = found.map_or(0, |found| found.state.last_sequence);
             if last < self.last {
                 begin_generation(&self.config, self.partition, &self.generation).await?;
                 return Ok(Reclaimed::Rewound);
@@ -177,9 +188,15 @@ impl Log {
 
     /// Is the last of these records what the log has there?
     async fn holds(&self, end: u64, records: &[Record]) -> Result<bool> {
-        let found = self.stream.get_raw_message(end).await?;
+        let found = match self.stream.get_raw_message(end).await {
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                return Ok(false);
+            }
+            found => found?,
+        };
         let same = |record: &Record| {
-            *record.subject == *found.subject && record.headers.get(ID) == found.headers.get(ID)
+            let id = found.headers.get(ID).map(|id| id.as_str());
+            *record.subject == *found.subject && id == Some(record.id.as_str())
         };
         Ok(self.is_ours(&found) && records.last().is_some_and(same))
     }
@@ -213,10 +230,6 @@ impl Log {
             Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-
-    async fn last_sequence(&self) -> Result<u64> {
-        Ok(self.stream.get_info().await?.state.last_sequence)
     }
 
     /// Nothing before the fence can change any more. That the fence itself comes shows that the replica

@@ -5,9 +5,10 @@ mod status;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::kv::Store;
@@ -19,7 +20,7 @@ use relay::connects::Connects;
 use relay::fleet::Fleet;
 use relay::log::TIMEOUT;
 use relay::metrics::Metrics;
-use relay::names::{Keeping, Names, bucket, check_name, has_batches};
+use relay::names::{Keeping, Names, Refused, batch, bucket, check_name};
 use relay::serve::router;
 use relay::source::Holder;
 use relay::sources::{Source, watch_sources};
@@ -80,20 +81,22 @@ async fn connect(cli: &Cli) -> Result<(Context, watch::Receiver<u64>)> {
     Ok((ContextBuilder::new().timeout(TIMEOUT).ack_timeout(TIMEOUT).build(client), connected))
 }
 
-/// For what runs on: NATS may be away at the start.
-async fn wait_for_nats(
-    cli: &Cli,
-    stop: &CancellationToken,
-) -> Result<(Context, watch::Receiver<u64>)> {
-    loop {
-        match connect(cli).await {
-            Ok(connection) => return Ok(connection),
-            Err(error) => warn!(error = format!("{error:#}"), "trying again every second"),
+/// For what runs on: NATS may be away at the start, and go away while this sets up.
+async fn patiently<T>(stop: &CancellationToken, set_up: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let trying = async {
+        loop {
+            match set_up().await {
+                Err(error) if error.downcast_ref::<Refused>().is_none() => {
+                    warn!(error = format!("{error:#}"), "trying again every second");
+                    sleep(Duration::from_secs(1)).await;
+                }
+                result => return result,
+            }
         }
-        tokio::select! {
-            () = sleep(Duration::from_secs(1)) => {}
-            () = stop.cancelled() => anyhow::bail!("stopped before NATS was there"),
-        }
+    };
+    tokio::select! {
+        result = trying => result,
+        () = stop.cancelled() => bail!("stopped before NATS was there"),
     }
 }
 
@@ -109,15 +112,6 @@ async fn put(sources: &Store, name: &str, source: &Source) -> Result<()> {
 
 async fn follow(cli: &Cli, options: &Follow) -> Result<()> {
     let stop = stop_by_signal()?;
-    let (jetstream, _) = wait_for_nats(cli, &stop).await?;
-    let replicas = options.replicas;
-    let config = bucket(&jetstream, &cli.name, "config", replicas).await?;
-    let names = Names::agree(&config, &cli.name, options.partitions).await?;
-    let sources = bucket(&jetstream, &cli.name, "sources", replicas).await?;
-    for (name, url) in &options.sources {
-        put(&sources, name, &Source::new(url)).await?;
-    }
-    let leases = bucket(&jetstream, &cli.name, "leases", replicas).await?;
     let worker = options.worker.clone();
     let worker = worker.unwrap_or_else(|| format!("worker-{:08x}", fastrand::u32(..)));
     check_name(&worker)?;
@@ -126,54 +120,65 @@ async fn follow(cli: &Cli, options: &Follow) -> Result<()> {
         let app = metrics.router();
         tokio::spawn(listen(address, app, stop.clone()).await?);
     }
-    let batch = if has_batches(&jetstream) { options.batch.clamp(1, 1000) } else { 1 };
-    let version = jetstream.client().server_info().version;
-    info!(
-        worker,
-        nats = version,
-        partitions = names.partitions,
-        "following, {batch} events a write at most"
-    );
-    let lease = Duration::from_secs_f64(options.lease.clamp(0.5, 3600.0));
-    let holder = Holder {
-        sources: watch_sources(sources),
-        jetstream,
-        config,
-        names,
-        keeping: Keeping { replicas, max_age: options.max_age },
-        worker,
-        batch,
-        idle_timeout: Duration::from_secs(options.idle_timeout),
-        max_event_size: options.max_event_size,
-        connects: Connects::new(options.connects_per_second, options.per_host).into(),
-        metrics,
-    };
-    let running = Fleet::new(leases, holder, lease).run(stop.clone());
-    let overdue = async {
-        stop.cancelled().await;
-        sleep(lease * 2).await;
-    };
-    tokio::select! {
-        () = running => Ok(()),
-        () = overdue => anyhow::bail!("NATS did not answer in time: what was not acknowledged is asked for again"),
+    let connects = Arc::new(Connects::new(options.connects_per_second, options.per_host));
+    let lease = Duration::from_secs_f64(options.lease.max(0.5).min(3600.0));
+    let (replicas, mut partitions) = (options.replicas, options.partitions);
+    loop {
+        let (leases, holder) = patiently(&stop, async || {
+            let (jetstream, _) = connect(cli).await?;
+            let config = bucket(&jetstream, &cli.name, "config", replicas).await?;
+            let names = Names::agree(&config, &cli.name, partitions).await?;
+            let sources = bucket(&jetstream, &cli.name, "sources", replicas).await?;
+            for (name, source) in &options.sources {
+                put(&sources, name, source).await?;
+            }
+            let leases = bucket(&jetstream, &cli.name, "leases", replicas).await?;
+            let holder = Holder {
+                sources: watch_sources(sources),
+                batch: batch(&jetstream, options.batch),
+                jetstream,
+                config,
+                names,
+                keeping: Keeping { replicas, max_age: options.max_age },
+                worker: worker.clone(),
+                idle_timeout: Duration::from_secs(options.idle_timeout),
+                max_event_size: options.max_event_size,
+                connects: connects.clone(),
+                metrics: metrics.clone(),
+            };
+            Ok((leases, holder))
+        })
+        .await?;
+        partitions = Some(holder.names.partitions);
+        info!(
+            worker,
+            nats = holder.jetstream.client().server_info().version,
+            partitions,
+            "following, {} events a write at most",
+            holder.batch
+        );
+        let overdue = async {
+            stop.cancelled().await;
+            sleep(lease * 2).await;
+        };
+        tokio::select! {
+            is_over = Fleet::new(leases, holder, lease).run(stop.clone()) => if is_over { return Ok(()) },
+            () = overdue => bail!("NATS did not answer in time: what was not acknowledged is asked for again"),
+        }
+        warn!("NATS has lost its store: everything is made anew");
     }
 }
 
 async fn serve(cli: &Cli, options: &Serve) -> Result<()> {
     let stop = stop_by_signal()?;
-    let (jetstream, connected) = wait_for_nats(cli, &stop).await?;
-    let config = bucket(&jetstream, &cli.name, "config", 1).await?;
-    let names = loop {
-        match Names::read(&config, &cli.name).await {
-            Ok(names) => break names,
-            Err(error) => warn!(error = format!("{error:#}"), "trying again every second"),
-        }
-        tokio::select! {
-            () = sleep(Duration::from_secs(1)) => {}
-            () = stop.cancelled() => return Ok(()),
-        }
-    };
-    let sources = bucket(&jetstream, &cli.name, "sources", 1).await?;
+    let (jetstream, connected, config, sources, names) = patiently(&stop, async || {
+        let (jetstream, connected) = connect(cli).await?;
+        let config = bucket(&jetstream, &cli.name, "config", 1).await?;
+        let names = Names::read(&config, &cli.name).await?;
+        let sources = bucket(&jetstream, &cli.name, "sources", 1).await?;
+        Ok((jetstream, connected, config, sources, names))
+    })
+    .await?;
     let (keep, metrics) = (options.keep.max(1), Metrics::default());
     let server = Server {
         jetstream,

@@ -1,12 +1,13 @@
 //! What a relay is called in NATS, what all its members must agree on, and how its streams are made.
 
+use std::fmt::{self, Display, Formatter};
 use std::hash::Hasher;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::{CreateErrorKind, Store};
-use async_nats::jetstream::stream::{Config, DiscardPolicy};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, Stream};
+use async_nats::jetstream::{self, Context, ErrorCode};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,6 +26,18 @@ pub struct Keeping {
     pub max_age: Duration,
 }
 
+/// A member is set up otherwise than the others. Waiting does not help.
+#[derive(Debug)]
+pub struct Refused(String);
+
+impl std::error::Error for Refused {}
+
+impl Display for Refused {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Names {
     /// All streams, buckets and subjects begin with it.
@@ -38,34 +51,35 @@ impl Names {
     pub async fn agree(config: &Store, name: &str, wanted: Option<u32>) -> Result<Self> {
         let agreed =
             Agreement { partitions: wanted.unwrap_or(16), partition_by: "source".to_owned() };
-        ensure!(agreed.partitions > 0, "a relay has at least one partition");
         let created = config.create("agreement", serde_json::to_vec(&agreed)?.into());
         if let Err(error) = created.await
             && error.kind() != CreateErrorKind::AlreadyExists
         {
             return Err(error.into());
         }
-        let found = Self::read(config, name).await?;
-        if let Some(wanted) = wanted.filter(|wanted| *wanted != found.partitions) {
-            bail!(
-                "relay {name} has {} partitions, and this worker was started with {wanted}",
-                found.partitions
-            );
+        let Self { partitions, .. } = Self::read(config, name).await?;
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != partitions) {
+            bail!(Refused(format!(
+                "relay {name} has {partitions} partitions, and this worker was started with {wanted}"
+            )));
         }
-        Ok(found)
+        Ok(Self { name: name.to_owned(), partitions })
     }
 
     pub async fn read(config: &Store, name: &str) -> Result<Self> {
         let found = config.get("agreement").await?;
         let found = found.with_context(|| format!("relay {name} has no workers yet"))?;
-        let found: Agreement = serde_json::from_slice(&found)
-            .ok()
-            .filter(|found: &Agreement| found.partition_by == "source" && found.partitions > 0)
-            .with_context(|| {
-                let found = String::from_utf8_lossy(&found).into_owned();
-                format!("relay {name} is set up in a way that this version does not know: {found}")
-            })?;
-        Ok(Self { name: name.to_owned(), partitions: found.partitions })
+        match serde_json::from_slice(&found) {
+            Ok(Agreement { partitions: partitions @ 1.., partition_by })
+                if partition_by == "source" =>
+            {
+                Ok(Self { name: name.to_owned(), partitions })
+            }
+            _ => bail!(Refused(format!(
+                "relay {name} is set up in a way that this version does not know: {}",
+                String::from_utf8_lossy(&found)
+            ))),
+        }
     }
 
     pub fn partition_of(&self, source: &str) -> u32 {
@@ -111,6 +125,11 @@ impl Names {
     }
 }
 
+/// How many events a write has at most, if so many are wanted: a server that has no batches takes one.
+pub fn batch(jetstream: &Context, wanted: usize) -> usize {
+    if has_batches(jetstream) { wanted.clamp(1, 1000) } else { 1 }
+}
+
 /// From 2.12 on a server can store several messages at once, or none of them.
 pub fn has_batches(jetstream: &Context) -> bool {
     let version = jetstream.client().server_info().version;
@@ -148,6 +167,22 @@ pub async fn bucket(jetstream: &Context, name: &str, of: &str, replicas: usize) 
     };
     make(jetstream, serde_json::to_value(config)?).await?;
     Ok(jetstream.get_key_value(&bucket).await?)
+}
+
+/// A server that has just started says of streams that they are not there, until it has read them.
+pub const READING: Duration = Duration::from_secs(5);
+
+/// What NATS says of a stream; `None` if there is none of that name, or not any more.
+pub async fn info<I>(stream: &Stream<I>) -> Result<Option<Info>> {
+    let is_not_found = |error: &anyhow::Error| {
+        let found = error.chain().find_map(|error| error.downcast_ref::<jetstream::Error>());
+        found.is_some_and(|error| error.error_code() == ErrorCode::STREAM_NOT_FOUND)
+    };
+    match stream.get_info().await.map_err(anyhow::Error::from) {
+        Ok(info) => Ok(Some(info)),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn make(jetstream: &Context, config: Value) -> Result<()> {

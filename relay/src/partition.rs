@@ -11,11 +11,13 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::generation::generation;
 use crate::log::Log;
 use crate::source::{Holder, Shared};
 use crate::sources::Source;
 use crate::write::{Written, write_all};
+
+/// Events that wait for a log which takes one at a time. All of them are written before it is released.
+const DEPTH: usize = 32;
 
 impl Holder {
     /// Until `stop`, and all that was received is in the log; or until another worker has the partition.
@@ -51,7 +53,7 @@ impl Holder {
         .await?;
         self.metrics.takeovers.inc();
         info!(partition, sources = positions.len(), fence = log.fence, "taken");
-        let (events, received) = mpsc::channel(log.batch);
+        let (events, received) = mpsc::channel(log.batch.max(DEPTH));
         let shared = Shared::new(events, positions);
         let changed = self.wait_for_generation(partition, log.generation.clone());
         let metrics = self.metrics.clone();
@@ -68,10 +70,9 @@ impl Holder {
 
     /// Another member found that the log had lost its end.
     async fn wait_for_generation(&self, partition: u32, current: String) {
+        let key = format!("generation.{partition}");
         loop {
-            if let Ok(mut entries) =
-                self.config.watch_with_history(format!("generation.{partition}")).await
-            {
+            if let Ok(mut entries) = self.config.watch_with_history(&key).await {
                 while let Some(Ok(entry)) = entries.next().await {
                     if entry.value != current.as_bytes() {
                         return;
@@ -79,9 +80,6 @@ impl Holder {
                 }
             }
             sleep(Duration::from_secs(1)).await;
-            if generation(&self.config, partition).await.is_ok_and(|found| found != current) {
-                return;
-            }
         }
     }
 

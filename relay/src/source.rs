@@ -1,18 +1,19 @@
 //! One source: from its server to the channel of its partition.
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::Store;
+use bytes::Bytes;
 use fetch_event_source::{
-    Error, Event, EventSource, EventTooLarge, Failure, RetryPolicy, Signal, default_client,
+    Error, EventSource, EventTooLarge, Failure, RetryPolicy, Signal, default_client,
 };
 use http::HeaderValue;
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::connects::Connects;
@@ -20,7 +21,7 @@ use crate::log::Position;
 use crate::metrics::Metrics;
 use crate::names::{Keeping, Names};
 use crate::sources::{Source, Sources};
-use crate::write::{OVERHEAD, Received, Record};
+use crate::write::{OVERHEAD, Received, Record, longest_id};
 
 /// What the policy calls final, a fleet tries again after this: somebody may have mended it.
 const FINAL: Duration = Duration::from_secs(60);
@@ -64,37 +65,77 @@ impl Shared {
     }
 
     /// Waits for room; its source is not polled meanwhile. `None`: nobody writes any more.
-    async fn send(&self, name: &str, id: &str, record: Record) -> Option<()> {
+    async fn send(&self, name: &str, id: String, record: Record, is_again: bool) -> Option<()> {
         let size = u32::try_from(record.size() / 1024 + 1).map_or(ROOM, |size| size.min(ROOM));
         let room = self.room.clone().acquire_many_owned(size).await.ok()?;
         let place = self.events.reserve().await.ok()?;
-        // Nothing is awaited between the two: a task that is aborted did both, or neither.
-        place.send(Received { record, room });
-        let position = Position { id: id.to_owned(), stored: SystemTime::now() };
-        lock(&self.positions).insert(name.to_owned(), position);
+        // Nothing is awaited from here on: a task that is aborted did both, or neither.
+        let mut positions = lock(&self.positions);
+        // An event may have been faster than its source's last position, which was to be written again.
+        if !is_again || positions.get(name).is_some_and(|at| at.id == id) {
+            place.send(Received { record, room });
+            positions.insert(name.to_owned(), Position { id, stored: SystemTime::now() });
+        }
         Some(())
     }
+}
+
+/// What is written of a source.
+enum Said {
+    Event(String, Bytes),
+    /// An event of more bytes than this.
+    TooLarge(usize),
+    /// No event, but a new position.
+    Position,
+    PositionAgain,
+}
+
+/// A source that is followed.
+struct Followed {
+    holder: Holder,
+    name: String,
+    source: Source,
+    shared: Shared,
+    /// What NATS takes at once.
+    limit: usize,
 }
 
 impl Holder {
     pub async fn follow(self, name: String, source: Source, shared: Shared) {
         self.metrics.sources.inc();
-        let _followed = Followed(self.metrics.sources.clone());
+        let limit = self.jetstream.client().server_info().max_payload;
+        let followed = Followed { holder: self, name, source, shared, limit };
+        tokio::join!(followed.run(), followed.keep_position());
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.holder.metrics.sources.dec();
+    }
+}
+
+impl Followed {
+    /// Where it goes on.
+    fn at(&self) -> String {
+        self.shared.position(&self.name).map_or(self.source.last_event_id.clone(), |at| at.id)
+    }
+
+    /// Until its server asks not to come again.
+    async fn run(&self) {
         loop {
-            let at = shared.position(&name).map_or(source.last_event_id.clone(), |at| at.id);
-            match self.follow_from(&name, &source, &at, &shared).await {
-                Ok(()) => return info!(source = name, "over: the server asks not to come again"),
-                Err(error) => match too_large(&error) {
+            match self.run_once().await {
+                Ok(()) => {
+                    return info!(source = self.name, "over: the server asks not to come again");
+                }
+                Err(error) => match too_large(&error, self.limit) {
                     Some((id, limit)) => {
-                        self.metrics.too_large.inc();
-                        warn!(source = name, limit, "an event over the limit is left out");
-                        let record = Record::too_large(&self.names, &name, id, limit);
-                        if shared.send(&name, id, record).await.is_none() {
-                            return;
-                        }
+                        self.send(id, Said::TooLarge(limit)).await;
+                        // Its server may send it again.
+                        sleep(Duration::from_secs(1)).await;
                     }
                     None => {
-                        warn!(source = name, %error, "cannot be followed: trying again in a minute");
+                        warn!(source = self.name, %error, "cannot be followed: trying again in a minute");
                         sleep(FINAL).await;
                     }
                 },
@@ -102,77 +143,82 @@ impl Holder {
         }
     }
 
-    async fn follow_from(
-        &self,
-        name: &str,
-        source: &Source,
-        at: &str,
-        shared: &Shared,
-    ) -> Result<(), Error> {
-        let limit = self.jetstream.client().server_info().max_payload;
-        let mut signals = self.connect(name, source, at, limit)?.signals();
-        let refresh = self.keeping.max_age / 2;
-        loop {
-            // A quiet source's position must not age out of the log.
-            let age =
-                shared.position(name).and_then(|at| at.stored.elapsed().ok()).unwrap_or_default();
-            let due = Instant::now() + refresh.saturating_sub(age);
-            let (id, record) = tokio::select! {
-                signal = signals.next() => match signal {
-                    None => return Ok(()),
-                    Some(Ok(Signal::Event(event))) => self.record(name, event, limit),
-                    Some(Ok(Signal::LastEventId(id))) => (id.clone(), Record::mark(&self.names, name, &id)),
-                    Some(Ok(Signal::UnsendableId(_))) => {
-                        warn!(source = name, "an ID that no header can carry: events may be missing or come twice");
-                        continue;
+    async fn run_once(&self) -> Result<(), Error> {
+        let mut signals = self.connect()?.signals();
+        while let Some(signal) = signals.next().await {
+            match signal? {
+                Signal::Event(event) => {
+                    if !event.has_own_id() {
+                        self.holder.metrics.events_without_id.inc();
                     }
-                    Some(Ok(_)) => continue,
-                    Some(Err(error)) => return Err(error),
-                },
-                () = sleep_until(due), if !refresh.is_zero() && shared.position(name).is_some() => {
-                    let id = shared.position(name).map_or(String::new(), |at| at.id);
-                    (id.clone(), Record::mark(&self.names, name, &id))
+                    let id = event.last_event_id().to_owned();
+                    let event_type = event.event_type().to_owned();
+                    self.send(&id, Said::Event(event_type, event.into_data().into())).await;
                 }
-            };
-            if shared.send(name, &id, record).await.is_none() {
-                return std::future::pending().await; // the log is gone, and this task with it
+                Signal::LastEventId(id) => self.send(&id, Said::Position).await,
+                Signal::UnsendableId(_) => warn!(
+                    source = self.name,
+                    "an ID that no header can carry: events may be missing or come twice"
+                ),
+                _ => {}
             }
         }
+        Ok(())
     }
 
-    fn record(&self, name: &str, event: Event, limit: usize) -> (String, Record) {
-        if !event.has_own_id() {
-            self.metrics.events_without_id.inc();
+    /// A quiet source's position must not age out of the log, and that of one which is over neither.
+    async fn keep_position(&self) {
+        let refresh = self.holder.keeping.max_age / 2;
+        while !refresh.is_zero() {
+            let position = self.shared.position(&self.name);
+            let age = position.as_ref().and_then(|at| at.stored.elapsed().ok()).unwrap_or_default();
+            if let Some(at) = position.filter(|_| age >= refresh) {
+                self.send(&at.id, Said::PositionAgain).await;
+            }
+            sleep(refresh.saturating_sub(age).max(refresh / 8)).await;
         }
-        let (event_type, id) = (event.event_type().to_owned(), event.last_event_id().to_owned());
-        let record = Record::event(&self.names, name, &event_type, &id, event.into_data().into());
-        if record.size() <= limit {
-            return (id, record);
-        }
-        self.metrics.too_large.inc();
-        warn!(source = name, limit, "an event over the limit of NATS is left out");
-        let record = Record::too_large(&self.names, name, &id, limit);
-        (id, record)
     }
 
-    fn connect(
-        &self,
-        name: &str,
-        source: &Source,
-        at: &str,
-        limit: usize,
-    ) -> Result<EventSource<'static>, Error> {
+    /// The only way to the log. What NATS would not take must not come there: it would hold up the whole
+    /// partition for ever.
+    async fn send(&self, id: &str, said: Said) {
+        let (names, name, longest) = (&self.holder.names, &self.name, longest_id(self.limit));
+        let mut id = id.to_owned();
+        if id.len() > longest {
+            warn!(source = name, longest, "an ID that is too long: events may come twice");
+            id = Some(self.at()).filter(|id| id.len() <= longest).unwrap_or_default();
+        }
+        let is_again = matches!(said, Said::PositionAgain);
+        let record = match said {
+            Said::Event(event_type, data) => Record::event(names, name, &event_type, &id, data),
+            Said::TooLarge(limit) => self.left_out(&id, limit),
+            Said::Position | Said::PositionAgain => Record::mark(names, name, &id),
+        };
+        let record = if record.fits(self.limit) { record } else { self.left_out(&id, self.limit) };
+        if self.shared.send(name, id, record, is_again).await.is_none() {
+            pending().await // the log is gone, and this task with it
+        }
+    }
+
+    fn left_out(&self, id: &str, limit: usize) -> Record {
+        self.holder.metrics.too_large.inc();
+        warn!(source = self.name, limit, "an event over the limit is left out");
+        Record::too_large(&self.holder.names, &self.name, id, limit)
+    }
+
+    fn connect(&self) -> Result<EventSource<'static>, Error> {
         let client = default_client()?;
-        let mut request = client.get(&source.url);
-        for (name, value) in &source.headers {
+        let mut request = client.get(&self.source.url);
+        for (name, value) in &self.source.headers {
             request = request.header(name, value);
         }
-        let (connects, told) = (self.connects.clone(), name.to_owned());
+        let (connects, told) = (self.holder.connects.clone(), self.name.clone());
+        let limit = self.limit;
         let mut events = EventSource::new(request)
-            .name(name)
+            .name(&self.name)
             .retry(RetryPolicy::persistent().max_delay(Duration::from_secs(10)))
-            .idle_timeout(self.idle_timeout)
-            .max_event_size(self.max_event_size.min(limit.saturating_sub(OVERHEAD)))
+            .idle_timeout(self.holder.idle_timeout)
+            .max_event_size(self.holder.max_event_size.min(limit.saturating_sub(OVERHEAD)))
             .fetch(move |request| {
                 let (client, connects) = (client.clone(), connects.clone());
                 async move {
@@ -182,18 +228,19 @@ impl Holder {
                 }
             })
             .on_error(move |failure: Failure| match failure.next_delay() {
-                None if too_large(failure.error()).is_none() => {
+                None if too_large(failure.error(), limit).is_none() => {
                     let error = failure.error();
                     warn!(source = told, %error, "refused: asking again in a minute");
                     failure.retry_after(FINAL)
                 }
                 _ => failure.follow_policy(),
             });
+        let at = self.at();
         if HeaderValue::from_bytes(at.as_bytes()).is_ok() {
             events = events.last_event_id(at);
         } else {
             warn!(
-                source = name,
+                source = self.name,
                 "its position is an ID that no header can carry: it begins where its server likes"
             );
         }
@@ -201,19 +248,11 @@ impl Holder {
     }
 }
 
-/// Counts a source as followed while it lives.
-struct Followed(Gauge);
-
-impl Drop for Followed {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// The ID by which an event that is too large can be passed over, and the limit.
-fn too_large(error: &Error) -> Option<(&str, usize)> {
+/// The ID by which an event that is too large can be passed over, and the limit that it exceeds.
+fn too_large(error: &Error, limit: usize) -> Option<(&str, usize)> {
     let error = error.downcast_ref::<EventTooLarge>()?;
-    Some((error.last_event_id().filter(|id| !id.is_empty())?, error.limit()))
+    let id = error.last_event_id()?;
+    (1..=longest_id(limit)).contains(&id.len()).then_some((id, error.limit()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -42,11 +42,17 @@ pub type Sources = watch::Receiver<Arc<BTreeMap<String, Source>>>;
 pub fn watch_sources(bucket: Store) -> Sources {
     let (sender, receiver) = watch::channel(Arc::default());
     tokio::spawn(async move {
-        loop {
-            if let Err(error) = read_sources(&bucket, &sender).await {
-                warn!(error = format!("{error:#}"), "the sources cannot be read: trying again");
+        let reading = async {
+            loop {
+                if let Err(error) = read_sources(&bucket, &sender).await {
+                    warn!(error = format!("{error:#}"), "the sources cannot be read: trying again");
+                }
+                sleep(Duration::from_secs(1)).await;
             }
-            sleep(Duration::from_secs(1)).await;
+        };
+        tokio::select! {
+            () = reading => {}
+            () = sender.closed() => {}
         }
     });
     receiver

@@ -13,10 +13,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::{StreamExt, stream};
+use relay::generation::generation;
 use relay::names::{Names, bucket};
 use relay::write::TYPE;
 use support::check::read;
 use support::eventually;
+use support::gate::Gate;
 use support::nats::Nats;
 use support::numbers::{Numbers, Options};
 use support::process::{Process, run};
@@ -93,6 +95,25 @@ async fn nats_away_at_the_start_is_waited_for() {
     assert!(worker.terminate() && server.terminate());
 }
 
+/// It is there when they connect, and answers no more when they set up.
+#[tokio::test(flavor = "multi_thread")]
+async fn nats_that_goes_away_at_the_start_is_waited_for() {
+    let nats = Nats::start();
+    let gate = Gate::start(nats.port()).await;
+    gate.swallow_from("STREAM.CREATE");
+    let numbers = Numbers::start(NUMBERS).await;
+    let mut worker = follow(&gate.url(), &[&format!("a={}", numbers.url("a"))]);
+    worker.said("trying again every second").await;
+    gate.open();
+    has_events(&nats, "a", 5).await;
+    gate.swallow_from("STREAM.INFO");
+    let mut server = Process::start(&gate.url(), &["serve", "--listen", "127.0.0.1:0"]);
+    server.said("trying again every second").await;
+    gate.open();
+    server.said("listening on").await;
+    assert!(worker.terminate() && server.terminate());
+}
+
 #[tokio::test]
 async fn nats_away_later_holds_the_sources_and_costs_no_connection() {
     let mut nats = Nats::start();
@@ -143,10 +164,11 @@ async fn another_configuration_is_refused() {
     ] {
         config.put("agreement", agreement.into()).await.expect("put");
         let (said, is_well) = run(&nats.url(), &["--name", "other", "follow"]);
-        assert!(
-            !is_well && said.contains("set up in a way that this version does not know"),
-            "{said}"
-        );
+        let refused = "set up in a way that this version does not know";
+        assert!(!is_well && said.contains(refused), "{said}");
+        let serve = ["--name", "other", "serve", "--listen", "127.0.0.1:0"];
+        let (said, is_well) = run(&nats.url(), &serve);
+        assert!(!is_well && said.contains(refused), "{said}");
     }
 }
 
@@ -160,7 +182,8 @@ async fn bad_arguments_are_refused() {
         (&["sources", "put", "a", "nonsense"], "is not a URL"),
         (&["sources", "put", "a", "http://127.0.0.1/", "--header", "a b: c"], "invalid"),
         (&["--name", "a b", "status"], "is not a name"),
-        (&["follow", "--partitions", "0"], "at least one partition"),
+        (&["follow", "--partitions", "0"], "0 is not in 1.."),
+        (&["follow", "a=nonsense"], "is not a URL"),
         (&["status"], "has no workers yet"),
     ] {
         let (said, is_well) = run(&nats.url(), arguments);
@@ -278,9 +301,53 @@ async fn an_event_over_the_limit_of_nats_is_replaced_as_well() {
     })
     .await;
     let worker = follow(&nats.url(), &[&format!("a={url}")]);
-    worker.said("an event over the limit of NATS is left out").await;
+    worker.said("an event over the limit is left out").await;
     has_events(&nats, "a", 2).await;
     assert_eq!(ids(&nats, "a").await, ["1", "2"]);
+}
+
+/// NATS takes 64 KiB of headers, and so an ID or a type can be too much although its event is small. What comes
+/// behind it in the partition is not held up.
+#[tokio::test]
+async fn an_id_or_a_type_that_nats_does_not_take_holds_nothing_up() {
+    let nats = Nats::start();
+    let (url, asked) = start(|id| match id {
+        None => {
+            let long = "x".repeat(70_000);
+            events(format!(
+                "id: 1\nevent: {long}\ndata: one\n\nid: {long}\ndata: two\n\nid: {long}\n\nid: 3\ndata: three\n\n"
+            ))
+        }
+        Some(_) => events(""),
+    })
+    .await;
+    let mut worker = follow(&nats.url(), &[&format!("a={url}")]);
+    worker.said("an event over the limit is left out").await;
+    worker.said("an ID that is too long").await;
+    has_events(&nats, "a", 3).await;
+    assert_eq!(ids(&nats, "a").await, ["1", "1", "3"]);
+    assert!(worker.terminate());
+    let _worker = follow(&nats.url(), &[]);
+    eventually("it is followed again", SOON, async || {
+        asked.lock().expect("no panic").last() == Some(&Some(b"3".to_vec()))
+    })
+    .await;
+}
+
+/// There is no way past it, and its source is not asked in a hurry.
+#[tokio::test]
+async fn an_event_over_the_limit_under_an_id_that_is_too_long_is_waited_for() {
+    let nats = Nats::start();
+    let numbers = Numbers::start(NUMBERS).await;
+    let (url, asked) =
+        start(|_| events(format!("id: {}\ndata: {}\n\n", "x".repeat(70_000), "y".repeat(300_000))))
+            .await;
+    let (long, other) = (format!("long={url}"), format!("a={}", numbers.url("a")));
+    let worker = follow(&nats.url(), &["--max-event-size", "200000", &long, &other]);
+    worker.said("asking again in a minute").await;
+    has_events(&nats, "a", 40).await;
+    assert_eq!(asked.lock().expect("no panic").len(), 1);
+    assert!(ids(&nats, "long").await.is_empty());
 }
 
 #[tokio::test]
@@ -339,4 +406,104 @@ async fn a_quiet_sources_position_does_not_age_out() {
     eventually("it is followed again", SOON, async || asked.lock().expect("no panic").len() == 2)
         .await;
     assert_eq!(asked.lock().expect("no panic")[1], Some(b"1".to_vec()));
+}
+
+/// Nor does that of one whose server has nothing more to say.
+#[tokio::test]
+async fn the_position_of_a_source_that_is_over_does_not_age_out() {
+    let nats = Nats::start();
+    let (url, asked) = start(|id| match id {
+        None => {
+            let body = "retry: 100\nid: 1\ndata: one\n\n";
+            ([("content-type", "text/event-stream")], body).into_response()
+        }
+        Some(_) => StatusCode::NO_CONTENT.into_response(),
+    })
+    .await;
+    let mut worker = follow(&nats.url(), &["--max-age", "4s", &format!("a={url}")]);
+    worker.said("over: the server asks not to come again").await;
+    let jetstream = nats.connect().await;
+    eventually("the event ages out", SOON, async || read(&jetstream, &names()).await.is_empty())
+        .await;
+    assert!(worker.terminate());
+    let _worker = follow(&nats.url(), &["--max-age", "4s"]);
+    eventually("it is asked again", SOON, async || asked.lock().expect("no panic").len() == 3)
+        .await;
+    assert_eq!(asked.lock().expect("no panic")[2], Some(b"1".to_vec()));
+}
+
+/// Its sequences begin anew, and so does its generation.
+#[tokio::test]
+async fn a_log_that_was_deleted_is_made_anew() {
+    let nats = Nats::start();
+    let numbers = Numbers::start(NUMBERS).await;
+    let mut worker = follow(&nats.url(), &[&format!("a={}", numbers.url("a"))]);
+    has_events(&nats, "a", 5).await;
+    let jetstream = nats.connect().await;
+    let config = bucket(&jetstream, "sse", "config", 1).await.expect("a bucket");
+    let partition = names().partition_of("a");
+    let old = generation(&config, partition).await.expect("a generation");
+    jetstream.delete_stream(names().stream(partition)).await.expect("it is deleted");
+    worker.said("the log lost its end").await;
+    has_events(&nats, "a", 5).await;
+    assert_ne!(generation(&config, partition).await.expect("a generation"), old);
+    let ids = ids(&nats, "a").await;
+    assert!(ids.iter().enumerate().all(|(index, id)| *id == (index + 1).to_string()), "{ids:?}");
+    assert!(worker.terminate());
+}
+
+/// Logs, leases, sources and what the workers agreed on.
+#[tokio::test]
+async fn a_store_that_was_wiped_is_made_anew() {
+    let mut nats = Nats::start();
+    let numbers = Numbers::start(NUMBERS).await;
+    let mut worker = follow(&nats.url(), &[&format!("a={}", numbers.url("a"))]);
+    has_events(&nats, "a", 5).await;
+    nats.kill();
+    nats.wipe();
+    nats.start_again();
+    worker.said("NATS has lost its store").await;
+    has_events(&nats, "a", 5).await;
+    let ids = ids(&nats, "a").await;
+    assert!(ids.iter().enumerate().all(|(index, id)| *id == (index + 1).to_string()), "{ids:?}");
+    assert!(run(&nats.url(), &["status"]).0.contains("worker-"));
+    assert!(worker.terminate());
+}
+
+#[tokio::test]
+async fn the_keys_of_dead_workers_go_away() {
+    let nats = Nats::start();
+    let mut workers = ["dead", "gone", "here"].map(|name| {
+        Process::start(
+            &nats.url(),
+            &["follow", "--partitions", "2", "--lease", "0.5", "--worker", name],
+        )
+    });
+    let leases = bucket(&nats.connect().await, "sse", "leases", 1).await.expect("a bucket");
+    let has = async |name: &str| {
+        let entry = leases.entry(format!("w.{name}")).await;
+        entry.expect("an answer").is_some() // also of a key that was deleted
+    };
+    eventually("all are there", SOON, async || {
+        has("dead").await && has("gone").await && has("here").await
+    })
+    .await;
+    workers[0].kill();
+    assert!(workers[1].terminate());
+    eventually("two are gone", SOON, async || !has("dead").await && !has("gone").await).await;
+    assert!(has("here").await);
+}
+
+/// Not one after the other: NATS may be far.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_partitions_are_released_at_once() {
+    let nats = Nats::start();
+    let gate = Gate::start(nats.port()).await;
+    let mut worker = Process::start(&gate.url(), &["follow", "--partitions", "32", "--lease", "2"]);
+    let taken = |log: &str| log.lines().filter(|line| line.contains(" taken ")).count();
+    eventually("all are taken", SOON, async || taken(&worker.log()) == 32).await;
+    gate.delay(Duration::from_millis(100));
+    assert!(worker.terminate(), "more than two leases: {}", worker.log());
+    let released = worker.log().lines().filter(|line| line.contains("given_back=true")).count();
+    assert_eq!(released, 32);
 }

@@ -1,6 +1,7 @@
 //! A gate in front of NATS, which can be shut in several ways.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -11,6 +12,8 @@ use tokio::sync::watch;
 struct State {
     /// Nothing gets through; what was on its way comes later.
     is_shut: bool,
+    /// How much later it comes.
+    delay: Duration,
     /// What the client sends is thrown away, from the message on that holds this text.
     swallowed: Option<Arc<str>>,
     /// What the server answers is thrown away, from the client's message on that holds this text.
@@ -51,6 +54,10 @@ impl Gate {
 
     pub fn shut(&self) {
         self.state.send_modify(|state| state.is_shut = true);
+    }
+
+    pub fn delay(&self, delay: Duration) {
+        self.state.send_modify(|state| state.delay = delay);
     }
 
     pub fn swallow(&self) {
@@ -100,6 +107,7 @@ async fn pass(
         if !is_client && now.unanswered.as_deref() == Some("") {
             continue;
         }
+        tokio::time::sleep(now.delay).await;
         if to.write_all(bytes).await.is_err() {
             return;
         }

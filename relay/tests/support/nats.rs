@@ -35,8 +35,17 @@ impl Nats {
         Self::start_with(&[])
     }
 
+    /// Its store in memory, where there is such a folder: a batch costs it five waits for the disk.
+    pub fn start_in_memory() -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Self::start_in(dir, &[])
+    }
+
     pub fn start_with(arguments: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), arguments)
+    }
+
+    fn start_in(dir: TempDir, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(ToString::to_string).collect();
         let child = spawn(dir.path(), -1, &arguments);
         let ports = dir.path().join(format!("nats-server_{}.ports", child.id()));
@@ -110,10 +119,14 @@ impl Nats {
         copy
     }
 
+    /// Nothing is left. Stop it first.
+    pub fn wipe(&self) {
+        fs::remove_dir_all(self.dir.path().join("store")).unwrap();
+    }
+
     /// What was written since the copy is gone. Stop it first.
     pub fn put_back(&self, copy: &TempDir) {
-        let store = self.dir.path().join("store");
-        fs::remove_dir_all(&store).unwrap();
+        self.wipe();
         run(
             "cp",
             &[
