@@ -119,7 +119,7 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
 }
 
-/// A time is told, and not asserted: it says as much about the machine as about the relay.
+/// The test prints the times and does not assert them: it says as much about the machine as about the relay.
 fn tell(what: &str, silences: &mut [f64]) {
     println!(
         "{what}: {} sources silent for {:.2} s (median), {:.2} s (p95), {:.2} s (max)",
