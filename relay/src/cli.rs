@@ -65,7 +65,7 @@ pub(crate) struct Follow {
     #[arg(long, default_value_t = 1)]
     pub(crate) replicas: usize,
     /// Seconds of silence after which a worker is taken for dead.
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 3.0, value_parser = lease)]
     pub(crate) lease: f64,
     /// Events in one write at most, up to 1000. NATS takes several from 2.12 on, and before that always one.
     #[arg(long, default_value_t = 1000)]
@@ -123,6 +123,12 @@ pub(crate) enum Sources {
     Remove {
         name: String,
     },
+}
+
+fn lease(text: &str) -> Result<f64> {
+    let seconds: f64 = text.parse()?;
+    anyhow::ensure!((0.5..=3600.0).contains(&seconds), "0.5 to 3600 seconds");
+    Ok(seconds)
 }
 
 fn name_and_url(text: &str) -> Result<(String, Source)> {

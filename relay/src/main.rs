@@ -121,7 +121,7 @@ async fn follow(cli: &Cli, options: &Follow) -> Result<()> {
         tokio::spawn(listen(address, app, stop.clone()).await?);
     }
     let connects = Arc::new(Connects::new(options.connects_per_second, options.per_host));
-    let lease = Duration::from_secs_f64(options.lease.max(0.5).min(3600.0));
+    let lease = Duration::from_secs_f64(options.lease);
     let (replicas, mut partitions) = (options.replicas, options.partitions);
     loop {
         let (leases, holder) = patiently(&stop, async || {
