@@ -98,15 +98,18 @@ async fn fire(mut log: Log, names: Names, writer: usize, size: usize, fire: Arc<
             Ok(()) => stored(),
             Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => refused += 1,
             // NATS was slow to answer.
-            Err(_) => loop {
-                match log.reclaim(&records).await {
-                    Ok(Reclaimed::Stored) => stored(),
-                    Ok(Reclaimed::Rewound) => panic!("nothing was cut off"),
-                    Ok(Reclaimed::Missing | Reclaimed::Lost) => {}
-                    Err(_) => continue,
+            Err(error) => {
+                assert_eq!(error.kind(), PublishErrorKind::TimedOut, "{error}");
+                loop {
+                    match log.reclaim(&records).await {
+                        Ok(Reclaimed::Stored) => stored(),
+                        Ok(Reclaimed::Rewound) => panic!("nothing was cut off"),
+                        Ok(Reclaimed::Missing | Reclaimed::Lost) => {}
+                        Err(_) => continue,
+                    }
+                    break;
                 }
-                break;
-            },
+            }
         }
     }
     fire.refused.fetch_add(refused, Ordering::Relaxed);
