@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::names::{READING, info};
+use crate::names::{Missing, info};
 use crate::source::Holder;
 
 /// A worker that is dead for so many leases is forgotten.
@@ -59,19 +59,15 @@ impl Fleet {
     /// leases are gone, and with them all that NATS had of this relay.
     pub async fn run(mut self, stop: CancellationToken) -> bool {
         let created = self.leases.stream.cached_info().created;
-        let mut gone_since = None;
+        let mut missing = Missing::default();
         while !stop.is_cancelled() {
             if let Err(error) = self.watch(&stop).await {
                 warn!(error = format!("{error:#}"), "the leases cannot be watched");
                 sleep(self.lease / 8).await;
-                let is_gone = match info(&self.leases.stream).await {
-                    Ok(None) => gone_since.get_or_insert_with(Instant::now).elapsed() > READING,
-                    found => {
-                        gone_since = None;
-                        found.ok().flatten().is_some_and(|found| found.created != created)
-                    }
-                };
-                if is_gone {
+                let found = info(&self.leases.stream).await;
+                let is_gone = missing.is_gone(!matches!(found, Ok(None)));
+                let is_other = found.ok().flatten().is_some_and(|found| found.created != created);
+                if is_gone || is_other {
                     self.held.drain().for_each(|(_, held)| held.task.abort());
                     return false;
                 }

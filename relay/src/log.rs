@@ -5,7 +5,7 @@
 //! predecessor sends, or has sent, names a sequence that the fence has passed for good.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::jetstream::Context;
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use crate::generation::{OWNER, begin_generation, generation};
-use crate::names::{self, Names, READING, decode, info};
+use crate::names::{self, Missing, Names, decode, info};
 pub use crate::write::Position;
 use crate::write::{ID, Record};
 
@@ -58,7 +58,7 @@ pub struct Log {
     pub last: u64,
     pub fence: u64,
     writes: u64,
-    gone_since: Option<Instant>,
+    missing: Missing,
 }
 
 impl Log {
@@ -84,7 +84,7 @@ impl Log {
             last: 0,
             fence: 0,
             writes: 0,
-            gone_since: None,
+            missing: Missing::default(),
         };
         let mut current = generation(config, partition).await?;
         while current != log.generation {
@@ -138,12 +138,8 @@ impl Log {
     pub async fn reclaim(&mut self, records: &[Record]) -> Result<Reclaimed> {
         loop {
             let found = info(&self.stream).await?;
-            if found.is_some() {
-                self.gone_since = None;
-            } else {
-                let since = *self.gone_since.get_or_insert_with(Instant::now);
-                ensure!(since.elapsed() > READING, "the log is not there");
-            }
+            let is_there = found.is_some();
+            ensure!(self.missing.is_gone(is_there) || is_there, "the log is not there");
             let last = found.map_or(0, |found| found.state.last_sequence);
             if last < self.last {
                 begin_generation(&self.config, self.partition, &self.generation).await?;

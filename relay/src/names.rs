@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::hash::Hasher;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::jetstream::kv::{CreateErrorKind, Store};
@@ -170,7 +170,22 @@ pub async fn bucket(jetstream: &Context, name: &str, of: &str, replicas: usize) 
 }
 
 /// A server that has just started says of streams that they are not there, until it has read them.
-pub const READING: Duration = Duration::from_secs(5);
+const READING: Duration = Duration::from_secs(5);
+
+/// Since when NATS says that a stream is not there.
+#[derive(Default)]
+pub struct Missing(Option<Instant>);
+
+impl Missing {
+    /// Whether the stream is gone, by what NATS says of it now.
+    pub fn is_gone(&mut self, is_there: bool) -> bool {
+        if is_there {
+            self.0 = None;
+            return false;
+        }
+        self.0.get_or_insert_with(Instant::now).elapsed() > READING
+    }
+}
 
 /// What NATS says of a stream; `None` if there is none of that name, or not any more.
 pub async fn info<I>(stream: &Stream<I>) -> Result<Option<Info>> {
