@@ -93,6 +93,8 @@ impl<E> EventsError<E> {
     }
 }
 
+type EventPoll<S> = Poll<Option<Result<Event, EventsError<<S as TryStream>::Error>>>>;
+
 impl<S: TryStream> Events<S>
 where
     S::Ok: AsRef<[u8]>,
@@ -185,6 +187,45 @@ where
         Some(Ok(event))
     }
 
+    #[inline(never)]
+    fn find_event(&mut self, cx: &mut Context<'_>) -> Result<(), EventPoll<S>> {
+        for _ in 0..CHUNKS_PER_POLL {
+            if self.source.is_none() {
+                return Err(Poll::Ready(None));
+            }
+            loop {
+                if self.reader.has_event() {
+                    if self.until.is_some() {
+                        return Err(Poll::Ready(self.marked()));
+                    }
+                    return Ok(());
+                }
+                match self.pass_other_steps() {
+                    Ok(false) => {}
+                    Ok(true) => break,
+                    Err(error) => return Err(Poll::Ready(error.map(Err))),
+                }
+            }
+            let Some(source) = &mut self.source else {
+                return Err(Poll::Ready(None));
+            };
+            match source.as_mut().try_poll_next(cx) {
+                Poll::Ready(Some(Ok(chunk))) => self.reader.push(chunk),
+                Poll::Ready(Some(Err(error))) => {
+                    self.end();
+                    return Err(Poll::Ready(Some(Err(EventsError::Source(error)))));
+                }
+                Poll::Ready(None) => return Err(Poll::Ready(self.end_of_source().map(Err))),
+                Poll::Pending => {
+                    self.reader.idle();
+                    return Err(Poll::Pending);
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Err(Poll::Pending)
+    }
+
     /// Skips everything that is not an event. Returns whether the chunk is used up, `Err` if the stream is over.
     fn pass_other_steps(&mut self) -> Result<bool, Option<EventsError<S::Error>>> {
         match self.reader.step() {
@@ -208,43 +249,12 @@ where
 {
     type Item = Result<Event, EventsError<S::Error>>;
 
+    #[inline(always)]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        for _ in 0..CHUNKS_PER_POLL {
-            if this.source.is_none() {
-                return Poll::Ready(None);
-            }
-            loop {
-                if this.reader.has_event() {
-                    if this.until.is_some() {
-                        return Poll::Ready(this.marked());
-                    }
-                    return Poll::Ready(Some(Ok(this.reader.take_event())));
-                }
-                match this.pass_other_steps() {
-                    Ok(false) => {}
-                    Ok(true) => break,
-                    Err(error) => return Poll::Ready(error.map(Err)),
-                }
-            }
-            let Some(source) = &mut this.source else {
-                return Poll::Ready(None);
-            };
-            match source.as_mut().try_poll_next(cx) {
-                Poll::Ready(Some(Ok(chunk))) => this.reader.push(chunk),
-                Poll::Ready(Some(Err(error))) => {
-                    this.end();
-                    return Poll::Ready(Some(Err(EventsError::Source(error))));
-                }
-                Poll::Ready(None) => return Poll::Ready(this.end_of_source().map(Err)),
-                Poll::Pending => {
-                    this.reader.idle();
-                    return Poll::Pending;
-                }
-            }
+        match self.find_event(cx) {
+            Ok(()) => Poll::Ready(Some(Ok(self.reader.take_event()))),
+            Err(other) => other,
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 }
 

@@ -15,6 +15,7 @@ use fetch_event_source_benches::{BoxError, option};
 
 const PEER: &str = "peer";
 const PEER_OVER_BODY: &str = "peer over a body";
+const LIMIT: &str = "limit";
 
 fn main() -> Result<(), BoxError> {
     let times = option("--runs", 5)?;
@@ -104,6 +105,7 @@ fn measure(contestants: &[Contestant], workload: &Workload, rounds: usize) -> Ro
 fn kind(contestant: &Contestant) -> &'static str {
     match contestant.kind {
         Kind::Floor => "floor",
+        Kind::Limit => LIMIT,
         Kind::Ours => "ours",
         Kind::Peer => PEER,
         Kind::PeerOverBody => PEER_OVER_BODY,
@@ -176,6 +178,7 @@ fn markdown(contestants: &[Contestant], rows: &[Row]) -> String {
         text += &format!("| {workload} | {chunks} | {:.1} |", *bytes as f64 / 1e6);
         for entry in &row.entries {
             let cell = match &entry.fails {
+                Some(_) if entry.kind == LIMIT => "–".into(),
                 Some(why) => format!("fails: {why}"),
                 None => speed(row.speed(&entry.name)),
             };
@@ -183,7 +186,7 @@ fn markdown(contestants: &[Contestant], rows: &[Row]) -> String {
         }
         text.push('\n');
     }
-    text += "\n#### To the fastest peer\n\n| workload | group | fastest peer | `Parser` | `events()` | `stream()` | fastest over a body | `stream()` to that | `Parser` to memchr + simdutf8 | `run()` to `stream()` |\n|---|---|---|--:|--:|--:|---|--:|--:|--:|\n";
+    text += "\n#### To the fastest peer\n\n| workload | group | fastest peer | `Parser` | `events()` | `stream()` | fastest over a body | `stream()` to that | `Parser` to memchr + simdutf8 | `run()` to `stream()` | `events()` to plain scan + String |\n|---|---|---|--:|--:|--:|---|--:|--:|--:|--:|\n";
     for row in rows {
         let fastest = |kind| row.fastest(kind).map_or("none", |entry| &entry.name);
         let to = |a: &str, b: &str| Some(row.median_ns(b)? / row.median_ns(a)?);
@@ -203,6 +206,7 @@ fn markdown(contestants: &[Contestant], rows: &[Row]) -> String {
                 row.ratio("stream()", PEER_OVER_BODY),
                 to("Parser", "memchr + simdutf8"),
                 to("run()", "stream()"),
+                to("events()", "plain scan + String"),
             ]),
         );
     }
