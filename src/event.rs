@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
-use ecow::EcoString;
 
 /// The type of an event without one.
 pub(crate) const MESSAGE: &str = "message";
@@ -18,8 +18,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// An event, as the [standard] dispatches it.
 ///
-/// It owns its data and does not keep the network buffer alive. A type or ID of more than 15 bytes is
-/// shared with other events of the stream, so a clone only copies the data.
+/// It owns its data and does not keep the network buffer alive. A long ID is shared with the other events of the
+/// stream that have it.
 ///
 /// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage
 ///
@@ -27,68 +27,78 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// count.
 #[derive(Clone, Default)]
 pub struct Event {
-    /// Boxed, because a `String` and the flag would make the event larger, and moves of it are expensive.
-    data: Box<str>,
-    /// Empty for `message`.
-    event_type: EcoString,
-    last_event_id: EcoString,
-    has_own_id: bool,
+    // One allocation, and words alone. Moves of narrower fields stall on memory, and cost as much as parsing the event
+    // (`benches`, events() and stream(), small).
+    /// The data, the type unless it is `message`, and the ID unless it is shared.
+    text: Box<str>,
+    data_len: usize,
+    /// Twice the length of the type, and 1 if the event's own block had an ID.
+    type_len_and_own_id: usize,
+    /// An ID that is too long to be copied for each event.
+    shared_id: Option<Arc<String>>,
 }
+
+/// The longest ID that each event has a copy of.
+pub(crate) const COPIED_ID: usize = 64;
 
 impl Event {
     /// Makes an event of type `message` without an ID: for tests, or to send it on.
     #[must_use]
     pub fn new(data: impl Into<String>) -> Self {
-        Self {
-            data: data.into().into_boxed_str(),
-            ..Self::default()
-        }
+        Self::plain(data.into().into_boxed_str())
     }
 
     /// Sets the type. Default: `message`; an empty type means the same.
     #[must_use]
     pub fn with_type(self, event_type: impl AsRef<str>) -> Self {
-        let event_type = match event_type.as_ref() {
-            MESSAGE => EcoString::new(),
-            other => other.into(),
-        };
-        Self { event_type, ..self }
+        let (id, has_own_id) = (self.last_event_id(), self.has_own_id());
+        Self::of(self.data(), event_type.as_ref(), id, has_own_id)
     }
 
     /// Sets the event's own ID. Default: empty, no ID.
     #[must_use]
     #[doc(alias = "id")]
     pub fn with_last_event_id(self, id: impl AsRef<str>) -> Self {
-        Self {
-            last_event_id: id.as_ref().into(),
-            has_own_id: true,
-            ..self
-        }
+        Self::of(self.data(), self.event_type(), id.as_ref(), true)
     }
 
-    pub(crate) fn set_own_id(self, has_own_id: bool) -> Self {
-        Self { has_own_id, ..self }
+    /// Makes an event of these parts.
+    pub(crate) fn of(data: &str, event_type: &str, id: &str, has_own_id: bool) -> Self {
+        let event_type = match event_type {
+            MESSAGE => "",
+            other => other,
+        };
+        let text = [data, event_type, id].concat().into();
+        Self::from_text(text, event_type.len(), id.len(), has_own_id, None)
     }
 
     /// Makes an event of type `message` without an ID.
     #[inline(always)]
     pub(crate) fn plain(data: Box<str>) -> Self {
-        Self::from_parts(data, EcoString::new(), EcoString::new(), false)
+        Self::from_text(data, 0, 0, false, None)
     }
 
+    /// Makes an event of its text: data, type, and an ID that is not shared.
     #[inline(always)]
-    pub(crate) fn from_parts(
-        data: Box<str>,
-        event_type: EcoString,
-        last_event_id: EcoString,
+    pub(crate) fn from_text(
+        text: Box<str>,
+        type_len: usize,
+        id_len: usize,
         has_own_id: bool,
+        shared_id: Option<Arc<String>>,
     ) -> Self {
         Self {
-            data,
-            event_type,
-            last_event_id,
-            has_own_id,
+            data_len: text.len() - type_len - id_len,
+            text,
+            type_len_and_own_id: 2 * type_len + usize::from(has_own_id),
+            shared_id,
         }
+    }
+
+    /// Where the type ends in the text.
+    #[inline]
+    fn type_end(&self) -> usize {
+        self.data_len + self.type_len_and_own_id / 2
     }
 
     /// Returns the type: the value of the `event` field, or `message`.
@@ -96,7 +106,7 @@ impl Event {
     #[doc(alias = "event")]
     #[inline]
     pub fn event_type(&self) -> &str {
-        match &*self.event_type {
+        match &self.text[self.data_len..self.type_end()] {
             "" => MESSAGE,
             other => other,
         }
@@ -106,7 +116,7 @@ impl Event {
     #[must_use]
     #[inline]
     pub fn data(&self) -> &str {
-        &self.data
+        &self.text[..self.data_len]
     }
 
     /// Returns the last event ID: of this event, or of the last event before it that had one. Empty if there
@@ -115,7 +125,10 @@ impl Event {
     #[doc(alias = "id")]
     #[inline]
     pub fn last_event_id(&self) -> &str {
-        &self.last_event_id
+        match &self.shared_id {
+            Some(id) => id,
+            None => &self.text[self.type_end()..],
+        }
     }
 
     /// Whether the event's own block had an `id` line, even an empty one. If not, its
@@ -124,7 +137,7 @@ impl Event {
     #[doc(alias = "id")]
     #[inline]
     pub fn has_own_id(&self) -> bool {
-        self.has_own_id
+        self.type_len_and_own_id % 2 == 1
     }
 
     /// Returns the data.
@@ -132,7 +145,9 @@ impl Event {
     #[doc(alias = "data")]
     #[inline]
     pub fn into_data(self) -> String {
-        self.data.into_string()
+        let mut data = self.text.into_string();
+        data.truncate(self.data_len);
+        data
     }
 
     /// Decodes the data from base64. Event streams are text, so servers send bytes as base64.
@@ -152,10 +167,10 @@ impl Event {
     /// If the data is not base64. The offset in the error's source does not count white space.
     pub fn decode_base64(&self) -> Result<Vec<u8>, Base64Error> {
         let is_space = |byte: &u8| byte.is_ascii_whitespace();
-        if !self.data.as_bytes().iter().any(is_space) {
-            return BASE64.decode(self.data.as_bytes()).map_err(Base64Error);
+        if !self.data().as_bytes().iter().any(is_space) {
+            return BASE64.decode(self.data().as_bytes()).map_err(Base64Error);
         }
-        let mut digits = self.data.as_bytes().to_vec();
+        let mut digits = self.data().as_bytes().to_vec();
         digits.retain(|byte| !is_space(byte));
         BASE64.decode(digits).map_err(Base64Error)
     }
@@ -167,10 +182,16 @@ impl Event {
 #[error("the event's data is not base64")]
 pub struct Base64Error(#[source] base64::DecodeError);
 
+impl Event {
+    /// What makes events equal.
+    fn parts(&self) -> (&str, &str, &str) {
+        (self.data(), self.event_type(), self.last_event_id())
+    }
+}
+
 impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
-        (&self.data, &self.event_type, &self.last_event_id)
-            == (&other.data, &other.event_type, &other.last_event_id)
+        self.parts() == other.parts()
     }
 }
 
@@ -178,17 +199,17 @@ impl Eq for Event {}
 
 impl Hash for Event {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.data, &self.event_type, &self.last_event_id).hash(state);
+        self.parts().hash(state);
     }
 }
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
-            .field("data", &self.data)
+            .field("data", &self.data())
             .field("event_type", &self.event_type())
-            .field("last_event_id", &self.last_event_id)
-            .field("has_own_id", &self.has_own_id)
+            .field("last_event_id", &self.last_event_id())
+            .field("has_own_id", &self.has_own_id())
             .finish()
     }
 }
@@ -211,8 +232,9 @@ impl fmt::Debug for Event {
 /// ```
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_field(f, "event", &self.event_type, &['\r', '\n'])?;
-        write_field(f, "id", &self.last_event_id, &['\r', '\n', '\0'])?;
+        let event_type = &self.text[self.data_len..self.type_end()];
+        write_field(f, "event", event_type, &['\r', '\n'])?;
+        write_field(f, "id", self.last_event_id(), &['\r', '\n', '\0'])?;
         let mut rest = Some(self.data());
         while let Some(data) = rest {
             let (line, after) = split_line(data);

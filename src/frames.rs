@@ -35,6 +35,9 @@ use crate::parser::{OwnedFrame, Step};
 #[must_use = "streams do nothing unless polled"]
 pub struct Frames<S: TryStream> {
     events: Events<S>,
+    /// The last ID that was returned, and the reader's count of commits then.
+    last_event_id: String,
+    id_commits: u64,
 }
 
 impl<S: TryStream> Events<S>
@@ -54,12 +57,29 @@ where
     S::Ok: AsRef<[u8]>,
 {
     pub(crate) fn new(events: Events<S>) -> Self {
-        Self { events }
+        Self {
+            last_event_id: events.reader.last_event_id().to_owned(),
+            id_commits: events.reader.id_commits(),
+            events,
+        }
     }
 
     /// Returns the next frame. Dropping the future loses nothing.
     pub fn next(&mut self) -> Next<'_, Self> {
         Next::new(self)
+    }
+
+    /// Returns the ID if the last block has changed it. IDs are only compared after a block set one: a server may
+    /// send one long ID once.
+    fn new_id(&mut self) -> Option<&str> {
+        let reader = &self.events.reader;
+        let is_set = self.id_commits != reader.id_commits();
+        self.id_commits = reader.id_commits();
+        if !is_set || self.last_event_id == reader.last_event_id() {
+            return None;
+        }
+        self.last_event_id = reader.last_event_id().to_owned();
+        Some(&self.last_event_id)
     }
 
     /// Turns a step into a frame, nothing, or the end (an inner `None`).
@@ -69,25 +89,21 @@ where
             Step::Comment(text) => OwnedFrame::Comment(reader.text(text).to_owned()),
             Step::Ignored(line) => OwnedFrame::Ignored(reader.text(line).to_owned()),
             Step::Retry(time) => OwnedFrame::Retry(time),
-            Step::LastEventId => OwnedFrame::LastEventId(reader.last_event_id().to_string()),
-            Step::Event => {
-                let event = reader.take_event();
-                if self.events.is_end_marker(&event) {
-                    return Some(None);
-                }
-                OwnedFrame::Event(event)
+            Step::LastEventId => {
+                self.new_id();
+                OwnedFrame::LastEventId(self.last_event_id.clone())
             }
-            Step::EmptyEvent => {
-                let id_before = reader.seen_id().clone();
+            Step::Event | Step::EmptyEvent => {
                 let event = reader.take_event();
                 if self.events.is_end_marker(&event) {
                     return Some(None);
                 }
-                // As for any block without data.
-                if event.last_event_id() == id_before {
-                    return None;
+                let new_id = self.new_id();
+                match step {
+                    Step::Event => OwnedFrame::Event(event),
+                    // As for any block without data.
+                    _ => OwnedFrame::LastEventId(new_id?.to_owned()),
                 }
-                OwnedFrame::LastEventId(event.last_event_id().to_owned())
             }
         }))
     }

@@ -5,14 +5,10 @@ mod plain;
 mod tests;
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use ecow::EcoString;
-
-use crate::event::Event;
+use crate::event::{COPIED_ID, Event};
 use crate::parser::{EventTooLarge, MIN_RETAINED, Parser, Step};
-
-/// A longer type is not kept while no chunk follows.
-const LONG_TYPE: usize = MIN_RETAINED;
 
 /// A parser, and the chunk that it reads.
 ///
@@ -28,11 +24,8 @@ pub(crate) struct EventReader<B> {
     stop: usize,
     /// Whether nothing is left, neither in the chunk nor in the parser.
     used_up: bool,
-    /// The last type and ID. They usually repeat, and are then shared instead of copied.
-    event_type: EcoString,
-    last_event_id: EcoString,
-    /// The parser's count of commits when the ID was copied.
-    id_commits: u64,
+    /// A long ID, shared with the events, and the parser's count of commits when it was copied.
+    long_id: Option<(u64, Arc<String>)>,
     /// What the parser found and [`step`](Self::step) has not returned yet.
     found: Option<Step>,
     /// A plain event was found that the parser has not seen: the range of its value in the chunk, or of the part
@@ -54,9 +47,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
             used: 0,
             stop: 0,
             used_up: true,
-            event_type: EcoString::new(),
-            last_event_id: EcoString::new(),
-            id_commits: 0,
+            long_id: None,
             found: None,
             plain: None,
             plain_room: 0,
@@ -69,7 +60,6 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.give_back_carried();
         self.parser = set_up(std::mem::take(&mut self.parser));
         self.used_up = false; // the unfinished event may exceed a new limit
-        self.copy_id();
     }
 
     /// Whether a block with a type and no data is reported, as [`Step::EmptyEvent`]. Default: no.
@@ -177,19 +167,46 @@ impl<B: AsRef<[u8]>> EventReader<B> {
             return self.take_plain_event(value);
         }
         let has_own_id = self.parser.has_own_id();
-        let Some(other) = self.parser.other_type() else {
-            if self.last_event_id.is_empty() && !self.has_new_id() {
-                return Event::plain(self.parser.take_data());
-            }
-            let id = self.event_id();
-            return Event::from_parts(self.parser.take_data(), EcoString::new(), id, has_own_id);
-        };
-        if self.event_type != other {
-            self.event_type = other.into();
+        let has_no_id = self.parser.last_event_id().is_empty() && !has_own_id;
+        if has_no_id && self.parser.other_type().is_none() {
+            return Event::plain(self.parser.take_data());
         }
-        let event_type = self.event_type.clone();
-        let id = self.event_id();
-        Event::from_parts(self.parser.take_data(), event_type, id, has_own_id)
+        let shared_id = self.shared_id();
+        let type_len = self.parser.other_type().map_or(0, str::len);
+        let text = self.parser.take_text(shared_id.is_none());
+        let id_len = self.copied_id_len();
+        Event::from_text(text, type_len, id_len, has_own_id, shared_id)
+    }
+
+    /// Returns the length of the ID of the event found, 0 if it is shared.
+    #[inline(always)]
+    fn copied_id_len(&self) -> usize {
+        match self.parser.last_event_id().len() {
+            len @ ..=COPIED_ID => len,
+            _ => 0,
+        }
+    }
+
+    /// Returns the ID of the event found, if it is long.
+    #[inline(always)]
+    fn shared_id(&mut self) -> Option<Arc<String>> {
+        match self.parser.last_event_id().len() {
+            ..=COPIED_ID => None,
+            _ => Some(self.long_id()),
+        }
+    }
+
+    #[cold]
+    fn long_id(&mut self) -> Arc<String> {
+        let commits = self.parser.id_commits();
+        match &self.long_id {
+            Some((copied, id)) if *copied == commits => Arc::clone(id),
+            _ => {
+                let id = Arc::new(self.parser.last_event_id().to_owned());
+                self.long_id = Some((commits, Arc::clone(&id)));
+                id
+            }
+        }
     }
 
     /// Leaves the event that [`has_event`](Self::has_event) found to [`step`](Self::step).
@@ -227,48 +244,10 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.parser.id_commits()
     }
 
-    /// Whether a block set the ID since the last [`take_event`](Self::take_event) or
-    /// [`last_event_id`](Self::last_event_id).
+    /// Returns the ID of the last complete block that had one.
     #[inline(always)]
-    pub(crate) fn has_new_id(&self) -> bool {
-        self.id_commits != self.parser.id_commits()
-    }
-
-    /// Returns the ID of the last complete block that had one. A long ID is shared with the events.
-    ///
-    /// IDs are only compared after a block set one: a server may send one long ID once.
-    #[inline(always)]
-    pub(crate) fn last_event_id(&mut self) -> &EcoString {
-        if self.has_new_id() {
-            self.id_commits = self.parser.id_commits();
-            if self.last_event_id != self.parser.last_event_id() {
-                self.last_event_id = self.parser.last_event_id().into();
-            }
-        }
-        &self.last_event_id
-    }
-
-    /// Returns the ID of the event found. A new short ID is built twice, because a clone of a value just written
-    /// stalls on memory.
-    #[inline(always)]
-    fn event_id(&mut self) -> EcoString {
-        let id = self.parser.last_event_id();
-        if self.has_new_id() && id.len() <= EcoString::INLINE_LIMIT {
-            self.id_commits = self.parser.id_commits();
-            self.last_event_id = id.into();
-            return self.parser.last_event_id().into();
-        }
-        self.last_event_id().clone()
-    }
-
-    /// Returns the ID that [`last_event_id`](Self::last_event_id) or an event returned last.
-    pub(crate) fn seen_id(&self) -> &EcoString {
-        &self.last_event_id
-    }
-
-    fn copy_id(&mut self) {
-        self.id_commits = self.parser.id_commits();
-        self.last_event_id = self.parser.last_event_id().into();
+    pub(crate) fn last_event_id(&self) -> &str {
+        self.parser.last_event_id()
     }
 
     #[inline(always)]
@@ -345,7 +324,6 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         }
         self.parser.idle();
         self.carried.shrink_to(MIN_RETAINED);
-        self.drop_long_type();
     }
 
     /// Called at the end of the body.
@@ -359,19 +337,11 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.plain_room = 0;
         self.carried = Vec::new();
         self.parser.reset();
-        self.drop_long_type();
     }
 
     /// Starts a new connection from this ID, and drops the chunk and everything unfinished.
     pub(crate) fn reset(&mut self, last_event_id: &str) {
         self.end();
         self.parser.set_last_event_id(last_event_id.to_owned());
-        self.copy_id();
-    }
-
-    fn drop_long_type(&mut self) {
-        if self.event_type.len() > LONG_TYPE {
-            self.event_type = EcoString::new();
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::bounds::MaybeSend;
 use crate::client::decision::{Failure, StreamEnd};
-use crate::client::hooks::{ActionOutput, HookOutput, boxed};
+use crate::client::hooks::{ActionOutput, HookOutput, boxed, boxed_message};
 use crate::client::http::response::ResponseHead;
 use crate::client::source::EventSource;
 use crate::event::Event;
@@ -103,7 +103,7 @@ impl<'h> EventSource<'h> {
         F: FnMut(Event) -> T + MaybeSend + 'h,
         T: HookOutput<'h, M>,
     {
-        self.options.hooks.message = boxed(move |event| on_message(event).answer());
+        self.options.hooks.message = boxed_message(move |event| on_message(event).answer());
         self
     }
 

@@ -8,12 +8,14 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use sync_wrapper::SyncWrapper;
 
 use crate::bounds::{BoxError, BoxFuture, MaybeSend};
 use crate::client::decision::{Action, Failure, StreamEnd};
 use crate::client::http::response::ResponseHead;
 use crate::event::Event;
+use crate::reader::EventReader;
 use crate::session::Verdict;
 
 /// The return type of a hook that uses `?`: `|event| -> HookResult { … }`.
@@ -238,11 +240,39 @@ pub(crate) fn boxed<'h, A, V: 'h>(
     Some(SyncWrapper::new(Box::new(Boxed { closure, running })))
 }
 
+/// The argument of `on_message`.
+pub(crate) enum Message<'a> {
+    /// The event that the reader found. It is made where the hook takes it (`benches`, run() to stream()).
+    Found(&'a mut EventReader<Bytes>),
+    Event(Event),
+}
+
+impl Message<'_> {
+    #[inline(always)]
+    pub(crate) fn into_event(self) -> Event {
+        match self {
+            Self::Found(reader) => reader.take_event(),
+            Self::Event(event) => event,
+        }
+    }
+}
+
+pub(crate) type MessageHook<'h> =
+    SyncWrapper<Box<dyn for<'a> Hook<Message<'a>, ControlFlow<()>> + 'h>>;
+
+pub(crate) fn boxed_message<'h>(
+    mut closure: impl FnMut(Event) -> Answer<'h, ControlFlow<()>> + MaybeSend + 'h,
+) -> Option<MessageHook<'h>> {
+    let closure = move |message: Message<'_>| closure(message.into_event());
+    let running = None;
+    Some(SyncWrapper::new(Box::new(Boxed { closure, running })))
+}
+
 /// The hooks of a source, each set or not.
 #[derive(Default)]
 pub(crate) struct Hooks<'h> {
     pub(crate) open: Option<BoxHook<'h, ResponseHead, ControlFlow<()>>>,
-    pub(crate) message: Option<BoxHook<'h, Event, ControlFlow<()>>>,
+    pub(crate) message: Option<MessageHook<'h>>,
     pub(crate) error: Option<BoxHook<'h, Failure, Action>>,
     pub(crate) close: Option<BoxHook<'h, StreamEnd, Action>>,
 }

@@ -106,11 +106,16 @@ impl fmt::Debug for Signals {
 #[must_use = "streams do nothing unless polled"]
 pub struct EventStream {
     driver: Driver<'static>,
+    /// An event that the long way found, until the poll returns it.
+    event: Option<Event>,
 }
 
 impl EventStream {
     pub(crate) fn new(driver: Driver<'static>) -> Self {
-        Self { driver }
+        Self {
+            driver,
+            event: None,
+        }
     }
 
     /// Returns the next event, `None` after the end. It needs no other crate.
@@ -131,12 +136,15 @@ impl EventStream {
     }
 
     #[inline(never)]
-    fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+    fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Option<Error>> {
         loop {
             match ready!(self.driver.poll_step(cx)) {
-                Some(Step::Signal(Signal::Event(event))) => return Poll::Ready(Some(Ok(event))),
+                Some(Step::Signal(Signal::Event(event))) => {
+                    self.event = Some(event);
+                    return Poll::Ready(None);
+                }
                 Some(Step::Signal(_)) => {}
-                Some(Step::Finished(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Some(Step::Finished(Err(error))) => return Poll::Ready(Some(error)),
                 Some(Step::Finished(Ok(_))) | None => return Poll::Ready(None),
             }
         }
@@ -150,11 +158,18 @@ impl Stream for EventStream {
     // of a fresh event costs as much as parsing it).
     #[inline(always)]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.driver.find_event_to_deliver(cx) {
-            Found::Event => Poll::Ready(Some(Ok(self.driver.take_event()))),
-            Found::Pending => Poll::Pending,
-            Found::Other => self.poll_steps(cx),
-        }
+        let event = match self.driver.find_event_to_deliver(cx) {
+            Found::Event => self.driver.take_event(),
+            Found::Pending => return Poll::Pending,
+            Found::Other => match ready!(self.poll_steps(cx)) {
+                Some(error) => return Poll::Ready(Some(Err(error))),
+                None => match self.event.take() {
+                    Some(event) => event,
+                    None => return Poll::Ready(None),
+                },
+            },
+        };
+        Poll::Ready(Some(Ok(event)))
     }
 }
 

@@ -329,15 +329,34 @@ impl Block {
         match self.data_span {
             Some(data) => data.of(text).into(),
             None if self.data.len() < WORTH_MOVING => self.data(text).into(),
-            None => self.move_data(),
+            None => self.move_data().into(),
         }
     }
 
+    /// Takes the data, with the type, unless it is the default, and perhaps the ID behind it.
+    pub(super) fn take_text(&mut self, text: &str, with_id: bool) -> Box<str> {
+        if self.data_span.is_none() && self.data.len() >= WORTH_MOVING {
+            let mut all = self.move_data();
+            all.extend(self.names(text, with_id));
+            return all.into();
+        }
+        let [event_type, id] = self.names(text, with_id);
+        [self.data(text), event_type, id].concat().into()
+    }
+
+    fn names<'a>(&'a self, text: &'a str, with_id: bool) -> [&'a str; 2] {
+        let id = match with_id {
+            true => self.last_event_id(text),
+            false => "",
+        };
+        [self.other_type(text).unwrap_or_default(), id]
+    }
+
     #[cold]
-    fn move_data(&mut self) -> Box<str> {
+    fn move_data(&mut self) -> String {
         self.moved_len = self.data.len();
         self.data.pop();
-        std::mem::take(&mut self.data).into_boxed_str()
+        std::mem::take(&mut self.data)
     }
 
     /// Returns the capacity of the largest buffer.

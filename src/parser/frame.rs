@@ -50,10 +50,8 @@ impl EventRef<'_> {
     /// Returns an owned event, which may outlive the parser and the input.
     #[must_use]
     pub fn to_event(&self) -> Event {
-        Event::new(self.data)
-            .with_type(self.event_type)
-            .with_last_event_id(self.last_event_id)
-            .set_own_id(self.has_own_id)
+        let id = self.last_event_id;
+        Event::of(self.data, self.event_type, id, self.has_own_id)
     }
 }
 

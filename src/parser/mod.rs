@@ -298,6 +298,12 @@ impl Parser {
         self.block.take_data(self.text.as_str())
     }
 
+    /// Takes the event's data, with the type and perhaps the ID behind it.
+    #[inline]
+    pub(crate) fn take_text(&mut self, with_id: bool) -> Box<str> {
+        self.block.take_text(self.text.as_str(), with_id)
+    }
+
     /// Returns the text of the comment or line that [`step`](Self::step) found.
     #[inline]
     pub(crate) fn span(&self, text: Span) -> &str {

@@ -5,7 +5,6 @@
 
 use std::ops::Range;
 
-use ecow::EcoString;
 use memchr::{memchr_iter, memchr2};
 
 use super::EventReader;
@@ -118,22 +117,36 @@ impl<B: AsRef<[u8]>> EventReader<B> {
 
     #[inline(always)]
     pub(super) fn take_plain_event(&mut self, value: Range<usize>) -> Event {
-        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
-        let value = chunk.get(value).unwrap_or_default();
-        let data = if self.carried.is_empty() {
-            decoded(value)
-        } else {
-            self.carried.extend_from_slice(value);
-            let data = decoded(&self.carried);
-            self.carried.clear();
-            data
-        };
-        // Return here: if the branches were joined, the ID would be copied once more.
-        if self.last_event_id.is_empty() && !self.has_new_id() {
-            return Event::plain(data);
+        if self.carried.is_empty() && self.parser.last_event_id().is_empty() {
+            let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+            return Event::plain(decoded(chunk.get(value).unwrap_or_default()));
         }
-        let id = self.event_id();
-        Event::from_parts(data, EcoString::new(), id, false)
+        let shared_id = self.shared_id();
+        let text = self.carried_with_id(value, shared_id.is_none());
+        let id_len = self.copied_id_len();
+        Event::from_text(text, 0, id_len, false, shared_id)
+    }
+
+    /// Returns the value, with what was carried before it and perhaps the ID behind it.
+    #[inline(never)]
+    fn carried_with_id(&mut self, value: Range<usize>, with_id: bool) -> Box<str> {
+        let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
+        let mut value = chunk.get(value).unwrap_or_default();
+        if !self.carried.is_empty() {
+            self.carried.extend_from_slice(value);
+            value = &self.carried;
+        }
+        let id = match with_id {
+            true => self.parser.last_event_id(),
+            false => "",
+        };
+        let text: Box<str> = match simdutf8::basic::from_utf8(value) {
+            Ok(data) if id.is_empty() => data.into(),
+            Ok(data) => [data, id].concat().into(),
+            Err(_) => [&String::from_utf8_lossy(value), id].concat().into(),
+        };
+        self.carried.clear();
+        text
     }
 
     /// Forgets an event that was found and not taken.

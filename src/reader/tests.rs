@@ -1,6 +1,7 @@
 //! What the client relies on.
 
 use super::EventReader;
+use crate::event::{COPIED_ID, Event};
 use crate::parser::{Parser, Step};
 
 fn reader() -> EventReader<&'static str> {
@@ -92,7 +93,7 @@ fn empty_events_are_returned_if_enabled() {
     assert!(!reader.has_event(), "it waits for `step`");
     assert!(matches!(reader.step(), Ok(Some(Step::EmptyEvent))));
     assert!(reader.is_empty_event());
-    assert!(reader.has_new_id());
+    assert_eq!(reader.id_commits(), 1);
     let event = reader.take_event();
     assert_eq!(
         (event.event_type(), event.data(), event.last_event_id()),
@@ -166,21 +167,41 @@ fn an_event_that_is_not_taken_is_passed_over() {
 }
 
 #[test]
-fn a_new_id_is_new_until_it_was_taken() {
+fn a_block_that_sets_the_id_is_counted() {
     let mut reader = reader();
-    reader.push("id: 1\ndata: 1\n\ndata: 2\n\nid: a long one, held by reference\n\n");
-    assert!(reader.has_event() && reader.has_new_id());
-    assert_eq!(reader.last_event_id(), "1");
+    let before = reader.id_commits();
+    reader.push("id: 1\ndata: 1\n\ndata: 2\n\nid: 2\n\n");
+    assert!(reader.has_event());
+    assert_eq!(
+        (reader.id_commits(), reader.last_event_id()),
+        (before + 1, "1")
+    );
     assert_eq!(reader.take_event().last_event_id(), "1");
-    assert!(reader.has_event() && !reader.has_new_id());
+    assert!(reader.has_event());
+    assert_eq!(reader.id_commits(), before + 1);
     assert_eq!(reader.take_event().last_event_id(), "1");
     assert!(matches!(reader.step(), Ok(Some(Step::LastEventId))));
-    assert!(reader.has_new_id());
     assert_eq!(
-        reader.last_event_id().as_str(),
-        "a long one, held by reference"
+        (reader.id_commits(), reader.last_event_id()),
+        (before + 2, "2")
     );
-    assert!(!reader.has_new_id());
+}
+
+#[test]
+fn events_share_a_long_id() {
+    let id = "x".repeat(COPIED_ID + 1);
+    let mut reader = EventReader::new(Parser::new());
+    reader.push(format!(
+        "id: {id}\nevent: t\ndata: 1\n\ndata: 2\n\nid: {id}2\ndata: 3\n\ndata: 4\n\n"
+    ));
+    let mut events = Vec::new();
+    while reader.has_event() {
+        events.push(reader.take_event());
+    }
+    let ids: Vec<_> = events.iter().map(Event::last_event_id).collect();
+    let second = format!("{id}2");
+    assert_eq!(ids, [&id, &id, &second, &second]);
+    assert!(std::ptr::eq(ids[0], ids[1]) && std::ptr::eq(ids[2], ids[3]));
 }
 
 #[test]

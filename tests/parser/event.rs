@@ -189,7 +189,7 @@ fn has_own_id_does_not_affect_equality() {
 
 #[test]
 fn an_event_stays_small() {
-    assert!(size_of::<Event>() <= 56, "moves of it are dear");
+    assert!(size_of::<Event>() <= 40, "moves of it are dear");
 }
 
 #[test]

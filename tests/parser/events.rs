@@ -157,6 +157,53 @@ async fn a_type_is_of_one_event_and_an_id_of_all_until_the_next() {
     );
 }
 
+/// An event owns its parts in one text, but for a long ID, and is made in several ways.
+#[tokio::test]
+async fn an_event_has_all_its_parts_however_it_came() {
+    let (short, long) = ("ü".repeat(32), "é".repeat(33));
+    let large = "large ".repeat(20_000);
+    let body = format!(
+        "data: 1\n\ndata: \ndata: 2\n\nevent: t\ndata: 3\n\nid: {short}\ndata: 4\n\ndata: 5\n\n\
+         event: message\ndata: 6\n\nid: {long}\nevent: u\ndata: 7\n\ndata: 8\n\nevent: v\ndata\n\n\
+         data: {large}\ndata: 9\n\nid\nevent: w\ndata: {large}\n\ndata: 10\n\nid: 1\ndata: {large}\n\n"
+    );
+    let (large9, id, none) = (format!("{large}\n9"), &*short, "");
+    let expected = [
+        ("message", "1", none, false),
+        ("message", "\n2", none, false),
+        ("t", "3", none, false),
+        ("message", "4", id, true),
+        ("message", "5", id, false),
+        ("message", "6", id, false),
+        ("u", "7", &*long, true),
+        ("message", "8", &*long, false),
+        ("v", "", &*long, false),
+        ("message", &*large9, &*long, false),
+        ("w", &*large, none, true),
+        ("message", "10", none, false),
+        ("message", &*large, "1", true),
+    ];
+    for size in [1, 2, 3, 7, 40, 1000, 70_000, body.len()] {
+        let chunks: Vec<Chunk> = body
+            .as_bytes()
+            .chunks(size)
+            .map(|chunk| Ok(chunk.to_vec()))
+            .collect();
+        let mut left = expected.iter();
+        let mut read = events(stream::iter(chunks));
+        while let Some(event) = read.next().await {
+            let event = event.unwrap();
+            let parts = (event.event_type(), event.data(), event.last_event_id());
+            let &(event_type, data, id, own) = left.next().expect("too many events");
+            assert_eq!(parts, (event_type, data, id), "chunks of {size} B");
+            assert_eq!(event.has_own_id(), own, "{data:.9}, chunks of {size} B");
+            assert_eq!(event.clone(), event);
+            assert_eq!(event.into_data(), data);
+        }
+        assert_eq!(left.len(), 0, "chunks of {size} B");
+    }
+}
+
 #[tokio::test]
 async fn an_event_of_a_megabyte_comes_whole_from_small_chunks() {
     let large = "0123456789".repeat(50_000);

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use crate::bounds::BoxError;
 use crate::client::decision::{Action, Failure, StreamEnd};
-use crate::client::hooks::{HookResult, Hooks};
+use crate::client::hooks::{HookResult, Hooks, Message};
 use crate::client::http::response::ResponseHead;
 use crate::client::options::Predicates;
 use crate::event::Event;
@@ -101,7 +101,10 @@ impl<'h> Calls<'h> {
                 Some(hook) => hook.get_mut().call(head.clone()).map(Answer::Flow),
                 None => Poll::Ready(Answer::go_on()),
             },
-            Called::MessageBefore(event) => self.call_message(event.clone()).map(Answer::Flow),
+            Called::MessageBefore(event) => {
+                let message = Message::Event(event.clone());
+                self.call_message(message).map(Answer::Flow)
+            }
             Called::Message => Poll::Ready(Answer::go_on()),
             Called::Failure(failure) => match &mut self.hooks.error {
                 Some(hook) => hook.get_mut().call(failure.clone()).map(Answer::Action),
@@ -115,10 +118,16 @@ impl<'h> Calls<'h> {
     }
 
     #[inline]
-    pub(super) fn call_message(&mut self, event: Event) -> Poll<HookResult<ControlFlow<()>>> {
+    pub(super) fn call_message(
+        &mut self,
+        message: Message<'_>,
+    ) -> Poll<HookResult<ControlFlow<()>>> {
         match &mut self.hooks.message {
-            Some(hook) => hook.get_mut().call(event),
-            None => Poll::Ready(Ok(ControlFlow::Continue(()))),
+            Some(hook) => hook.get_mut().call(message),
+            None => {
+                drop(message.into_event());
+                Poll::Ready(Ok(ControlFlow::Continue(())))
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use ecow::EcoString;
 
 use crate::client::control::ControlOwner;
+use crate::client::hooks::Message;
 use crate::client::options::Reading;
 use crate::client::stats::Counters;
 use crate::event::Event;
@@ -117,6 +118,12 @@ impl Deliveries {
         self.reader.take_event()
     }
 
+    /// Returns the event that was found, for `on_message` to take.
+    #[inline]
+    pub(super) fn found(&mut self) -> Message<'_> {
+        Message::Found(&mut self.reader)
+    }
+
     pub(super) fn leave_event(&mut self) {
         self.reader.leave_event();
     }
@@ -158,14 +165,14 @@ impl Deliveries {
 
     fn commit_new_id(&mut self, session: &mut Session, control: &ControlOwner) {
         let id = self.reader.last_event_id();
-        if *id != self.last_event_id {
-            self.last_event_id.clone_from(id);
+        if self.last_event_id != id {
+            self.last_event_id = id.into();
             if control.is_watched() {
-                control.publish_id(id);
+                control.publish_id(&self.last_event_id);
             }
         }
         if !session.has_progressed() {
-            session.committed(id);
+            session.committed(&self.last_event_id);
         }
     }
 

@@ -7,6 +7,7 @@ use super::{Driver, SignalFilter, Step, Turn};
 use crate::bounds::BoxError;
 use crate::client::error::{Error, ErrorKind, RedactedError, made_no_request, no_response};
 use crate::client::finished::Finished;
+use crate::client::hooks::Message;
 use crate::client::http::exchange::ExchangeEvent;
 use crate::client::signal::Signal;
 use crate::event::Event;
@@ -151,7 +152,7 @@ impl Driver<'_> {
     /// Passes the event to the hook, or delivers it.
     fn offer(&mut self, event: Event) -> Turn {
         if self.filter == SignalFilter::Nothing {
-            let answer = self.in_hook(|driver| driver.calls.call_message(event));
+            let answer = self.in_hook(|driver| driver.calls.call_message(Message::Event(event)));
             return match answer {
                 Poll::Ready(answer) => self.message_answered(answer),
                 Poll::Pending => {

@@ -46,8 +46,7 @@ impl Driver<'_> {
             match self.find_event(cx) {
                 Found::Event => {
                     self.pacing.spend_turn();
-                    let event = self.deliveries.take_event();
-                    match self.calls.call_message(event) {
+                    match self.calls.call_message(self.deliveries.found()) {
                         Poll::Ready(Ok(ControlFlow::Continue(()))) => {
                             self.deliveries.commit(&mut self.session, &self.control);
                         }
