@@ -125,7 +125,7 @@ impl<'h> Calls<'h> {
         match &mut self.hooks.message {
             Some(hook) => hook.get_mut().call(message),
             None => {
-                drop(message.into_event());
+                skip(message);
                 Poll::Ready(Ok(ControlFlow::Continue(())))
             }
         }
@@ -169,6 +169,12 @@ impl<'h> Calls<'h> {
             failure.error.close();
         }
     }
+}
+
+/// Called with an event that no hook wants.
+#[cold]
+fn skip(message: Message<'_>) {
+    drop(message.into_event());
 }
 
 impl Answer {
