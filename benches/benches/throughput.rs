@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 
-use fetch_event_source_benches::contestant::{ALL, Contestant};
+use fetch_event_source_benches::contestant::Contestant;
+use fetch_event_source_benches::peers::ALL;
 use fetch_event_source_benches::workload::{self, Workload};
 
 static WORKLOADS: LazyLock<Vec<Workload>> = LazyLock::new(|| workload::all().collect());

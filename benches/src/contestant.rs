@@ -1,15 +1,5 @@
-//! The contestants: this crate, its peers, and the baselines. One pass reads every field of every event.
-//!
-//! Each peer uses its fastest public API, with its released defaults except size limits:
-//!
-//! - **sse-core**: `SseDecoder::next` over slices; its stream takes longer.
-//! - **sse-stream**: `SseByteStream` over slices, which its docs prefer to the one over a body. It
-//!   returns an ID only for the block that has one, and no default type, which is less work.
-//! - **sseer**: `EventStream` over `Bytes`; its events share the chunk instead of copying it. Its
-//!   `parse_line` is faster, but knows no events.
-//! - **eventsource-stream**: `EventStream` over slices.
-//!
-//! This crate has its defaults.
+//! The contestants: the baselines and this crate here, the peers in [`peers`](crate::peers). One pass reads every
+//! field of every event. This crate has its defaults.
 //!
 //! Streams are polled without an executor. Slices are cheaper to pass than `Bytes`.
 
@@ -59,8 +49,8 @@ pub struct Contestant {
     pub pass: fn(&Workload) -> Result<Tally, Stalled>,
 }
 
-/// All, in the order of the tables and charts.
-pub const ALL: [Contestant; 13] = [
+/// The baselines and this crate, in the order of the tables and charts.
+pub const OURS: [Contestant; 7] = [
     who("append", Kind::Floor, append),
     who("memchr + simdutf8", Kind::Floor, scan),
     who("plain scan + String", Kind::Limit, plain_scan),
@@ -68,23 +58,9 @@ pub const ALL: [Contestant; 13] = [
     who("events()", Kind::Ours, our_events),
     who("stream()", Kind::Ours, our_stream),
     who("run()", Kind::Ours, our_run),
-    who("sse-core", Kind::Peer, sse_core),
-    who("sse-stream", Kind::Peer, sse_stream),
-    who("sseer", Kind::Peer, sseer),
-    who("eventsource-stream", Kind::Peer, eventsource_stream),
-    who(
-        "sse-core over reqwest body",
-        Kind::PeerOverBody,
-        sse_core_over_body,
-    ),
-    who(
-        "sse-stream over reqwest body",
-        Kind::PeerOverBody,
-        sse_stream_over_body,
-    ),
 ];
 
-const fn who(
+pub(crate) const fn who(
     name: &'static str,
     kind: Kind,
     pass: fn(&Workload) -> Result<Tally, Stalled>,
@@ -93,12 +69,6 @@ const fn who(
 }
 
 impl Contestant {
-    /// Returns the contestant of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        ALL.into_iter().find(|contestant| contestant.name == name)
-    }
-
     /// Runs one pass; returns its time, or its failure.
     ///
     /// # Errors
@@ -167,7 +137,7 @@ fn plain_scan(workload: &Workload) -> Result<Tally, Stalled> {
             let (head, tail) = rest.split_at(end);
             cut.extend_from_slice(head);
             rest = tail;
-            if plain_event(&cut, &mut tally).is_some() {
+            if cut.ends_with(b"\n\n") && plain_event(&cut, &mut tally).is_some() {
                 cut.clear();
             }
         }
@@ -240,102 +210,7 @@ fn our_run(workload: &Workload) -> Result<Tally, Stalled> {
     Ok(tally)
 }
 
-fn sse_core(workload: &Workload) -> Result<Tally, Stalled> {
-    let mut tally = Tally::default();
-    let mut decoder = sse_core_decoder();
-    for mut input in workload.slices() {
-        decode(&mut decoder, &mut input, &mut tally);
-    }
-    Ok(tally)
-}
-
-fn sse_core_over_body(workload: &Workload) -> Result<Tally, Stalled> {
-    let mut tally = Tally::default();
-    let mut decoder = sse_core_decoder();
-    drive::drain(response(&workload.chunks).bytes_stream(), |chunk| {
-        if let Ok(mut chunk) = chunk {
-            decode(&mut decoder, &mut chunk, &mut tally);
-        }
-    })?;
-    Ok(tally)
-}
-
-fn sse_core_decoder() -> sse_core::SseDecoder {
-    let limit = std::num::NonZeroUsize::new(LIMIT).unwrap_or(std::num::NonZeroUsize::MIN);
-    sse_core::SseDecoder::with_limit(limit)
-}
-
-#[inline(always)]
-fn decode(decoder: &mut sse_core::SseDecoder, input: &mut impl bytes::Buf, tally: &mut Tally) {
-    while let Some(event) = decoder.next(input) {
-        if let Ok(sse_core::SseEvent::Message(event)) = event {
-            tally.event(
-                &event.event,
-                &event.data,
-                event.last_event_id.as_deref().unwrap_or(""),
-            );
-        }
-    }
-}
-
-fn sse_stream(workload: &Workload) -> Result<Tally, Stalled> {
-    let mut tally = Tally::default();
-    drive::drain(sse_stream::SseByteStream::new(slices(workload)), |event| {
-        if let Ok(event) = event {
-            raw_event(&mut tally, &event);
-        }
-    })?;
-    Ok(tally)
-}
-
-fn sse_stream_over_body(workload: &Workload) -> Result<Tally, Stalled> {
-    let mut tally = Tally::default();
-    let body = response(&workload.chunks).bytes_stream();
-    drive::drain(sse_stream::SseByteStream::new(body), |event| {
-        if let Ok(event) = event {
-            raw_event(&mut tally, &event);
-        }
-    })?;
-    Ok(tally)
-}
-
-/// A block with data is an event; others are given too.
-#[inline(always)]
-pub fn raw_event(tally: &mut Tally, event: &sse_stream::Sse) {
-    if let Some(data) = &event.data {
-        let event_type = event.event.as_deref().unwrap_or("");
-        tally.event(event_type, data, event.id.as_deref().unwrap_or(""));
-    }
-}
-
-fn sseer(workload: &Workload) -> Result<Tally, Stalled> {
-    let mut tally = Tally::default();
-    let chunks = workload
-        .chunks
-        .iter()
-        .map(|chunk| Ok::<_, Infallible>(chunk.clone()));
-    drive::drain(sseer::EventStream::new(stream::iter(chunks)), |event| {
-        if let Ok(event) = event {
-            tally.event(&event.event, &event.data, &event.id);
-        }
-    })?;
-    Ok(tally)
-}
-
-fn eventsource_stream(workload: &Workload) -> Result<Tally, Stalled> {
-    let mut tally = Tally::default();
-    drive::drain(
-        eventsource_stream::EventStream::new(slices(workload)),
-        |event| {
-            if let Ok(event) = event {
-                tally.event(&event.event, &event.data, &event.id);
-            }
-        },
-    )?;
-    Ok(tally)
-}
-
-fn slices(workload: &Workload) -> impl Stream<Item = Result<&[u8], Infallible>> {
+pub(crate) fn slices(workload: &Workload) -> impl Stream<Item = Result<&[u8], Infallible>> {
     stream::iter(workload.slices().map(Ok))
 }
 
@@ -358,7 +233,7 @@ pub fn source(workload: &Workload) -> EventSource<'static> {
 }
 
 /// A response whose body is in memory, chunk by chunk.
-fn response(chunks: &Arc<[Bytes]>) -> reqwest::Response {
+pub(crate) fn response(chunks: &Arc<[Bytes]>) -> reqwest::Response {
     let chunks = chunks.clone();
     let mut next = 0;
     let body = stream::poll_fn(move |_| {

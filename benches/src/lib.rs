@@ -9,8 +9,11 @@ pub mod drive;
 pub mod goal;
 pub mod machine;
 pub mod part;
+#[cfg(feature = "peers")]
+pub mod peers;
 pub mod rounds;
 pub mod runs;
+#[cfg(feature = "peers")]
 pub mod server;
 pub mod tally;
 pub mod workload;

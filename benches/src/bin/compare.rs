@@ -5,9 +5,10 @@
 
 use std::hint::black_box;
 
-use fetch_event_source_benches::contestant::{ALL, Contestant, Kind};
+use fetch_event_source_benches::contestant::{Contestant, Kind};
 use fetch_event_source_benches::goal::{Goal, geometric_mean};
 use fetch_event_source_benches::part::{self, Entry, Part, Row};
+use fetch_event_source_benches::peers::ALL;
 use fetch_event_source_benches::rounds::{Racer, interleave};
 use fetch_event_source_benches::runs;
 use fetch_event_source_benches::workload::{self, Workload};

@@ -19,9 +19,9 @@ use fetch_event_source::{EventSource, events};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use fetch_event_source_benches::contestant::raw_event;
 use fetch_event_source_benches::goal::Goal;
 use fetch_event_source_benches::part::Part;
+use fetch_event_source_benches::peers::raw_event;
 use fetch_event_source_benches::runs;
 use fetch_event_source_benches::tally::Tally;
 use fetch_event_source_benches::workload::{self, Text};

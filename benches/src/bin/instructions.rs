@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use fetch_event_source_benches::BoxError;
-use fetch_event_source_benches::contestant::Contestant;
+use fetch_event_source_benches::contestant::{Contestant, OURS};
 use fetch_event_source_benches::workload::{self, Workload};
 
 /// Counted over each workload.
@@ -26,7 +26,9 @@ fn main() -> Result<(), BoxError> {
         }
         return Ok(());
     };
-    let contestant = Contestant::named(&name).ok_or("no such contestant")?;
+    let mut contestants = OURS.into_iter();
+    let contestant = contestants.find(|contestant| contestant.name == name);
+    let contestant = contestant.ok_or("no such contestant")?;
     let workload = workload::named(&workload).ok_or("no such workload")?;
     contestant.check(&workload)?; // so that lazy initialization and the allocator's buffers are done
     counted_pass(contestant, &workload);

@@ -6,9 +6,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use fetch_event_source_benches::contestant::{ALL, Contestant, Kind};
+use fetch_event_source_benches::contestant::{Contestant, Kind};
 use fetch_event_source_benches::goal::Goal;
 use fetch_event_source_benches::part::{Curve, Part};
+use fetch_event_source_benches::peers::ALL;
 use fetch_event_source_benches::rounds::{Racer, interleave};
 use fetch_event_source_benches::workload::{self, Group, Text, Workload};
 use fetch_event_source_benches::{BoxError, option};

@@ -15,9 +15,10 @@ use futures_core::Stream;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
-use fetch_event_source_benches::contestant::{ALL, Contestant, Kind, feed, source};
+use fetch_event_source_benches::contestant::{Contestant, Kind, feed, source};
 use fetch_event_source_benches::goal::Goal;
 use fetch_event_source_benches::part::Part;
+use fetch_event_source_benches::peers::ALL;
 use fetch_event_source_benches::tally::Tally;
 use fetch_event_source_benches::workload::{self, Group, Workload};
 use fetch_event_source_benches::{BoxError, drive, option, server};

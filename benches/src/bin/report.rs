@@ -7,10 +7,10 @@ use plotters::prelude::*;
 use serde_json::{Value, json};
 
 use fetch_event_source_benches::BoxError;
-use fetch_event_source_benches::contestant::ALL;
 use fetch_event_source_benches::goal::{self, Goal};
 use fetch_event_source_benches::machine::Machine;
 use fetch_event_source_benches::part::{self, Curve, FAT, Part, RELEASE, Row};
+use fetch_event_source_benches::peers::ALL;
 
 const SIZES: &str = "time-by-size.svg";
 
@@ -114,6 +114,7 @@ const DRAWN: [(&str, RGBColor); ALL.len()] = {
     const COLORS: [RGBColor; ALL.len()] = [
         RGBColor(205, 205, 205),
         RGBColor(120, 120, 120),
+        RGBColor(60, 60, 60),
         RGBColor(0, 90, 200),
         RGBColor(60, 150, 250),
         RGBColor(130, 200, 255),
