@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::stream::{FusedStream, Stream, TryStream};
 
@@ -147,56 +147,80 @@ where
     }
 
     /// Whether this is the end marker.
-    pub(crate) fn is_end_marker(&mut self, event: &Event) -> bool {
+    fn is_end_marker(&mut self, event: &Event) -> bool {
         self.until.as_mut().is_some_and(|until| {
             let is_end = until.get_mut().unwrap_or_else(PoisonError::into_inner);
             is_end(event)
         })
     }
 
-    /// Called when the source ended cleanly.
-    pub(crate) fn end_of_source(&mut self) -> Option<EventsError<S::Error>> {
+    /// Called when the source ended cleanly. Fails if the end marker is missing.
+    fn end_of_source(&mut self) -> Result<(), EventsError<S::Error>> {
         self.source = None;
-        if self.until.is_none() {
-            self.reader.end();
-            return None;
-        }
-        let is_whole = self.reader.finish_event() && {
-            let event = self.reader.take_event();
-            self.is_end_marker(&event)
-        };
+        let is_whole = self.until.is_none()
+            || (self.reader.finish_event() && {
+                let event = self.reader.take_event();
+                self.is_end_marker(&event)
+            });
         self.reader.end();
-        (!is_whole).then_some(EventsError::Incomplete)
+        match is_whole {
+            true => Ok(()),
+            false => Err(EventsError::Incomplete),
+        }
     }
 
     /// Drops the source and everything read from it.
-    pub(crate) fn end(&mut self) {
+    fn end(&mut self) {
         self.source = None;
         self.reader.end();
     }
 
-    /// Checks whether the event found is the end marker.
-    fn marked(&mut self) -> Option<Result<Event, EventsError<S::Error>>> {
+    /// Takes the event found; `None` if it is the end marker, which ends the stream.
+    pub(crate) fn take_event(&mut self) -> Option<Event> {
         let event = self.reader.take_event();
         if self.is_end_marker(&event) {
             self.end();
             return None;
         }
-        Some(Ok(event))
+        Some(event)
     }
 
-    /// Skips everything that is not an event. Returns whether the chunk is used up, `Err` if the stream is over.
-    fn pass_other_steps(&mut self) -> Result<bool, Option<EventsError<S::Error>>> {
-        match self.reader.step() {
-            Ok(None) => Ok(true),
-            Ok(Some(Step::EmptyEvent)) => match self.marked() {
-                Some(_) => Ok(false),
-                None => Err(None),
-            },
-            Ok(Some(_)) => Ok(false),
-            Err(error) => {
+    /// Returns what comes next in the chunk, `None` if it is used up.
+    pub(crate) fn step(&mut self) -> Result<Option<Step>, EventsError<S::Error>> {
+        let step = self.reader.step();
+        if step.is_err() {
+            self.end();
+        }
+        Ok(step?)
+    }
+
+    /// Reads another chunk; returns whether there is one. Yields if none of `chunks` is left.
+    pub(crate) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunks: &mut u32,
+    ) -> Poll<Result<bool, EventsError<S::Error>>> {
+        let Some(source) = &mut self.source else {
+            return Poll::Ready(Ok(false));
+        };
+        if *chunks == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        *chunks -= 1;
+        match source.as_mut().try_poll_next(cx) {
+            Poll::Ready(Some(Ok(chunk))) => {
+                self.reader.push(chunk);
+                Poll::Ready(Ok(true))
+            }
+            Poll::Ready(Some(Err(error))) => {
                 self.end();
-                Err(Some(error.into()))
+                Poll::Ready(Err(EventsError::Source(error)))
+            }
+            Poll::Ready(None) => Poll::Ready(self.end_of_source().map(|()| false)),
+            Poll::Pending => {
+                self.reader.idle();
+                Poll::Pending
             }
         }
     }
@@ -210,41 +234,21 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        for _ in 0..CHUNKS_PER_POLL {
-            if this.source.is_none() {
-                return Poll::Ready(None);
+        let mut chunks = CHUNKS_PER_POLL;
+        loop {
+            if this.reader.has_event() {
+                if this.until.is_some() {
+                    return Poll::Ready(this.take_event().map(Ok));
+                }
+                return Poll::Ready(Some(Ok(this.reader.take_event())));
             }
-            loop {
-                if this.reader.has_event() {
-                    if this.until.is_some() {
-                        return Poll::Ready(this.marked());
-                    }
-                    return Poll::Ready(Some(Ok(this.reader.take_event())));
-                }
-                match this.pass_other_steps() {
-                    Ok(false) => {}
-                    Ok(true) => break,
-                    Err(error) => return Poll::Ready(error.map(Err)),
-                }
-            }
-            let Some(source) = &mut this.source else {
-                return Poll::Ready(None);
-            };
-            match source.as_mut().try_poll_next(cx) {
-                Poll::Ready(Some(Ok(chunk))) => this.reader.push(chunk),
-                Poll::Ready(Some(Err(error))) => {
-                    this.end();
-                    return Poll::Ready(Some(Err(EventsError::Source(error))));
-                }
-                Poll::Ready(None) => return Poll::Ready(this.end_of_source().map(Err)),
-                Poll::Pending => {
-                    this.reader.idle();
-                    return Poll::Pending;
-                }
+            match this.step()? {
+                Some(Step::EmptyEvent) => drop(this.take_event()),
+                Some(_) => {}
+                None if ready!(this.poll_chunk(cx, &mut chunks))? => {}
+                None => return Poll::Ready(None),
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::stream::{FusedStream, Stream, TryStream};
 
@@ -45,7 +45,7 @@ where
     /// with unknown fields. The options set before stay.
     pub fn frames(mut self) -> Frames<S> {
         self.reader.tell_asides(true);
-        Frames::new(self)
+        Frames { events: self }
     }
 }
 
@@ -53,43 +53,9 @@ impl<S: TryStream> Frames<S>
 where
     S::Ok: AsRef<[u8]>,
 {
-    pub(crate) fn new(events: Events<S>) -> Self {
-        Self { events }
-    }
-
     /// Returns the next frame. Dropping the future loses nothing.
     pub fn next(&mut self) -> Next<'_, Self> {
         Next::new(self)
-    }
-
-    /// Turns a step into a frame, nothing, or the end (an inner `None`).
-    fn frame(&mut self, step: Step) -> Option<Option<OwnedFrame>> {
-        let reader = &mut self.events.reader;
-        Some(Some(match step {
-            Step::Comment(text) => OwnedFrame::Comment(reader.text(text).to_owned()),
-            Step::Ignored(line) => OwnedFrame::Ignored(reader.text(line).to_owned()),
-            Step::Retry(time) => OwnedFrame::Retry(time),
-            Step::LastEventId => OwnedFrame::LastEventId(reader.last_event_id().to_string()),
-            Step::Event => {
-                let event = reader.take_event();
-                if self.events.is_end_marker(&event) {
-                    return Some(None);
-                }
-                OwnedFrame::Event(event)
-            }
-            Step::EmptyEvent => {
-                let id_before = reader.seen_id().clone();
-                let event = reader.take_event();
-                if self.events.is_end_marker(&event) {
-                    return Some(None);
-                }
-                // As for any block without data.
-                if event.last_event_id() == id_before {
-                    return None;
-                }
-                OwnedFrame::LastEventId(event.last_event_id().to_owned())
-            }
-        }))
     }
 }
 
@@ -100,46 +66,37 @@ where
     type Item = Result<OwnedFrame, EventsError<S::Error>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        for _ in 0..CHUNKS_PER_POLL {
-            if this.events.source.is_none() {
-                return Poll::Ready(None);
-            }
-            loop {
-                match this.events.reader.step() {
-                    Ok(None) => break,
-                    Ok(Some(step)) => match this.frame(step) {
-                        None => {}
-                        Some(None) => {
-                            this.events.end();
-                            return Poll::Ready(None);
+        let events = &mut self.events;
+        let mut chunks = CHUNKS_PER_POLL;
+        loop {
+            let Some(step) = events.step()? else {
+                match ready!(events.poll_chunk(cx, &mut chunks))? {
+                    true => continue,
+                    false => return Poll::Ready(None),
+                }
+            };
+            let reader = &mut events.reader;
+            return Poll::Ready(Some(Ok(match step {
+                Step::Comment(text) => OwnedFrame::Comment(reader.text(text).to_owned()),
+                Step::Ignored(line) => OwnedFrame::Ignored(reader.text(line).to_owned()),
+                Step::Retry(time) => OwnedFrame::Retry(time),
+                Step::LastEventId => OwnedFrame::LastEventId(reader.last_event_id().to_string()),
+                Step::Event => match events.take_event() {
+                    Some(event) => OwnedFrame::Event(event),
+                    None => continue,
+                },
+                Step::EmptyEvent => {
+                    let id_before = reader.seen_id().clone();
+                    match events.take_event() {
+                        // As for any block without data.
+                        Some(event) if event.last_event_id() != id_before => {
+                            OwnedFrame::LastEventId(event.last_event_id().to_owned())
                         }
-                        Some(frame) => return Poll::Ready(frame.map(Ok)),
-                    },
-                    Err(error) => {
-                        this.events.end();
-                        return Poll::Ready(Some(Err(error.into())));
+                        _ => continue,
                     }
                 }
-            }
-            let Some(source) = &mut this.events.source else {
-                return Poll::Ready(None);
-            };
-            match source.as_mut().try_poll_next(cx) {
-                Poll::Ready(Some(Ok(chunk))) => this.events.reader.push(chunk),
-                Poll::Ready(Some(Err(error))) => {
-                    this.events.end();
-                    return Poll::Ready(Some(Err(EventsError::Source(error))));
-                }
-                Poll::Ready(None) => return Poll::Ready(this.events.end_of_source().map(Err)),
-                Poll::Pending => {
-                    this.events.reader.idle();
-                    return Poll::Pending;
-                }
-            }
+            })));
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 }
 
