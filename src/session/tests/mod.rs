@@ -71,8 +71,8 @@ fn status(status: u16, retry_after: Option<u64>) -> End {
 
 /// Begins the next attempt, at the end of its wait.
 fn ask(session: &mut Session, now: Duration) {
-    if session.phase() == Phase::Waiting {
-        session.expired(session.deadline().expect("a wait"));
+    if let Phase::Waiting { until } = session.phase() {
+        session.expired(until);
     }
     session.next_attempt(now);
 }

@@ -103,8 +103,8 @@ impl Subscriber {
 
     /// Sends the next request when it is due.
     pub(super) fn send(&mut self) {
-        if self.session.phase() == Phase::Waiting {
-            self.now = self.session.deadline().expect("a wait");
+        if let Phase::Waiting { until } = self.session.phase() {
+            self.now = until;
             assert_eq!(self.session.expired(self.now), None);
         }
         self.session.next_attempt(self.now);
