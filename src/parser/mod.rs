@@ -148,7 +148,7 @@ impl Parser {
     #[must_use]
     #[inline]
     pub fn last_event_id(&self) -> &str {
-        self.block.last_event_id(self.text.as_str())
+        self.block.last_event_id.committed(self.text.as_str())
     }
 
     /// Starts a new connection.
@@ -202,7 +202,7 @@ impl Parser {
         if self.ends_at_once(input) {
             return Ok(None);
         }
-        self.block.skip_asides(false);
+        self.block.skips_asides = false;
         Ok(self.step(input)?.map(|step| self.frame(step)))
     }
 
@@ -235,7 +235,7 @@ impl Parser {
         if self.ends_at_once(input) {
             return Ok(None);
         }
-        self.block.skip_asides(true);
+        self.block.skips_asides = true;
         while let Some(step) = self.step(input)? {
             if matches!(step, Step::Event) {
                 return Ok(Some(self.event()));
@@ -260,7 +260,7 @@ impl Parser {
     /// event.
     #[inline]
     pub(crate) fn id_commits(&self) -> u64 {
-        self.block.id_commits()
+        self.block.last_event_id.commits
     }
 
     /// Returns the event that [`step`](Self::step) found.
@@ -271,7 +271,7 @@ impl Parser {
             event_type: self.block.event_type(text),
             data: self.block.data(text),
             last_event_id: self.last_event_id(),
-            has_own_id: self.block.has_own_id(),
+            has_own_id: self.block.has_own_id,
         }
     }
 
@@ -283,7 +283,7 @@ impl Parser {
     /// Whether that event's own block had an `id` line.
     #[inline]
     pub(crate) fn has_own_id(&self) -> bool {
-        self.block.has_own_id()
+        self.block.has_own_id
     }
 
     /// Returns the event's type, if it is not `message`.
@@ -306,22 +306,22 @@ impl Parser {
 
     /// Whether [`step`](Self::step) skips comments and lines with unknown fields.
     pub(crate) fn skip_asides(&mut self, skips: bool) {
-        self.block.skip_asides(skips);
+        self.block.skips_asides = skips;
     }
 
     /// Whether a block with a type and no data is reported, as [`Step::EmptyEvent`].
     pub(crate) fn report_empty_events(&mut self, tells: bool) {
-        self.block.report_empty_events(tells);
+        self.block.tells_empty = tells;
     }
 
     /// Whether the connection had a known line that is not blank, even one whose value is ignored.
     pub(crate) fn saw_known_line(&self) -> bool {
-        self.block.saw_known_line()
+        self.block.saw_known_line
     }
 
     /// Returns the number of lines with unknown fields on this connection.
     pub(crate) fn ignored_lines(&self) -> u64 {
-        self.block.ignored_lines()
+        self.block.ignored_lines
     }
 }
 

@@ -52,12 +52,13 @@ impl Span {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Text {
     text: String,
-    lines: Lines,
+    /// The lines that were not taken.
+    pub(super) lines: Lines,
     decoder: Decoder,
     /// Whether the first character has arrived, so that no byte order mark can follow.
     begun: bool,
     /// Whether the dropped text ended with a CR.
-    after_cr: bool,
+    pub(super) after_cr: bool,
     /// Whether the last plain line was long, so the next one probably is. (It is not in `Lines`, where a copy of
     /// the padding after it would cost more than the rest of a short event.)
     long_lines: bool,
@@ -67,24 +68,6 @@ impl Text {
     #[inline]
     pub(super) fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// Returns the finished lines.
-    #[inline(always)]
-    pub(super) fn lines(&self) -> Lines {
-        self.lines
-    }
-
-    /// Called with the position up to which lines were taken.
-    #[inline(always)]
-    pub(super) fn set_lines(&mut self, lines: Lines) {
-        self.lines = lines;
-    }
-
-    /// Whether the dropped text ended with a CR.
-    #[inline(always)]
-    pub(super) fn is_after_cr(&self) -> bool {
-        self.after_cr
     }
 
     /// Takes a line that begins with this prefix, and the blank line after it, if a cheap check finds both.
@@ -172,7 +155,7 @@ impl Text {
     /// Ends that line, at this CR or LF.
     pub(super) fn end_line_into(&mut self, value: &mut String, end: u8) {
         self.decoder.finish(value);
-        self.go_on_after(end);
+        self.after_cr = end == b'\r';
     }
 
     /// Returns the unfinished line.
@@ -191,11 +174,6 @@ impl Text {
         self.text.truncate(self.lines.start);
         self.text.shrink_to(MAX_DECODED_WINDOW);
         self.lines.ends.skip_to(self.lines.start);
-    }
-
-    /// Continues after a line with this end, which bypassed the text.
-    pub(super) fn go_on_after(&mut self, end: u8) {
-        self.after_cr = end == b'\r';
     }
 
     /// Drops the lines that were taken.
