@@ -1,6 +1,5 @@
 //! Finds line ends, 64 bytes at a time.
 
-use memchr::memchr2;
 use wide::{CmpEq, i8x16};
 
 /// How many bytes are searched together: one for each bit of a word.
@@ -34,18 +33,8 @@ impl LineEnds {
 
     /// Returns the index of the next line end, if it is an LF followed by another, and the state after both. It
     /// changes nothing, because the caller may discard the result.
-    ///
-    /// If the line is `far` longer than a group, a search for its end alone is faster.
     #[inline(always)]
-    pub(super) fn pair(&self, text: &[u8], far: bool) -> Option<(usize, Self)> {
-        if self.found == 0 && far {
-            let end = self.looked_at + memchr2(b'\n', b'\r', text.get(self.looked_at..)?)?;
-            let behind = Self {
-                found: 0,
-                looked_at: end + 2,
-            };
-            return (text.get(end..end + 2)? == b"\n\n").then_some((end, behind));
-        }
+    pub(super) fn pair(&self, text: &[u8]) -> Option<(usize, Self)> {
         let mut ends = *self;
         let end = ends.next(text)?;
         if ends.peek() != Some(end + 1) || text.get(end) != Some(&b'\n') {

@@ -2,7 +2,7 @@
 
 use super::buffer::fit;
 use super::line_ends::LineEnds;
-use super::tuning::{FAR_END, MAX_DECODED_WINDOW};
+use super::tuning::MAX_DECODED_WINDOW;
 use super::utf8::Decoder;
 
 /// A range of the text. It begins and ends next to an ASCII character, or at an end of the text.
@@ -59,9 +59,6 @@ pub(super) struct Text {
     begun: bool,
     /// Whether the dropped text ended with a CR.
     pub(super) after_cr: bool,
-    /// Whether the last plain line was long, so the next one probably is. (It is not in `Lines`, where a copy of
-    /// the padding after it would cost more than the rest of a short event.)
-    long_lines: bool,
 }
 
 impl Text {
@@ -80,11 +77,7 @@ impl Text {
             return None;
         }
         let start = self.lines.start + N;
-        let Some((end, ends)) = self.lines.ends.pair(text, self.long_lines) else {
-            self.long_lines = false;
-            return None;
-        };
-        self.long_lines = end - start >= FAR_END;
+        let (end, ends) = self.lines.ends.pair(text)?;
         self.lines.ends = ends;
         self.lines.start = end + 2;
         Some(Span { start, end })
