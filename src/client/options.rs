@@ -13,12 +13,13 @@ use crate::parser::DEFAULT_MAX_EVENT_SIZE;
 use crate::retry::RetryPolicy;
 use crate::session::Clocks;
 
+#[derive(Default)]
 pub(crate) struct Options<'h> {
     pub(crate) policy: RetryPolicy,
     pub(crate) clocks: Clocks,
     pub(crate) last_event_id: Option<String>,
     pub(crate) is_idempotent: bool,
-    pub(crate) opens_when_hidden: bool,
+    pub(crate) closes_when_hidden: bool,
     pub(crate) name: Option<String>,
     pub(crate) allowed: Allowed,
     pub(crate) reading: Reading,
@@ -63,25 +64,12 @@ impl Predicates<'_> {
     }
 }
 
-impl Default for Options<'_> {
+impl Default for Reading {
     fn default() -> Self {
         Self {
-            policy: RetryPolicy::default(),
-            clocks: Clocks::default(),
-            last_event_id: None,
-            is_idempotent: false,
-            opens_when_hidden: true,
-            name: None,
-            allowed: Allowed::default(),
-            reading: Reading {
-                max_event_size: DEFAULT_MAX_EVENT_SIZE,
-                empty_events: false,
-                deliver_unfinished_event: false,
-            },
-            predicates: Predicates::default(),
-            hooks: Hooks::default(),
-            fetch: None,
-            invalid: None,
+            max_event_size: DEFAULT_MAX_EVENT_SIZE,
+            empty_events: false,
+            deliver_unfinished_event: false,
         }
     }
 }

@@ -60,12 +60,12 @@ pub struct Stats {
 /// read-modify-write.
 #[derive(Default)]
 pub(crate) struct Counters {
-    requests: Count,
-    connections: Count,
-    retries: Count,
+    pub(crate) requests: Count,
+    pub(crate) connections: Count,
+    pub(crate) retries: Count,
     events: Count,
-    bytes: Count,
-    ignored_lines: Count,
+    pub(crate) bytes: Count,
+    pub(crate) ignored_lines: Count,
     /// When the last chunk arrived; 0 while there is no handle.
     chunk_at: Count,
     /// When the chunk with the last delivered event arrived (the clock is not read for each event); 0 if there
@@ -74,26 +74,6 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn sent(&self) {
-        self.requests.add(1);
-    }
-
-    pub(crate) fn opened(&self) {
-        self.connections.add(1);
-    }
-
-    pub(crate) fn retried(&self) {
-        self.retries.add(1);
-    }
-
-    pub(crate) fn received(&self, bytes: usize) {
-        self.bytes.add(bytes as u64);
-    }
-
-    pub(crate) fn ignored(&self, lines: u64) {
-        self.ignored_lines.add(lines);
-    }
-
     /// Called when a chunk arrives while no handle exists.
     pub(crate) fn chunk_came_unwatched(&self) {
         self.chunk_at.set(0);
@@ -129,7 +109,7 @@ impl Counters {
 }
 
 #[derive(Default)]
-struct Count(AtomicU64);
+pub(crate) struct Count(AtomicU64);
 
 impl Count {
     #[inline]
@@ -143,7 +123,7 @@ impl Count {
     }
 
     #[inline]
-    fn add(&self, more: u64) {
+    pub(crate) fn add(&self, more: u64) {
         self.set(self.get().wrapping_add(more));
     }
 }

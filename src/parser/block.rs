@@ -96,23 +96,21 @@ impl Block {
     #[inline(always)]
     pub(super) fn line(&mut self, text: &str, line: Span) -> Option<Step> {
         let line_says = Line::parse(line.of_bytes(text));
+        self.saw_known_line |= !matches!(line_says, Line::Blank | Line::Unknown);
         match line_says {
+            Line::Data(value) => self.push_data(text, line.last(value.len())),
             Line::Blank => return self.dispatch(text),
+            Line::EventType(value) => self.event_type.set(line.last(value.len())),
+            Line::Id(value) => self.last_event_id.set(line.last(value.len())),
+            Line::Retry(time) => return Some(Step::Retry(time)),
+            Line::Comment(text) => {
+                return (!self.skips_asides).then(|| Step::Comment(line.last(text.len())));
+            }
             Line::Unknown => {
                 self.ignored_lines += 1;
                 return (!self.skips_asides).then_some(Step::Ignored(line));
             }
-            _ => self.saw_known_line = true,
-        }
-        match line_says {
-            Line::Data(value) => self.push_data(text, line.last(value.len())),
-            Line::EventType(value) => self.event_type.set(line.last(value.len())),
-            Line::Id(value) => self.last_event_id.set(line.last(value.len())),
-            Line::Retry(time) => return Some(Step::Retry(time)),
-            Line::Comment(text) if !self.skips_asides => {
-                return Some(Step::Comment(line.last(text.len())));
-            }
-            Line::Comment(_) | Line::BadValue | Line::Blank | Line::Unknown => {}
+            Line::BadValue => {}
         }
         None
     }

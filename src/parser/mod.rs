@@ -247,12 +247,11 @@ impl Parser {
     #[inline]
     fn frame(&self, step: Step) -> Frame<'_> {
         match step {
-            Step::Event => Frame::Event(self.event()),
+            Step::Event | Step::EmptyEvent => Frame::Event(self.event()),
             Step::Comment(text) => Frame::Comment(self.span(text)),
             Step::Retry(time) => Frame::Retry(time),
             Step::LastEventId => Frame::LastEventId(self.last_event_id()),
             Step::Ignored(line) => Frame::Ignored(self.span(line)),
-            Step::EmptyEvent => Frame::Event(self.event()),
         }
     }
 

@@ -87,15 +87,8 @@ impl Session {
         matches!(self.phase, Phase::Open)
     }
 
-    /// Whether a body that is not an event stream is an error. The standard has no such error: it ignores unknown lines,
-    /// and the end of the body is clean.
-    pub(crate) fn rejects_other_bodies(&self) -> bool {
-        self.policy.rejects_other_bodies
-    }
-
-    /// Whether the policy retries this status.
-    pub(crate) fn retries_status(&self, status: u16) -> bool {
-        self.policy.retries_status(status)
+    pub(crate) fn policy(&self) -> &RetryPolicy {
+        &self.policy
     }
 
     /// Begins the next attempt, if one is due. Returns its number, from 1. The response clock starts, so it includes the
@@ -112,7 +105,7 @@ impl Session {
 
     /// Called when the request is about to be sent. Returns an error if it must not be sent, `Ok(false)` if no attempt has
     /// begun, or it was cancelled.
-    pub(crate) fn begin(&mut self, idempotent: bool, _now: Duration) -> Result<bool, NotSent> {
+    pub(crate) fn begin(&mut self, idempotent: bool) -> Result<bool, NotSent> {
         let Phase::Asking = self.phase else {
             return Ok(false);
         };
@@ -337,11 +330,6 @@ impl Session {
             true => Phase::Waiting { until },
             false => Phase::Due,
         };
-    }
-
-    /// Whether the user lets every request be sent again.
-    pub(crate) fn replays_all(&self) -> bool {
-        self.policy.replay_non_idempotent
     }
 
     pub(crate) fn over(&mut self) {

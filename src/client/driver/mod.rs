@@ -125,9 +125,9 @@ impl<'h> Driver<'h> {
                 }
                 SignalFilter::Everything => false,
             };
-        let visibility = match options.opens_when_hidden {
-            true => None,
-            false => Visibility::watch(Handle::of(control.share(deliveries.last_event_id()))),
+        let visibility = match options.closes_when_hidden {
+            true => Visibility::watch(Handle::of(control.share(deliveries.last_event_id()))),
+            false => None,
         };
         Self {
             visibility,

@@ -164,7 +164,7 @@ impl Error {
     /// `retry-after-ms`, or by `Retry-After` (RFC 9110, section 10.2.3) as seconds or as a date.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.about().0.refused.as_ref()?.retry_after
+        Some(self.about().0.refused.as_ref()?.retry_after?.delay)
     }
 
     /// Returns the whole response that was refused for its status or content type.
@@ -264,7 +264,7 @@ impl fmt::Debug for Error {
             debug.field("source", source);
         }
         if let Some(refused) = &self.0.refused {
-            debug.field("retry_after", &refused.retry_after);
+            debug.field("retry_after", &self.retry_after());
             debug.field("body_len", &refused.body.len());
         }
         debug.finish_non_exhaustive()

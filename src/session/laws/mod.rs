@@ -216,7 +216,7 @@ impl Witness {
     /// The law of consent. No request leaves that was not asked for; and none that is not
     /// idempotent, while an earlier one is neither settled nor consented to.
     fn begin(&mut self, idempotent: bool) {
-        let given = self.session.begin(idempotent, self.now);
+        let given = self.session.begin(idempotent);
         let may_be_sent = idempotent || self.rules.replay || self.requests.allow_another();
         if !matches!(self.stage, Stage::Asked) {
             assert_eq!(given, Ok(false), "a request that nobody asked for");

@@ -79,7 +79,7 @@ fn ask(session: &mut Session, now: Duration) {
 
 fn send(session: &mut Session, idempotent: bool, now: Duration) {
     ask(session, now);
-    assert_eq!(session.begin(idempotent, now), Ok(true));
+    assert_eq!(session.begin(idempotent), Ok(true));
 }
 
 fn connect(session: &mut Session, now: Duration) {

@@ -108,7 +108,7 @@ impl Subscriber {
             assert_eq!(self.session.expired(self.now), None);
         }
         self.session.next_attempt(self.now);
-        let sent = self.session.begin(self.is_idempotent, self.now);
+        let sent = self.session.begin(self.is_idempotent);
         assert_eq!(sent, Ok(true));
         self.requests.push(self.now);
     }
