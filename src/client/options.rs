@@ -47,23 +47,6 @@ pub(crate) struct Predicates<'h> {
     pub(crate) abort: Option<SyncWrapper<BoxFuture<'h, ()>>>,
 }
 
-impl Predicates<'_> {
-    pub(crate) fn is_end(&mut self, event: &Event) -> bool {
-        let until = self.until.as_mut().map(SyncWrapper::get_mut);
-        until.is_some_and(|until| until(event))
-    }
-
-    pub(crate) fn is_keep_alive(&mut self, event: &Event) -> bool {
-        let keep_alive = self.keep_alive.as_mut().map(SyncWrapper::get_mut);
-        keep_alive.is_some_and(|keep_alive| keep_alive(event))
-    }
-
-    pub(crate) fn validate(&mut self, head: &ResponseHead) -> Result<(), BoxError> {
-        let validate = self.validate.as_mut().map(SyncWrapper::get_mut);
-        validate.map_or(Ok(()), |validate| validate(head))
-    }
-}
-
 impl Default for Reading {
     fn default() -> Self {
         Self {

@@ -74,15 +74,10 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Called when a chunk arrives while no handle exists.
-    pub(crate) fn chunk_came_unwatched(&self) {
-        self.chunk_at.set(0);
-    }
-
-    /// Called with the time at which the chunk arrived whose events are delivered next.
-    pub(crate) fn chunk_came(&self, at: Duration) {
-        let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX); // in 584 years
-        self.chunk_at.set(nanos.max(1));
+    /// Called with the time at which the chunk arrived whose events are delivered next; `None` while no handle exists.
+    pub(crate) fn chunk_came(&self, at: Option<Duration>) {
+        let nanos = |at: Duration| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX); // in 584 years
+        self.chunk_at.set(at.map_or(0, |at| nanos(at).max(1)));
     }
 
     #[inline]
@@ -137,12 +132,12 @@ mod tests {
         let counters = Counters::default();
         let stats = |now| counters.stats(ReadyState::Open, Duration::ZERO, now);
         let second = Duration::from_secs(1);
-        counters.chunk_came(Duration::ZERO);
+        counters.chunk_came(Some(Duration::ZERO));
         assert_eq!(stats(second).time_since_event, None, "not delivered yet");
         counters.delivered();
         let age = stats(second).time_since_event.expect("an event");
         assert!(second - age <= Duration::from_nanos(1), "{age:?}");
-        counters.chunk_came(second * 2);
+        counters.chunk_came(Some(second * 2));
         assert_eq!(
             stats(second * 2).time_since_event,
             Some(second * 2 - Duration::from_nanos(1)),

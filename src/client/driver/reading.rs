@@ -72,12 +72,11 @@ impl Driver<'_> {
         self.pacing.spend_chunk(bytes);
         let counters = self.control.counters();
         counters.bytes.add(bytes as u64);
-        if self.session.runs_clocks() || self.control.is_watched() {
-            let now = self.pacing.now();
+        let is_timed = self.session.runs_clocks() || self.control.is_watched();
+        let now = is_timed.then(|| self.pacing.now());
+        counters.chunk_came(now);
+        if let Some(now) = now {
             self.session.received_bytes(now);
-            counters.chunk_came(now);
-        } else {
-            counters.chunk_came_unwatched();
         }
     }
 
