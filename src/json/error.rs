@@ -52,7 +52,6 @@ struct Parts {
 
 impl JsonError {
     /// Makes the error for wrong data at this path; without a path, for a type without a variant.
-    #[cold]
     pub(super) fn new(event: &Event, path: Option<&Path>, source: serde_json::Error) -> Self {
         Self(Box::new(Parts {
             event: event.clone(),

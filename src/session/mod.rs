@@ -113,8 +113,7 @@ impl Session {
             return Err(NotSent::NotIdempotent);
         }
         self.replays.send(idempotent);
-        self.progress
-            .request(idempotent || self.policy.reconnect_on_close);
+        self.progress.counts = idempotent || self.policy.reconnect_on_close;
         self.phase = Phase::Requesting;
         Ok(true)
     }
@@ -161,7 +160,7 @@ impl Session {
     /// Called when an event was delivered.
     pub(crate) fn delivered(&mut self, keep_alive: bool) {
         if self.is_open() {
-            self.progress.delivered(keep_alive);
+            self.progress.delivered |= !keep_alive;
         }
     }
 
