@@ -317,18 +317,11 @@ impl Driver<'_> {
     /// `failure` is the cause; without one it is the last failure.
     pub(super) fn not_sent(&self, reason: NotSent, failure: Option<Error>) -> Error {
         let failure = failure.or_else(|| self.attempt.failure.clone());
-        match reason {
-            NotSent::NotIdempotent => {
-                let method = self
-                    .attempt
-                    .request
-                    .method
-                    .as_ref()
-                    .map(|method| method.as_str());
-                Error::not_sent(ErrorKind::NotReplayed, method, failure)
-            }
-            NotSent::NotCloneable => Error::not_sent(ErrorKind::NotCloneable, None, failure),
-        }
+        let kind = match reason {
+            NotSent::NotIdempotent => ErrorKind::NotReplayed,
+            NotSent::NotCloneable => ErrorKind::NotCloneable,
+        };
+        Error::not_sent(kind, self.attempt.request.method.clone(), failure)
     }
 }
 
