@@ -176,6 +176,8 @@ where
     }
 
     /// Takes the event found; `None` if it is the end marker, which ends the stream.
+    // Row "events(), tiny": inlined, it makes every event be moved.
+    #[inline(never)]
     pub(crate) fn take_event(&mut self) -> Option<Event> {
         let event = self.reader.take_event();
         if self.is_end_marker(&event) {

@@ -175,13 +175,11 @@ impl Block {
     }
 
     /// Whether the block is idle and nothing is borrowed.
-    #[inline]
     pub(super) fn is_clear(&self) -> bool {
         !self.dispatched && self.is_idle()
     }
 
     /// Whether a blank line would change nothing.
-    #[inline]
     pub(super) fn is_idle(&self) -> bool {
         !self.has_data() && self.event_type.len() == 0 && !self.last_event_id.is_buffered
     }
@@ -280,7 +278,6 @@ impl Block {
         }
     }
 
-    #[cold]
     fn move_data(&mut self) -> Box<str> {
         self.moved_len = self.data.len();
         self.data.pop();
@@ -288,7 +285,6 @@ impl Block {
     }
 
     /// Returns the capacity of the largest buffer.
-    #[inline]
     pub(super) fn capacity(&self) -> usize {
         self.data
             .capacity()

@@ -44,7 +44,6 @@ impl Parser {
     }
 
     /// Whether there is no part of a line or an event, and nothing is borrowed.
-    #[inline]
     pub(crate) fn is_clear(&self) -> bool {
         self.text.is_clear() && self.block.is_clear() && matches!(self.mode, Mode::Lines)
     }

@@ -6,7 +6,8 @@ use super::value::Value;
 /// The standard's "last event ID string", and its "last event ID buffer" once an `id` line wrote to it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LastEventId {
-    string: Value,
+    /// The string, which a reconnection sends.
+    pub(super) string: Value,
     buffer: Value,
     /// Whether the buffer was written to. If not, it equals the string.
     pub(super) is_buffered: bool,
@@ -17,15 +18,9 @@ pub(super) struct LastEventId {
 impl LastEventId {
     pub(super) fn new(string: String) -> Self {
         Self {
-            string: string.into(),
+            string: Value::new(string),
             ..Self::default()
         }
-    }
-
-    /// Returns the string, which a reconnection sends.
-    #[inline]
-    pub(super) fn committed<'a>(&'a self, text: &'a str) -> &'a str {
-        self.string.get(text)
     }
 
     /// The bytes that the buffer holds.
@@ -67,7 +62,6 @@ impl LastEventId {
     }
 
     /// Copies the ID out of the text, which is about to be dropped.
-    #[inline]
     pub(super) fn keep(&mut self, text: &str) {
         self.string.keep(text);
         self.buffer.keep(text);

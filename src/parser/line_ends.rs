@@ -94,7 +94,6 @@ impl LineEnds {
 }
 
 /// Finds the line ends in the last `len` bytes of the text, fewer than a group.
-#[inline]
 fn last_ends(text: &[u8], len: usize) -> u64 {
     let ends = match text.last_chunk() {
         Some(group) => line_ends(group),
@@ -112,7 +111,6 @@ fn last_ends(text: &[u8], len: usize) -> u64 {
 /// The whole group is compared in vector registers: with short lines, a search from one end to the next costs
 /// more than everything else. `wide` offers vectors in safe code for SSE2 and NEON. A plain loop was vectorized
 /// only in builds with one codegen unit, and was nine times slower in cargo's release profile.
-#[inline]
 pub(super) fn line_ends(group: &[u8; GROUP]) -> u64 {
     let mut bits = 0;
     for (i, part) in group.chunks_exact(LANES).enumerate() {

@@ -166,7 +166,6 @@ impl Parser {
         self.max_event_size.saturating_sub(self.block.len())
     }
 
-    #[cold]
     pub(super) fn poison<T>(&mut self) -> Result<T, EventTooLarge> {
         let own_id = self.block.last_event_id.buffered(self.text.as_str());
         let error = EventTooLarge {
@@ -197,7 +196,6 @@ impl Parser {
     }
 
     /// Frees the memory that a large event needed.
-    #[inline]
     pub(super) fn shrink(&mut self) {
         if self.text.capacity() > KEPT_WINDOW || self.block.capacity() > MIN_RETAINED {
             self.shrink_to(KEPT_WINDOW, MAX_RESERVED);
@@ -206,7 +204,6 @@ impl Parser {
 
     /// Also frees the window, when no more input is available: most streams are idle most of the time. The event of
     /// [`event`](Self::event) is dropped.
-    #[inline]
     pub(crate) fn idle(&mut self) {
         if self.text.capacity() > MIN_RETAINED || self.block.capacity() > MIN_RETAINED {
             // The last borrowed event has been copied by now, so its buffers can be freed.
@@ -226,7 +223,6 @@ impl Parser {
 
     /// Whether, without more input, [`step`](Self::step) would find nothing and free no memory. An event may still
     /// be borrowed.
-    #[inline]
     pub(crate) fn is_drained(&self) -> bool {
         !self.check_each_line
             && self.text.is_looked_through()

@@ -148,7 +148,7 @@ impl Parser {
     #[must_use]
     #[inline]
     pub fn last_event_id(&self) -> &str {
-        self.block.last_event_id.committed(self.text.as_str())
+        self.block.last_event_id.string.get(self.text.as_str())
     }
 
     /// Starts a new connection.
@@ -244,7 +244,6 @@ impl Parser {
         Ok(None)
     }
 
-    #[inline]
     fn frame(&self, step: Step) -> Frame<'_> {
         match step {
             Step::Event | Step::EmptyEvent => Frame::Event(self.event()),
@@ -257,7 +256,6 @@ impl Parser {
 
     /// A counter that grows whenever a block sets the last event ID, so that a long ID is not compared for every
     /// event.
-    #[inline]
     pub(crate) fn id_commits(&self) -> u64 {
         self.block.last_event_id.commits
     }
@@ -298,7 +296,6 @@ impl Parser {
     }
 
     /// Returns the text of the comment or line that [`step`](Self::step) found.
-    #[inline]
     pub(crate) fn span(&self, text: Span) -> &str {
         text.of(self.text.as_str())
     }

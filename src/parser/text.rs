@@ -33,7 +33,6 @@ impl Span {
     }
 
     /// Returns the range with the LF after it, if there is one.
-    #[inline]
     pub(super) fn with_lf(self, text: &str) -> Option<&str> {
         let line = text.get(self.start..self.end + 1)?;
         line.ends_with('\n').then_some(line)
@@ -102,7 +101,6 @@ impl Text {
 
     /// Whether [`push_few`](Self::push_few) may follow when all lines were taken: no character is unfinished, and no
     /// byte order mark can follow.
-    #[inline]
     pub(super) fn is_between_characters(&self) -> bool {
         self.begun && self.decoder.is_between_characters()
     }
@@ -128,7 +126,6 @@ impl Text {
     }
 
     /// Whether the text is empty, and neither a byte order mark nor the LF of a CR can follow.
-    #[inline]
     pub(super) fn is_clear(&self) -> bool {
         self.text.is_empty() && self.is_between_characters() && !self.after_cr
     }
@@ -152,12 +149,10 @@ impl Text {
     }
 
     /// Returns the unfinished line.
-    #[inline]
     pub(super) fn unfinished(&self) -> &str {
         &self.text[self.lines.start..]
     }
 
-    #[inline]
     pub(super) fn unfinished_len(&self) -> usize {
         self.text.len() - self.lines.start
     }
@@ -170,7 +165,6 @@ impl Text {
     }
 
     /// Drops the lines that were taken.
-    #[inline]
     pub(super) fn drop_taken(&mut self) {
         let Some(last) = self.lines.start.checked_sub(1) else {
             return;
@@ -224,7 +218,9 @@ impl Lines {
         loop {
             let end = self.ends.next(text)?;
             let start = std::mem::replace(&mut self.start, end + 1);
-            if start != end || text[end] == b'\r' || !is_after_cr(&text[..start], after_cr) {
+            // Whether an LF here completes a CR before it, which may be the end of the dropped text.
+            let is_after_cr = || text[..start].last().map_or(after_cr, |&last| last == b'\r');
+            if start != end || text[end] == b'\r' || !is_after_cr() {
                 return Some(Span { start, end });
             }
         }
@@ -244,10 +240,4 @@ impl Lines {
         }
         is_blank
     }
-}
-
-/// Whether an LF after this text completes a CR at the end of this text or, if it is empty, of the dropped text.
-#[inline(always)]
-fn is_after_cr(text: &[u8], after_cr: bool) -> bool {
-    text.last().map_or(after_cr, |&last| last == b'\r')
 }

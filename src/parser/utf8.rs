@@ -21,7 +21,6 @@ pub(super) struct Decoder {
 
 impl Decoder {
     /// Whether the next byte begins a character.
-    #[inline]
     pub(super) fn is_between_characters(&self) -> bool {
         self.cut_len == 0
     }
@@ -34,12 +33,16 @@ impl Decoder {
     }
 
     /// Appends a piece to the text. An unfinished character waits for the next piece.
-    #[inline]
     pub(super) fn push(&mut self, text: &mut String, bytes: &[u8]) {
         if self.is_between_characters() && bytes.last().is_none_or(u8::is_ascii) {
-            push_whole(text, bytes);
-        } else {
-            self.push_piece(text, bytes);
+            return push_whole(text, bytes);
+        }
+        let bytes = self.complete(text, bytes);
+        let (whole, cut) = bytes.split_at(bytes.len() - incomplete_end(bytes));
+        push_whole(text, whole);
+        for &byte in cut {
+            self.cut[self.cut_len] = byte;
+            self.cut_len += 1;
         }
     }
 
@@ -48,16 +51,6 @@ impl Decoder {
         if !self.is_between_characters() {
             text.push(char::REPLACEMENT_CHARACTER);
             self.cut_len = 0;
-        }
-    }
-
-    fn push_piece(&mut self, text: &mut String, bytes: &[u8]) {
-        let bytes = self.complete(text, bytes);
-        let (whole, cut) = bytes.split_at(bytes.len() - incomplete_end(bytes));
-        push_whole(text, whole);
-        for &byte in cut {
-            self.cut[self.cut_len] = byte;
-            self.cut_len += 1;
         }
     }
 
@@ -85,7 +78,6 @@ impl Decoder {
 }
 
 /// Appends bytes that end with a whole or malformed character.
-#[inline]
 fn push_whole(text: &mut String, mut bytes: &[u8]) {
     loop {
         match simdutf8::compat::from_utf8(bytes) {

@@ -14,6 +14,10 @@ pub(super) struct Value {
 }
 
 impl Value {
+    pub(super) fn new(kept: String) -> Self {
+        Self { span: None, kept }
+    }
+
     #[inline]
     pub(super) fn set(&mut self, span: Span) {
         self.span = Some(span);
@@ -48,7 +52,6 @@ impl Value {
     }
 
     /// Copies the value out of the text, which is about to be dropped.
-    #[inline]
     pub(super) fn keep(&mut self, text: &str) {
         if let Some(span) = self.span.take() {
             self.kept.push_str(span.of(text));
@@ -62,11 +65,5 @@ impl Value {
 
     pub(super) fn shrink(&mut self) {
         fit(&mut self.kept, MIN_RETAINED);
-    }
-}
-
-impl From<String> for Value {
-    fn from(kept: String) -> Self {
-        Self { span: None, kept }
     }
 }
