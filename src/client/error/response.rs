@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::Frame;
-use sync_wrapper::SyncWrapper;
 
 use crate::bounds::BoxError;
 use crate::client::http::body::BoxBody;
@@ -46,7 +45,7 @@ impl Refused {
     pub(crate) fn whole(&self) -> RefusedBody {
         RefusedBody {
             read: [self.body.clone(), self.beyond.clone()],
-            unread: self.take_unread().map(SyncWrapper::new),
+            unread: self.take_unread().map(Mutex::new),
         }
     }
 
@@ -62,7 +61,8 @@ impl Refused {
 /// the feature `reqwest` it turns into a `reqwest::Body`.
 pub struct RefusedBody {
     read: [Bytes; 2],
-    unread: Option<SyncWrapper<Unread>>,
+    /// The lock is only for `Sync`.
+    unread: Option<Mutex<Unread>>,
 }
 
 impl http_body::Body for RefusedBody {
@@ -81,8 +81,9 @@ impl http_body::Body for RefusedBody {
         let Some(body) = &mut self.unread else {
             return Poll::Ready(None);
         };
+        let body = body.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut chunk = None;
-        let polled = ready!(body.get_mut().poll_chunk(cx, &mut chunk));
+        let polled = ready!(body.poll_chunk(cx, &mut chunk));
         if !matches!(polled, Ok(true)) {
             self.unread = None;
         }
