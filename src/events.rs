@@ -149,95 +149,108 @@ where
     }
 
     /// Whether this is the end marker.
-    pub(crate) fn is_end_marker(&mut self, event: &Event) -> bool {
+    fn is_end_marker(&mut self, event: &Event) -> bool {
         self.until.as_mut().is_some_and(|until| {
             let is_end = until.get_mut().unwrap_or_else(PoisonError::into_inner);
             is_end(event)
         })
     }
 
-    /// Called when the source ended cleanly.
-    pub(crate) fn end_of_source(&mut self) -> Option<EventsError<S::Error>> {
+    /// Called when the source ended cleanly. Fails if the end marker is missing.
+    fn end_of_source(&mut self) -> Result<(), EventsError<S::Error>> {
         self.source = None;
-        if self.until.is_none() {
-            self.reader.end();
-            return None;
-        }
-        let is_whole = self.reader.finish_event() && {
-            let event = self.reader.take_event();
-            self.is_end_marker(&event)
-        };
+        let is_whole = self.until.is_none()
+            || (self.reader.finish_event() && {
+                let event = self.reader.take_event();
+                self.is_end_marker(&event)
+            });
         self.reader.end();
-        (!is_whole).then_some(EventsError::Incomplete)
+        match is_whole {
+            true => Ok(()),
+            false => Err(EventsError::Incomplete),
+        }
     }
 
     /// Drops the source and everything read from it.
-    pub(crate) fn end(&mut self) {
+    fn end(&mut self) {
         self.source = None;
         self.reader.end();
     }
 
-    /// Checks whether the event found is the end marker.
-    fn marked(&mut self) -> Option<Result<Event, EventsError<S::Error>>> {
+    /// Takes the event found; `None` if it is the end marker, which ends the stream.
+    // Row "events(), tiny": inlined, it makes every event be moved.
+    #[inline(never)]
+    pub(crate) fn take_event(&mut self) -> Option<Event> {
         let event = self.reader.take_event();
         if self.is_end_marker(&event) {
             self.end();
             return None;
         }
-        Some(Ok(event))
+        Some(event)
     }
 
+    /// Finds an event, which the reader returns. `Err` is what a poll returns in its place.
     #[inline(never)]
     fn find_event(&mut self, cx: &mut Context<'_>) -> Result<(), EventPoll<S>> {
-        for _ in 0..CHUNKS_PER_POLL {
-            if self.source.is_none() {
-                return Err(Poll::Ready(None));
-            }
-            loop {
-                if self.reader.has_event() {
-                    if self.until.is_some() {
-                        return Err(Poll::Ready(self.marked()));
-                    }
-                    return Ok(());
-                }
-                match self.pass_other_steps() {
-                    Ok(false) => {}
-                    Ok(true) => break,
-                    Err(error) => return Err(Poll::Ready(error.map(Err))),
+        let mut chunks = CHUNKS_PER_POLL;
+        let end = loop {
+            if self.reader.has_event() {
+                match self.until {
+                    None => return Ok(()),
+                    Some(_) => break self.take_event().map(Ok),
                 }
             }
-            let Some(source) = &mut self.source else {
-                return Err(Poll::Ready(None));
-            };
-            match source.as_mut().try_poll_next(cx) {
-                Poll::Ready(Some(Ok(chunk))) => self.reader.push(chunk),
-                Poll::Ready(Some(Err(error))) => {
-                    self.end();
-                    return Err(Poll::Ready(Some(Err(EventsError::Source(error)))));
-                }
-                Poll::Ready(None) => return Err(Poll::Ready(self.end_of_source().map(Err))),
-                Poll::Pending => {
-                    self.reader.idle();
-                    return Err(Poll::Pending);
-                }
+            match self.step() {
+                Ok(Some(Step::EmptyEvent)) => drop(self.take_event()),
+                Ok(Some(_)) => {}
+                Ok(None) => match self.poll_chunk(cx, &mut chunks) {
+                    Poll::Ready(Ok(true)) => {}
+                    Poll::Ready(Ok(false)) => break None,
+                    Poll::Ready(Err(error)) => break Some(Err(error)),
+                    Poll::Pending => return Err(Poll::Pending),
+                },
+                Err(error) => break Some(Err(error)),
             }
-        }
-        cx.waker().wake_by_ref();
-        Err(Poll::Pending)
+        };
+        Err(Poll::Ready(end))
     }
 
-    /// Skips everything that is not an event. Returns whether the chunk is used up, `Err` if the stream is over.
-    fn pass_other_steps(&mut self) -> Result<bool, Option<EventsError<S::Error>>> {
-        match self.reader.step() {
-            Ok(None) => Ok(true),
-            Ok(Some(Step::EmptyEvent)) => match self.marked() {
-                Some(_) => Ok(false),
-                None => Err(None),
-            },
-            Ok(Some(_)) => Ok(false),
-            Err(error) => {
+    /// Returns what comes next in the chunk, `None` if it is used up.
+    pub(crate) fn step(&mut self) -> Result<Option<Step>, EventsError<S::Error>> {
+        let step = self.reader.step();
+        if step.is_err() {
+            self.end();
+        }
+        Ok(step?)
+    }
+
+    /// Reads another chunk; returns whether there is one. Yields if none of `chunks` is left.
+    pub(crate) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunks: &mut u32,
+    ) -> Poll<Result<bool, EventsError<S::Error>>> {
+        let Some(source) = &mut self.source else {
+            return Poll::Ready(Ok(false));
+        };
+        if *chunks == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        *chunks -= 1;
+        match source.as_mut().try_poll_next(cx) {
+            Poll::Ready(Some(Ok(chunk))) => {
+                self.reader.push(chunk);
+                Poll::Ready(Ok(true))
+            }
+            Poll::Ready(Some(Err(error))) => {
                 self.end();
-                Err(Some(error.into()))
+                Poll::Ready(Err(EventsError::Source(error)))
+            }
+            Poll::Ready(None) => Poll::Ready(self.end_of_source().map(|()| false)),
+            Poll::Pending => {
+                self.reader.idle();
+                Poll::Pending
             }
         }
     }

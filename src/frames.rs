@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::stream::{FusedStream, Stream, TryStream};
 
@@ -48,7 +48,11 @@ where
     /// with unknown fields. The options set before stay.
     pub fn frames(mut self) -> Frames<S> {
         self.reader.tell_asides(true);
-        Frames::new(self)
+        Frames {
+            last_event_id: self.reader.last_event_id().to_owned(),
+            id_commits: self.reader.id_commits(),
+            events: self,
+        }
     }
 }
 
@@ -56,14 +60,6 @@ impl<S: TryStream> Frames<S>
 where
     S::Ok: AsRef<[u8]>,
 {
-    pub(crate) fn new(events: Events<S>) -> Self {
-        Self {
-            last_event_id: events.reader.last_event_id().to_owned(),
-            id_commits: events.reader.id_commits(),
-            events,
-        }
-    }
-
     /// Returns the next frame. Dropping the future loses nothing.
     pub fn next(&mut self) -> Next<'_, Self> {
         Next::new(self)
@@ -71,7 +67,7 @@ where
 
     /// Returns the ID if the last block has changed it. IDs are only compared after a block set one: a server may
     /// send one long ID once.
-    fn new_id(&mut self) -> Option<&str> {
+    fn new_id(&mut self) -> Option<&String> {
         let reader = &self.events.reader;
         let is_set = self.id_commits != reader.id_commits();
         self.id_commits = reader.id_commits();
@@ -80,32 +76,6 @@ where
         }
         self.last_event_id = reader.last_event_id().to_owned();
         Some(&self.last_event_id)
-    }
-
-    /// Turns a step into a frame, nothing, or the end (an inner `None`).
-    fn frame(&mut self, step: Step) -> Option<Option<OwnedFrame>> {
-        let reader = &mut self.events.reader;
-        Some(Some(match step {
-            Step::Comment(text) => OwnedFrame::Comment(reader.text(text).to_owned()),
-            Step::Ignored(line) => OwnedFrame::Ignored(reader.text(line).to_owned()),
-            Step::Retry(time) => OwnedFrame::Retry(time),
-            Step::LastEventId => {
-                self.new_id();
-                OwnedFrame::LastEventId(self.last_event_id.clone())
-            }
-            Step::Event | Step::EmptyEvent => {
-                let event = reader.take_event();
-                if self.events.is_end_marker(&event) {
-                    return Some(None);
-                }
-                let new_id = self.new_id();
-                match step {
-                    Step::Event => OwnedFrame::Event(event),
-                    // As for any block without data.
-                    _ => OwnedFrame::LastEventId(new_id?.to_owned()),
-                }
-            }
-        }))
     }
 }
 
@@ -117,45 +87,38 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        for _ in 0..CHUNKS_PER_POLL {
-            if this.events.source.is_none() {
-                return Poll::Ready(None);
-            }
-            loop {
-                match this.events.reader.step() {
-                    Ok(None) => break,
-                    Ok(Some(step)) => match this.frame(step) {
-                        None => {}
-                        Some(None) => {
-                            this.events.end();
-                            return Poll::Ready(None);
-                        }
-                        Some(frame) => return Poll::Ready(frame.map(Ok)),
-                    },
-                    Err(error) => {
-                        this.events.end();
-                        return Poll::Ready(Some(Err(error.into())));
-                    }
+        let mut chunks = CHUNKS_PER_POLL;
+        loop {
+            let events = &mut this.events;
+            let Some(step) = events.step()? else {
+                match ready!(events.poll_chunk(cx, &mut chunks))? {
+                    true => continue,
+                    false => return Poll::Ready(None),
                 }
-            }
-            let Some(source) = &mut this.events.source else {
-                return Poll::Ready(None);
             };
-            match source.as_mut().try_poll_next(cx) {
-                Poll::Ready(Some(Ok(chunk))) => this.events.reader.push(chunk),
-                Poll::Ready(Some(Err(error))) => {
-                    this.events.end();
-                    return Poll::Ready(Some(Err(EventsError::Source(error))));
-                }
-                Poll::Ready(None) => return Poll::Ready(this.events.end_of_source().map(Err)),
-                Poll::Pending => {
-                    this.events.reader.idle();
-                    return Poll::Pending;
-                }
-            }
+            let reader = &mut events.reader;
+            return Poll::Ready(Some(Ok(match step {
+                Step::Comment(text) => OwnedFrame::Comment(reader.text(text).to_owned()),
+                Step::Ignored(line) => OwnedFrame::Ignored(reader.text(line).to_owned()),
+                Step::Retry(time) => OwnedFrame::Retry(time),
+                Step::LastEventId => match this.new_id() {
+                    Some(id) => OwnedFrame::LastEventId(id.clone()),
+                    None => continue,
+                },
+                Step::Event => match events.take_event() {
+                    Some(event) => {
+                        this.new_id();
+                        OwnedFrame::Event(event)
+                    }
+                    None => continue,
+                },
+                // As for any block without data.
+                Step::EmptyEvent => match events.take_event().and_then(|_| this.new_id()) {
+                    Some(id) => OwnedFrame::LastEventId(id.clone()),
+                    None => continue,
+                },
+            })));
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 }
 

@@ -71,7 +71,8 @@ pub struct RetryPolicy {
     retries_statuses: bool,
     pub(crate) replay_non_idempotent: bool,
     pub(crate) fail_fast: bool,
-    /// Whether a body of only unknown lines is an error. It is none in the HTML standard.
+    /// Whether a body of only unknown lines is an error. The standard has no such error: it ignores unknown lines,
+    /// and the end of the body is clean.
     pub(crate) rejects_other_bodies: bool,
 }
 

@@ -13,12 +13,13 @@ use crate::parser::DEFAULT_MAX_EVENT_SIZE;
 use crate::retry::RetryPolicy;
 use crate::session::Clocks;
 
+#[derive(Default)]
 pub(crate) struct Options<'h> {
     pub(crate) policy: RetryPolicy,
     pub(crate) clocks: Clocks,
     pub(crate) last_event_id: Option<String>,
     pub(crate) is_idempotent: bool,
-    pub(crate) opens_when_hidden: bool,
+    pub(crate) closes_when_hidden: bool,
     pub(crate) name: Option<String>,
     pub(crate) allowed: Allowed,
     pub(crate) reading: Reading,
@@ -46,42 +47,12 @@ pub(crate) struct Predicates<'h> {
     pub(crate) abort: Option<SyncWrapper<BoxFuture<'h, ()>>>,
 }
 
-impl Predicates<'_> {
-    pub(crate) fn is_end(&mut self, event: &Event) -> bool {
-        let until = self.until.as_mut().map(SyncWrapper::get_mut);
-        until.is_some_and(|until| until(event))
-    }
-
-    pub(crate) fn is_keep_alive(&mut self, event: &Event) -> bool {
-        let keep_alive = self.keep_alive.as_mut().map(SyncWrapper::get_mut);
-        keep_alive.is_some_and(|keep_alive| keep_alive(event))
-    }
-
-    pub(crate) fn validate(&mut self, head: &ResponseHead) -> Result<(), BoxError> {
-        let validate = self.validate.as_mut().map(SyncWrapper::get_mut);
-        validate.map_or(Ok(()), |validate| validate(head))
-    }
-}
-
-impl Default for Options<'_> {
+impl Default for Reading {
     fn default() -> Self {
         Self {
-            policy: RetryPolicy::default(),
-            clocks: Clocks::default(),
-            last_event_id: None,
-            is_idempotent: false,
-            opens_when_hidden: true,
-            name: None,
-            allowed: Allowed::default(),
-            reading: Reading {
-                max_event_size: DEFAULT_MAX_EVENT_SIZE,
-                empty_events: false,
-                deliver_unfinished_event: false,
-            },
-            predicates: Predicates::default(),
-            hooks: Hooks::default(),
-            fetch: None,
-            invalid: None,
+            max_event_size: DEFAULT_MAX_EVENT_SIZE,
+            empty_events: false,
+            deliver_unfinished_event: false,
         }
     }
 }

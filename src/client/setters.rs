@@ -262,7 +262,7 @@ impl<'h> EventSource<'h> {
     /// ```
     #[doc(alias("openWhenHidden", "visibility"))]
     pub fn open_when_hidden(mut self, opens: bool) -> Self {
-        self.options.opens_when_hidden = opens;
+        self.options.closes_when_hidden = !opens;
         self
     }
 

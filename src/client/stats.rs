@@ -60,12 +60,12 @@ pub struct Stats {
 /// read-modify-write.
 #[derive(Default)]
 pub(crate) struct Counters {
-    requests: Count,
-    connections: Count,
-    retries: Count,
+    pub(crate) requests: Count,
+    pub(crate) connections: Count,
+    pub(crate) retries: Count,
     events: Count,
-    bytes: Count,
-    ignored_lines: Count,
+    pub(crate) bytes: Count,
+    pub(crate) ignored_lines: Count,
     /// When the last chunk arrived; 0 while there is no handle.
     chunk_at: Count,
     /// When the chunk with the last delivered event arrived (the clock is not read for each event); 0 if there
@@ -74,35 +74,10 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn sent(&self) {
-        self.requests.add(1);
-    }
-
-    pub(crate) fn opened(&self) {
-        self.connections.add(1);
-    }
-
-    pub(crate) fn retried(&self) {
-        self.retries.add(1);
-    }
-
-    pub(crate) fn received(&self, bytes: usize) {
-        self.bytes.add(bytes as u64);
-    }
-
-    pub(crate) fn ignored(&self, lines: u64) {
-        self.ignored_lines.add(lines);
-    }
-
-    /// Called when a chunk arrives while no handle exists.
-    pub(crate) fn chunk_came_unwatched(&self) {
-        self.chunk_at.set(0);
-    }
-
-    /// Called with the time at which the chunk arrived whose events are delivered next.
-    pub(crate) fn chunk_came(&self, at: Duration) {
-        let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX); // in 584 years
-        self.chunk_at.set(nanos.max(1));
+    /// Called with the time at which the chunk arrived whose events are delivered next; `None` while no handle exists.
+    pub(crate) fn chunk_came(&self, at: Option<Duration>) {
+        let nanos = |at: Duration| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX); // in 584 years
+        self.chunk_at.set(at.map_or(0, |at| nanos(at).max(1)));
     }
 
     #[inline]
@@ -129,7 +104,7 @@ impl Counters {
 }
 
 #[derive(Default)]
-struct Count(AtomicU64);
+pub(crate) struct Count(AtomicU64);
 
 impl Count {
     #[inline]
@@ -143,7 +118,7 @@ impl Count {
     }
 
     #[inline]
-    fn add(&self, more: u64) {
+    pub(crate) fn add(&self, more: u64) {
         self.set(self.get().wrapping_add(more));
     }
 }
@@ -157,12 +132,12 @@ mod tests {
         let counters = Counters::default();
         let stats = |now| counters.stats(ReadyState::Open, Duration::ZERO, now);
         let second = Duration::from_secs(1);
-        counters.chunk_came(Duration::ZERO);
+        counters.chunk_came(Some(Duration::ZERO));
         assert_eq!(stats(second).time_since_event, None, "not delivered yet");
         counters.delivered();
         let age = stats(second).time_since_event.expect("an event");
         assert!(second - age <= Duration::from_nanos(1), "{age:?}");
-        counters.chunk_came(second * 2);
+        counters.chunk_came(Some(second * 2));
         assert_eq!(
             stats(second * 2).time_since_event,
             Some(second * 2 - Duration::from_nanos(1)),

@@ -22,7 +22,6 @@ pub(super) fn by_type<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, 
 }
 
 /// Tracking the path costs time for each value, so the path is computed only after an error.
-#[cold]
 fn path_of_error<'de, T: Deserialize<'de>>(event: &'de Event) -> Path {
     let mut track = Track::new();
     let _ = T::deserialize(ByType::new(event, &mut true, Some(&mut track))); // fails as it did before

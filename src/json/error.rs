@@ -1,8 +1,8 @@
 //! The error of an event's JSON, and its place.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
-use serde_path_to_error::{Path, Segment};
+use serde_path_to_error::Path;
 
 use crate::event::Event;
 
@@ -52,11 +52,13 @@ struct Parts {
 
 impl JsonError {
     /// Makes the error for wrong data at this path; without a path, for a type without a variant.
-    #[cold]
     pub(super) fn new(event: &Event, path: Option<&Path>, source: serde_json::Error) -> Self {
         Self(Box::new(Parts {
             event: event.clone(),
-            path: path.map(in_words),
+            path: path.map(|path| match path.iter().len() {
+                0 => String::new(), // the value itself
+                _ => shortened(&path.to_string()),
+            }),
             source: in_a_line(source),
         }))
     }
@@ -132,25 +134,6 @@ impl std::error::Error for JsonError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.0.source)
     }
-}
-
-/// Formats a path as in code. The server chose the keys.
-fn in_words(path: &Path) -> String {
-    let mut words = String::new();
-    for segment in path {
-        let dot = if words.is_empty() { "" } else { "." };
-        let _ = match segment {
-            Segment::Seq { index } => write!(words, "[{index}]"),
-            Segment::Map { key: name } | Segment::Enum { variant: name } => {
-                write!(words, "{dot}{name}")
-            }
-            Segment::Unknown => write!(words, "{dot}?"),
-        };
-        if words.len() > QUOTED {
-            break;
-        }
-    }
-    shortened(&words)
 }
 
 /// serde quotes an unexpected value at any length, and a name without escapes, so this shortens and escapes.

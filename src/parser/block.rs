@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::buffer::{fit, spare_memory};
+use super::buffer::fit;
 use super::last_event_id::LastEventId;
 use super::line::Line;
 use super::text::Span;
@@ -19,23 +19,23 @@ pub(super) struct Block {
     /// The only data line, still in the text.
     data_span: Option<Span>,
     /// The data lines, an LF after each.
-    data: String,
+    pub(super) data: String,
     /// The length of the last data that was moved out, until similar data begins.
     moved_len: usize,
     event_type: Value,
-    last_event_id: LastEventId,
+    pub(super) last_event_id: LastEventId,
     /// Whether the event is complete, so that the consumer borrows its values until the next line.
     dispatched: bool,
     /// Whether the complete event had an `id` line.
-    has_own_id: bool,
+    pub(super) has_own_id: bool,
     /// Whether a block with a type and no data is reported.
-    tells_empty: bool,
+    pub(super) tells_empty: bool,
     /// Whether comments and lines with unknown fields are skipped.
-    skips_asides: bool,
+    pub(super) skips_asides: bool,
     /// Whether the connection had a known line that is not blank.
-    saw_known_line: bool,
+    pub(super) saw_known_line: bool,
     /// The number of lines with unknown fields on this connection.
-    ignored_lines: u64,
+    pub(super) ignored_lines: u64,
 }
 
 /// The result of a line.
@@ -75,15 +75,6 @@ impl Block {
         };
     }
 
-    #[inline]
-    pub(super) fn skip_asides(&mut self, skips: bool) {
-        self.skips_asides = skips;
-    }
-
-    pub(super) fn report_empty_events(&mut self, tells: bool) {
-        self.tells_empty = tells;
-    }
-
     /// The bytes that the buffers hold.
     #[inline]
     pub(super) fn len(&self) -> usize {
@@ -91,12 +82,7 @@ impl Block {
         self.data.len() + data + self.event_type.len() + self.last_event_id.buffered_len()
     }
 
-    /// Returns the buffer of the data lines that have left the text.
-    pub(super) fn data_mut(&mut self) -> &mut String {
-        &mut self.data
-    }
-
-    /// The same for an unfinished line. The events of a stream are usually alike: if the last data was large and
+    /// Returns the data for a line that is unfinished. The events of a stream are usually alike: if the last data was large and
     /// was moved out, this reserves as much at once.
     pub(super) fn begin_data(&mut self) -> &mut String {
         let expected = std::mem::take(&mut self.moved_len);
@@ -110,24 +96,21 @@ impl Block {
     #[inline(always)]
     pub(super) fn line(&mut self, text: &str, line: Span) -> Option<Step> {
         let line_says = Line::parse(line.of_bytes(text));
+        self.saw_known_line |= !matches!(line_says, Line::Blank | Line::Unknown);
         match line_says {
+            Line::Data(value) => self.push_data(text, line.last(value.len())),
             Line::Blank => return self.dispatch(text),
+            Line::EventType(value) => self.event_type.set(line.last(value.len())),
+            Line::Id(value) => self.last_event_id.set(line.last(value.len())),
+            Line::Retry(time) => return Some(Step::Retry(time)),
+            Line::Comment(text) => {
+                return (!self.skips_asides).then(|| Step::Comment(line.last(text.len())));
+            }
             Line::Unknown => {
                 self.ignored_lines += 1;
                 return (!self.skips_asides).then_some(Step::Ignored(line));
             }
-            _ => self.saw_known_line = true,
-        }
-        match line_says {
-            Line::Data(value) => self.push_data(text, line.last(value.len())),
-            Line::EventType(value) => self.event_type.set(line.last(value.len())),
-            Line::Id(value) => self.last_event_id.set(line.last(value.len())),
-            Line::Retry(time) => return Some(Step::Retry(time)),
-            Line::Comment(text) if !self.skips_asides => {
-                return Some(Step::Comment(line.last(text.len())));
-            }
-            Line::Comment(_) => {}
-            Line::BadValue | Line::Blank | Line::Unknown => {}
+            Line::BadValue => {}
         }
         None
     }
@@ -170,7 +153,7 @@ impl Block {
     /// Dispatches a block with data, which is an event.
     #[inline]
     pub(super) fn dispatch_data(&mut self) {
-        self.has_own_id = self.last_event_id.is_buffered();
+        self.has_own_id = self.last_event_id.is_buffered;
         self.last_event_id.commit();
         self.dispatched = true;
     }
@@ -178,7 +161,7 @@ impl Block {
     #[inline]
     fn dispatch_nothing(&mut self, text: &str) -> Option<Step> {
         // Row "comments": the blank line after each.
-        if self.event_type.len() == 0 && !self.last_event_id.is_buffered() {
+        if self.event_type.len() == 0 && !self.last_event_id.is_buffered {
             return None;
         }
         if self.tells_empty && self.event_type.len() > 0 {
@@ -192,15 +175,13 @@ impl Block {
     }
 
     /// Whether the block is idle and nothing is borrowed.
-    #[inline]
     pub(super) fn is_clear(&self) -> bool {
         !self.dispatched && self.is_idle()
     }
 
     /// Whether a blank line would change nothing.
-    #[inline]
     pub(super) fn is_idle(&self) -> bool {
-        !self.has_data() && self.event_type.len() == 0 && !self.last_event_id.is_buffered()
+        !self.has_data() && self.event_type.len() == 0 && !self.last_event_id.is_buffered
     }
 
     /// Whether a blank line would complete an event, or an empty event if those are reported.
@@ -231,30 +212,9 @@ impl Block {
         self.saw_known_line = true;
     }
 
-    /// Called with a data line that bypasses the text.
-    #[inline]
-    pub(super) fn note_known_line(&mut self) {
-        self.saw_known_line = true;
-    }
-
-    #[inline]
-    pub(super) fn saw_known_line(&self) -> bool {
-        self.saw_known_line
-    }
-
-    #[inline]
-    pub(super) fn ignored_lines(&self) -> u64 {
-        self.ignored_lines
-    }
-
     /// Whether the dispatched event has no data line.
     pub(super) fn is_empty_event(&self) -> bool {
         self.dispatched && !self.has_data()
-    }
-
-    #[inline]
-    pub(super) fn has_own_id(&self) -> bool {
-        self.has_own_id
     }
 
     /// "Set the data buffer and the event type buffer to the empty string." The ID buffer stays.
@@ -308,21 +268,6 @@ impl Block {
         (!event_type.is_empty() && event_type != MESSAGE).then_some(event_type)
     }
 
-    #[inline]
-    pub(super) fn id_commits(&self) -> u64 {
-        self.last_event_id.commits()
-    }
-
-    #[inline]
-    pub(super) fn last_event_id<'a>(&'a self, text: &'a str) -> &'a str {
-        self.last_event_id.committed(text)
-    }
-
-    /// Returns the ID of the unfinished block's own line.
-    pub(super) fn own_id<'a>(&'a self, text: &'a str) -> Option<&'a str> {
-        self.last_event_id.buffered(text)
-    }
-
     /// Takes the data. Large data is moved out instead of copied.
     #[inline]
     pub(super) fn take_data(&mut self, text: &str) -> Box<str> {
@@ -346,7 +291,7 @@ impl Block {
 
     fn names<'a>(&'a self, text: &'a str, with_id: bool) -> [&'a str; 2] {
         let id = match with_id {
-            true => self.last_event_id(text),
+            true => self.last_event_id.committed(text),
             false => "",
         };
         [self.other_type(text).unwrap_or_default(), id]
@@ -360,7 +305,6 @@ impl Block {
     }
 
     /// Returns the capacity of the largest buffer.
-    #[inline]
     pub(super) fn capacity(&self) -> usize {
         self.data
             .capacity()
@@ -368,28 +312,9 @@ impl Block {
             .max(self.last_event_id.capacity())
     }
 
-    /// Returns the largest unused capacity of a buffer, except what unfinished data may keep.
-    #[inline]
-    pub(super) fn unused(&self) -> usize {
-        self.unused_data(MAX_RESERVED)
-            .max(self.event_type.unused())
-            .max(self.last_event_id.unused())
-    }
-
-    #[inline]
-    fn unused_data(&self, begun: usize) -> usize {
-        if self.data.is_empty() {
-            self.data.capacity()
-        } else if self.data.capacity() > begun {
-            spare_memory(&self.data)
-        } else {
-            0
-        }
-    }
-
     /// Frees unused capacity above the amount that is kept; for unfinished data, above `begun`.
     pub(super) fn shrink(&mut self, begun: usize) {
-        if self.unused_data(begun) > MIN_RETAINED {
+        if self.data.is_empty() || self.data.capacity() > begun {
             fit(&mut self.data, MIN_RETAINED);
         }
         self.event_type.shrink();

@@ -1,18 +1,11 @@
 //! Memory of buffers, and the bytes taken off an input.
 
-/// Returns the capacity that the text probably does not need: while it grows, its capacity is up to twice its
-/// length.
-#[inline]
-pub(super) fn spare_memory(text: &String) -> usize {
-    text.capacity().saturating_sub(4 * text.len())
-}
-
-/// Frees that capacity, but leaves some room for growth.
+/// Frees capacity above `kept` that the text probably does not need: while it grows, its capacity is up to twice
+/// its length. Leaves a text some room for growth.
 pub(super) fn fit(text: &mut String, kept: usize) {
-    if text.is_empty() {
-        *text = String::new();
-    } else if spare_memory(text) > 0 {
-        text.shrink_to(kept.max(2 * text.len()));
+    if text.capacity() > kept.max(4 * text.len()) {
+        let room = if text.is_empty() { 0 } else { kept };
+        text.shrink_to(room.max(2 * text.len()));
     }
 }
 

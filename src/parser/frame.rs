@@ -107,18 +107,11 @@ pub const DEFAULT_MAX_EVENT_SIZE: usize = 16 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an event exceeds the limit of {limit} bytes; `max_event_size` raises it")]
 pub struct EventTooLarge {
-    limit: usize,
-    last_event_id: Option<EcoString>,
+    pub(super) limit: usize,
+    pub(super) last_event_id: Option<EcoString>,
 }
 
 impl EventTooLarge {
-    pub(super) fn new(limit: usize, last_event_id: Option<EcoString>) -> Self {
-        Self {
-            limit,
-            last_event_id,
-        }
-    }
-
     /// Returns the limit that was exceeded, in bytes.
     #[must_use]
     pub fn limit(&self) -> usize {

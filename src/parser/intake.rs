@@ -39,22 +39,17 @@ impl Parser {
         let Some(most) = most.filter(|_| self.is_between_events()) else {
             return 0;
         };
-        self.block.note_known_line();
+        self.block.saw_known_line = true;
         most / 3 + 1
     }
 
-    /// Whether there is no part of a line or an event. Ends the borrow of the last event.
-    fn is_between_events(&mut self) -> bool {
-        self.is_clear() || self.clear_between_events()
-    }
-
     /// Whether there is no part of a line or an event, and nothing is borrowed.
-    #[inline]
     pub(crate) fn is_clear(&self) -> bool {
         self.text.is_clear() && self.block.is_clear() && matches!(self.mode, Mode::Lines)
     }
 
-    fn clear_between_events(&mut self) -> bool {
+    /// Whether there is no part of a line or an event. Ends the borrow of the last event.
+    fn is_between_events(&mut self) -> bool {
         if !matches!(self.mode, Mode::Lines)
             || !self.text.is_looked_through()
             || self.text.unfinished_len() > 0
@@ -145,7 +140,7 @@ impl Parser {
         self.block.begin_data().push_str(&line[name..]);
         self.text.drop_unfinished();
         self.spare = 0;
-        self.block.note_known_line();
+        self.block.saw_known_line = true;
         self.mode = Mode::Data { name };
         true
     }
@@ -160,7 +155,7 @@ impl Parser {
         }
         *input = value;
         self.spare = 0;
-        self.block.note_known_line();
+        self.block.saw_known_line = true;
         self.mode = Mode::Data { name };
         Some(name)
     }
@@ -170,7 +165,7 @@ impl Parser {
         let end = memchr2(b'\n', b'\r', piece);
         let value = take(input, end.unwrap_or(piece.len()));
         let data = match end {
-            Some(_) => self.block.data_mut(),
+            Some(_) => &mut self.block.data,
             None => self.block.begin_data(),
         };
         self.text.decode_into(data, value);
@@ -189,7 +184,7 @@ impl Parser {
             self.shrink();
             return Ok(Refill::Nothing);
         };
-        self.block.data_mut().push('\n');
+        self.block.data.push('\n');
         match input.split_first() {
             Some((b'\n', rest)) if *end == b'\n' => {
                 *input = rest;

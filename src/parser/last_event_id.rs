@@ -6,62 +6,46 @@ use super::value::Value;
 /// The standard's "last event ID string", and its "last event ID buffer" once an `id` line wrote to it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LastEventId {
-    string: Value,
+    /// The string, which a reconnection sends.
+    pub(super) string: Value,
     buffer: Value,
     /// Whether the buffer was written to. If not, it equals the string.
-    buffered: bool,
+    pub(super) is_buffered: bool,
     /// How often the buffer became the string.
-    commits: u64,
+    pub(super) commits: u64,
 }
 
 impl LastEventId {
     pub(super) fn new(string: String) -> Self {
         Self {
-            string: string.into(),
+            string: Value::new(string),
             ..Self::default()
         }
-    }
-
-    /// Returns the string, which a reconnection sends.
-    #[inline]
-    pub(super) fn committed<'a>(&'a self, text: &'a str) -> &'a str {
-        self.string.get(text)
-    }
-
-    #[inline]
-    pub(super) fn commits(&self) -> u64 {
-        self.commits
     }
 
     /// The bytes that the buffer holds.
     #[inline]
     pub(super) fn buffered_len(&self) -> usize {
-        if self.buffered {
+        if self.is_buffered {
             self.buffer.len()
         } else {
             self.string.len()
         }
     }
 
-    /// Whether the buffer was written to since the string was set.
-    #[inline]
-    pub(super) fn is_buffered(&self) -> bool {
-        self.buffered
-    }
-
     /// "Set the last event ID buffer to the field value."
     #[inline]
     pub(super) fn set(&mut self, value: Span) {
         self.buffer.set(value);
-        self.buffered = true;
+        self.is_buffered = true;
     }
 
     /// "Set the last event ID string of the event source to the value of the last event ID
     /// buffer."
     #[inline]
     pub(super) fn commit(&mut self) {
-        if self.buffered {
-            self.buffered = false;
+        if self.is_buffered {
+            self.is_buffered = false;
             self.commits += 1;
             self.string.take(&mut self.buffer);
         }
@@ -69,16 +53,15 @@ impl LastEventId {
 
     /// Returns the ID of an `id` line in the unfinished block.
     pub(super) fn buffered<'a>(&'a self, text: &'a str) -> Option<&'a str> {
-        self.buffered.then(|| self.buffer.get(text))
+        self.is_buffered.then(|| self.buffer.get(text))
     }
 
     /// Whether [`commit`](Self::commit) would change the string.
     pub(super) fn is_changing(&self, text: &str) -> bool {
-        self.buffered && self.buffer.get(text) != self.string.get(text)
+        self.is_buffered && self.buffer.get(text) != self.string.get(text)
     }
 
     /// Copies the ID out of the text, which is about to be dropped.
-    #[inline]
     pub(super) fn keep(&mut self, text: &str) {
         self.string.keep(text);
         self.buffer.keep(text);
@@ -89,13 +72,6 @@ impl LastEventId {
         self.string.capacity().max(self.buffer.capacity())
     }
 
-    /// Returns the unused capacity.
-    #[inline]
-    pub(super) fn unused(&self) -> usize {
-        self.string.unused().max(self.buffer.unused())
-    }
-
-    /// Frees unused capacity above the amount that is kept.
     pub(super) fn shrink(&mut self) {
         self.string.shrink();
         self.buffer.shrink();
@@ -105,6 +81,6 @@ impl LastEventId {
     /// would forget the ID at the first blank line of a stream without IDs; no browser does.)
     pub(super) fn seed(&mut self) {
         self.buffer = Value::default();
-        self.buffered = false;
+        self.is_buffered = false;
     }
 }

@@ -64,13 +64,13 @@ impl<'a> Line<'a> {
     ///
     /// The standard leaves two values open: an empty value is ignored, and one beyond `u64` is its maximum.
     fn retry(value: &'a [u8]) -> Self {
-        if value.is_empty() {
+        if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
             return Self::BadValue;
         }
-        value
-            .iter()
-            .try_fold(0, push_digit)
-            .map_or(Self::BadValue, |ms| Self::Retry(Duration::from_millis(ms)))
+        // Saturates, so that the time is never shorter than the server asked for.
+        let digits = value.iter().map(|digit| u64::from(digit - b'0'));
+        let number = |number: u64, digit| number.saturating_mul(10).saturating_add(digit);
+        Self::Retry(Duration::from_millis(digits.fold(0, number)))
     }
 }
 
@@ -108,10 +108,4 @@ pub(super) fn data_value(line: &[u8]) -> Option<&[u8]> {
 #[inline(always)]
 fn without_space(value: &[u8]) -> &[u8] {
     value.strip_prefix(b" ").unwrap_or(value)
-}
-
-fn push_digit(number: u64, &byte: &u8) -> Option<u64> {
-    let digit = char::from(byte).to_digit(10)?;
-    // Saturate, so that the time is never shorter than the server asked for.
-    Some(number.saturating_mul(10).saturating_add(digit.into()))
 }

@@ -1,6 +1,5 @@
 //! Finds line ends, 64 bytes at a time.
 
-use memchr::memchr2;
 use wide::{CmpEq, i8x16};
 
 /// How many bytes are searched together: one for each bit of a word.
@@ -34,18 +33,8 @@ impl LineEnds {
 
     /// Returns the index of the next line end, if it is an LF followed by another, and the state after both. It
     /// changes nothing, because the caller may discard the result.
-    ///
-    /// If the line is `far` longer than a group, a search for its end alone is faster.
     #[inline(always)]
-    pub(super) fn pair(&self, text: &[u8], far: bool) -> Option<(usize, Self)> {
-        if self.found == 0 && far {
-            let end = self.looked_at + memchr2(b'\n', b'\r', text.get(self.looked_at..)?)?;
-            let behind = Self {
-                found: 0,
-                looked_at: end + 2,
-            };
-            return (text.get(end..end + 2)? == b"\n\n").then_some((end, behind));
-        }
+    pub(super) fn pair(&self, text: &[u8]) -> Option<(usize, Self)> {
         let mut ends = *self;
         let end = ends.next(text)?;
         if ends.peek() != Some(end + 1) || text.get(end) != Some(&b'\n') {
@@ -105,7 +94,6 @@ impl LineEnds {
 }
 
 /// Finds the line ends in the last `len` bytes of the text, fewer than a group.
-#[inline]
 fn last_ends(text: &[u8], len: usize) -> u64 {
     let ends = match text.last_chunk() {
         Some(group) => line_ends(group),
@@ -123,7 +111,6 @@ fn last_ends(text: &[u8], len: usize) -> u64 {
 /// The whole group is compared in vector registers: with short lines, a search from one end to the next costs
 /// more than everything else. `wide` offers vectors in safe code for SSE2 and NEON. A plain loop was vectorized
 /// only in builds with one codegen unit, and was nine times slower in cargo's release profile.
-#[inline]
 pub(super) fn line_ends(group: &[u8; GROUP]) -> u64 {
     let mut bits = 0;
     for (i, part) in group.chunks_exact(LANES).enumerate() {

@@ -52,8 +52,8 @@ impl Parser {
     #[inline(always)]
     pub(super) fn take_lines(&mut self) -> Result<Option<Step>, EventTooLarge> {
         let text = self.text.as_str();
-        let after_cr = self.text.is_after_cr();
-        let mut lines = self.text.lines();
+        let after_cr = self.text.after_cr;
+        let mut lines = self.text.lines;
         let step = loop {
             let Some(line) = lines.next(text.as_bytes(), after_cr) else {
                 break None;
@@ -74,7 +74,7 @@ impl Parser {
                 break step;
             }
         };
-        self.text.set_lines(lines);
+        self.text.lines = lines;
         Ok(step)
     }
 
@@ -112,12 +112,12 @@ impl Parser {
             }
             Mode::Data { name } => {
                 let name = *name;
-                self.text.end_line_into(self.block.data_mut(), b'\n');
+                self.text.end_line_into(&mut self.block.data, b'\n');
                 self.mode = Mode::Lines;
                 if name > self.room() {
                     return self.poison();
                 }
-                self.block.data_mut().push('\n');
+                self.block.data.push('\n');
             }
             Mode::Poisoned(error) => return Err(error.clone()),
         }
@@ -128,7 +128,7 @@ impl Parser {
     /// last line counts, unless it may be the beginning of a known line. Call this before
     /// [`finish`](Self::finish).
     pub(crate) fn ended_as_other(&self) -> bool {
-        if self.block.saw_known_line() || !matches!(self.mode, Mode::Lines) {
+        if self.block.saw_known_line || !matches!(self.mode, Mode::Lines) {
             return false;
         }
         if self.text.is_within_byte_order_mark() {
@@ -140,7 +140,7 @@ impl Parser {
             return !may_be_known(format!("{line}\u{FFFD}").as_bytes());
         }
         let line_counts = !may_be_known(line.as_bytes());
-        line_counts || (self.block.ignored_lines() > 0 && !is_known(line.as_bytes()))
+        line_counts || (self.block.ignored_lines > 0 && !is_known(line.as_bytes()))
     }
 
     /// Lines that leave the text take no more room than before, so this holds until more is appended.
@@ -166,10 +166,12 @@ impl Parser {
         self.max_event_size.saturating_sub(self.block.len())
     }
 
-    #[cold]
     pub(super) fn poison<T>(&mut self) -> Result<T, EventTooLarge> {
-        let own_id = self.block.own_id(self.text.as_str()).map(EcoString::from);
-        let error = EventTooLarge::new(self.max_event_size, own_id);
+        let own_id = self.block.last_event_id.buffered(self.text.as_str());
+        let error = EventTooLarge {
+            limit: self.max_event_size,
+            last_event_id: own_id.map(EcoString::from),
+        };
         self.drop_all();
         self.mode = Mode::Poisoned(error.clone());
         Err(error)
@@ -194,19 +196,14 @@ impl Parser {
     }
 
     /// Frees the memory that a large event needed.
-    #[inline]
     pub(super) fn shrink(&mut self) {
-        // Check capacities first: unused capacity takes longer to compute, and usually all are small.
-        if self.text.capacity() > KEPT_WINDOW
-            || (self.block.capacity() > MIN_RETAINED && self.block.unused() > MIN_RETAINED)
-        {
+        if self.text.capacity() > KEPT_WINDOW || self.block.capacity() > MIN_RETAINED {
             self.shrink_to(KEPT_WINDOW, MAX_RESERVED);
         }
     }
 
     /// Also frees the window, when no more input is available: most streams are idle most of the time. The event of
     /// [`event`](Self::event) is dropped.
-    #[inline]
     pub(crate) fn idle(&mut self) {
         if self.text.capacity() > MIN_RETAINED || self.block.capacity() > MIN_RETAINED {
             // The last borrowed event has been copied by now, so its buffers can be freed.
@@ -226,7 +223,6 @@ impl Parser {
 
     /// Whether, without more input, [`step`](Self::step) would find nothing and free no memory. An event may still
     /// be borrowed.
-    #[inline]
     pub(crate) fn is_drained(&self) -> bool {
         !self.check_each_line
             && self.text.is_looked_through()

@@ -148,7 +148,7 @@ impl Parser {
     #[must_use]
     #[inline]
     pub fn last_event_id(&self) -> &str {
-        self.block.last_event_id(self.text.as_str())
+        self.block.last_event_id.string.get(self.text.as_str())
     }
 
     /// Starts a new connection.
@@ -202,7 +202,7 @@ impl Parser {
         if self.ends_at_once(input) {
             return Ok(None);
         }
-        self.block.skip_asides(false);
+        self.block.skips_asides = false;
         Ok(self.step(input)?.map(|step| self.frame(step)))
     }
 
@@ -235,7 +235,7 @@ impl Parser {
         if self.ends_at_once(input) {
             return Ok(None);
         }
-        self.block.skip_asides(true);
+        self.block.skips_asides = true;
         while let Some(step) = self.step(input)? {
             if matches!(step, Step::Event) {
                 return Ok(Some(self.event()));
@@ -244,23 +244,20 @@ impl Parser {
         Ok(None)
     }
 
-    #[inline]
     fn frame(&self, step: Step) -> Frame<'_> {
         match step {
-            Step::Event => Frame::Event(self.event()),
+            Step::Event | Step::EmptyEvent => Frame::Event(self.event()),
             Step::Comment(text) => Frame::Comment(self.span(text)),
             Step::Retry(time) => Frame::Retry(time),
             Step::LastEventId => Frame::LastEventId(self.last_event_id()),
             Step::Ignored(line) => Frame::Ignored(self.span(line)),
-            Step::EmptyEvent => Frame::Event(self.event()),
         }
     }
 
     /// A counter that grows whenever a block sets the last event ID, so that a long ID is not compared for every
     /// event.
-    #[inline]
     pub(crate) fn id_commits(&self) -> u64 {
-        self.block.id_commits()
+        self.block.last_event_id.commits
     }
 
     /// Returns the event that [`step`](Self::step) found.
@@ -271,7 +268,7 @@ impl Parser {
             event_type: self.block.event_type(text),
             data: self.block.data(text),
             last_event_id: self.last_event_id(),
-            has_own_id: self.block.has_own_id(),
+            has_own_id: self.block.has_own_id,
         }
     }
 
@@ -283,7 +280,7 @@ impl Parser {
     /// Whether that event's own block had an `id` line.
     #[inline]
     pub(crate) fn has_own_id(&self) -> bool {
-        self.block.has_own_id()
+        self.block.has_own_id
     }
 
     /// Returns the event's type, if it is not `message`.
@@ -305,29 +302,28 @@ impl Parser {
     }
 
     /// Returns the text of the comment or line that [`step`](Self::step) found.
-    #[inline]
     pub(crate) fn span(&self, text: Span) -> &str {
         text.of(self.text.as_str())
     }
 
     /// Whether [`step`](Self::step) skips comments and lines with unknown fields.
     pub(crate) fn skip_asides(&mut self, skips: bool) {
-        self.block.skip_asides(skips);
+        self.block.skips_asides = skips;
     }
 
     /// Whether a block with a type and no data is reported, as [`Step::EmptyEvent`].
     pub(crate) fn report_empty_events(&mut self, tells: bool) {
-        self.block.report_empty_events(tells);
+        self.block.tells_empty = tells;
     }
 
     /// Whether the connection had a known line that is not blank, even one whose value is ignored.
     pub(crate) fn saw_known_line(&self) -> bool {
-        self.block.saw_known_line()
+        self.block.saw_known_line
     }
 
     /// Returns the number of lines with unknown fields on this connection.
     pub(crate) fn ignored_lines(&self) -> u64 {
-        self.block.ignored_lines()
+        self.block.ignored_lines
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::buffer::fit;
 use super::line_ends::LineEnds;
-use super::tuning::{FAR_END, MAX_DECODED_WINDOW};
+use super::tuning::MAX_DECODED_WINDOW;
 use super::utf8::Decoder;
 
 /// A range of the text. It begins and ends next to an ASCII character, or at an end of the text.
@@ -33,7 +33,6 @@ impl Span {
     }
 
     /// Returns the range with the LF after it, if there is one.
-    #[inline]
     pub(super) fn with_lf(self, text: &str) -> Option<&str> {
         let line = text.get(self.start..self.end + 1)?;
         line.ends_with('\n').then_some(line)
@@ -52,39 +51,19 @@ impl Span {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Text {
     text: String,
-    lines: Lines,
+    /// The lines that were not taken.
+    pub(super) lines: Lines,
     decoder: Decoder,
     /// Whether the first character has arrived, so that no byte order mark can follow.
     begun: bool,
     /// Whether the dropped text ended with a CR.
-    after_cr: bool,
-    /// Whether the last plain line was long, so the next one probably is. (It is not in `Lines`, where a copy of
-    /// the padding after it would cost more than the rest of a short event.)
-    long_lines: bool,
+    pub(super) after_cr: bool,
 }
 
 impl Text {
     #[inline]
     pub(super) fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// Returns the finished lines.
-    #[inline(always)]
-    pub(super) fn lines(&self) -> Lines {
-        self.lines
-    }
-
-    /// Called with the position up to which lines were taken.
-    #[inline(always)]
-    pub(super) fn set_lines(&mut self, lines: Lines) {
-        self.lines = lines;
-    }
-
-    /// Whether the dropped text ended with a CR.
-    #[inline(always)]
-    pub(super) fn is_after_cr(&self) -> bool {
-        self.after_cr
     }
 
     /// Takes a line that begins with this prefix, and the blank line after it, if a cheap check finds both.
@@ -97,11 +76,7 @@ impl Text {
             return None;
         }
         let start = self.lines.start + N;
-        let Some((end, ends)) = self.lines.ends.pair(text, self.long_lines) else {
-            self.long_lines = false;
-            return None;
-        };
-        self.long_lines = end - start >= FAR_END;
+        let (end, ends) = self.lines.ends.pair(text)?;
         self.lines.ends = ends;
         self.lines.start = end + 2;
         Some(Span { start, end })
@@ -126,7 +101,6 @@ impl Text {
 
     /// Whether [`push_few`](Self::push_few) may follow when all lines were taken: no character is unfinished, and no
     /// byte order mark can follow.
-    #[inline]
     pub(super) fn is_between_characters(&self) -> bool {
         self.begun && self.decoder.is_between_characters()
     }
@@ -152,7 +126,6 @@ impl Text {
     }
 
     /// Whether the text is empty, and neither a byte order mark nor the LF of a CR can follow.
-    #[inline]
     pub(super) fn is_clear(&self) -> bool {
         self.text.is_empty() && self.is_between_characters() && !self.after_cr
     }
@@ -172,16 +145,14 @@ impl Text {
     /// Ends that line, at this CR or LF.
     pub(super) fn end_line_into(&mut self, value: &mut String, end: u8) {
         self.decoder.finish(value);
-        self.go_on_after(end);
+        self.after_cr = end == b'\r';
     }
 
     /// Returns the unfinished line.
-    #[inline]
     pub(super) fn unfinished(&self) -> &str {
         &self.text[self.lines.start..]
     }
 
-    #[inline]
     pub(super) fn unfinished_len(&self) -> usize {
         self.text.len() - self.lines.start
     }
@@ -193,13 +164,7 @@ impl Text {
         self.lines.ends.skip_to(self.lines.start);
     }
 
-    /// Continues after a line with this end, which bypassed the text.
-    pub(super) fn go_on_after(&mut self, end: u8) {
-        self.after_cr = end == b'\r';
-    }
-
     /// Drops the lines that were taken.
-    #[inline]
     pub(super) fn drop_taken(&mut self) {
         let Some(last) = self.lines.start.checked_sub(1) else {
             return;
@@ -253,7 +218,9 @@ impl Lines {
         loop {
             let end = self.ends.next(text)?;
             let start = std::mem::replace(&mut self.start, end + 1);
-            if start != end || text[end] == b'\r' || !is_after_cr(&text[..start], after_cr) {
+            // Whether an LF here completes a CR before it, which may be the end of the dropped text.
+            let is_after_cr = || text[..start].last().map_or(after_cr, |&last| last == b'\r');
+            if start != end || text[end] == b'\r' || !is_after_cr() {
                 return Some(Span { start, end });
             }
         }
@@ -273,10 +240,4 @@ impl Lines {
         }
         is_blank
     }
-}
-
-/// Whether an LF after this text completes a CR at the end of this text or, if it is empty, of the dropped text.
-#[inline(always)]
-fn is_after_cr(text: &[u8], after_cr: bool) -> bool {
-    text.last().map_or(after_cr, |&last| last == b'\r')
 }

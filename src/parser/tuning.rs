@@ -38,11 +38,6 @@ pub(super) const LONG_LINE_PIECE: usize = 16 << 10;
 /// Row "trickle": the path through the window takes ten times the instructions of an append.
 pub(super) const FEW_BYTES: usize = 8;
 
-/// The end of a plain line that is longer than this is searched alone.
-///
-/// Row "Parser, tokens".
-pub(super) const FAR_END: usize = 64;
-
 /// Data of at least this length is moved to its event instead of copied.
 ///
 /// Rows "large": a copy of 64 KiB does not fit the L1 cache.
@@ -63,8 +58,3 @@ pub(super) const MAX_RESERVED: usize = 128 << 10;
 ///
 /// Row "mixed text".
 pub(super) const NEIGHBOURHOOD: usize = 64;
-
-/// How much is decoded together between two malformed places.
-///
-/// Row "mixed text".
-pub(super) const SOUND_PIECE: usize = 512;

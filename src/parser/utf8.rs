@@ -9,7 +9,7 @@ use std::str;
 
 use simdutf8::compat::Utf8Error;
 
-use super::tuning::{NEIGHBOURHOOD, SOUND_PIECE};
+use super::tuning::NEIGHBOURHOOD;
 
 /// Decodes bytes in pieces, which may cut a character anywhere.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,6 @@ pub(super) struct Decoder {
 
 impl Decoder {
     /// Whether the next byte begins a character.
-    #[inline]
     pub(super) fn is_between_characters(&self) -> bool {
         self.cut_len == 0
     }
@@ -34,12 +33,16 @@ impl Decoder {
     }
 
     /// Appends a piece to the text. An unfinished character waits for the next piece.
-    #[inline]
     pub(super) fn push(&mut self, text: &mut String, bytes: &[u8]) {
         if self.is_between_characters() && bytes.last().is_none_or(u8::is_ascii) {
-            push_whole(text, bytes);
-        } else {
-            self.push_piece(text, bytes);
+            return push_whole(text, bytes);
+        }
+        let bytes = self.complete(text, bytes);
+        let (whole, cut) = bytes.split_at(bytes.len() - incomplete_end(bytes));
+        push_whole(text, whole);
+        for &byte in cut {
+            self.cut[self.cut_len] = byte;
+            self.cut_len += 1;
         }
     }
 
@@ -48,16 +51,6 @@ impl Decoder {
         if !self.is_between_characters() {
             text.push(char::REPLACEMENT_CHARACTER);
             self.cut_len = 0;
-        }
-    }
-
-    fn push_piece(&mut self, text: &mut String, bytes: &[u8]) {
-        let bytes = self.complete(text, bytes);
-        let (whole, cut) = bytes.split_at(bytes.len() - incomplete_end(bytes));
-        push_whole(text, whole);
-        for &byte in cut {
-            self.cut[self.cut_len] = byte;
-            self.cut_len += 1;
         }
     }
 
@@ -85,30 +78,11 @@ impl Decoder {
 }
 
 /// Appends bytes that end with a whole or malformed character.
-#[inline]
-fn push_whole(text: &mut String, bytes: &[u8]) {
-    match simdutf8::compat::from_utf8(bytes) {
-        Ok(valid) => text.push_str(valid),
-        Err(error) => push_malformed(text, bytes, error),
-    }
-}
-
-/// Decodes text with malformed places, and expects more of them. The text before each place is read twice, so
-/// pieces are small.
-#[inline(never)]
-fn push_malformed(text: &mut String, mut bytes: &[u8], error: Utf8Error) {
-    bytes = push_to_error(text, bytes, error);
-    while !bytes.is_empty() {
-        let (piece, rest) = bytes.split_at(whole(bytes, SOUND_PIECE));
-        match simdutf8::compat::from_utf8(piece) {
-            Ok(valid) => {
-                text.push_str(valid);
-                bytes = rest;
-            }
-            Err(error) => {
-                let left = push_to_error(text, piece, error).len();
-                bytes = &bytes[piece.len() - left..];
-            }
+fn push_whole(text: &mut String, mut bytes: &[u8]) {
+    loop {
+        match simdutf8::compat::from_utf8(bytes) {
+            Ok(valid) => return text.push_str(valid),
+            Err(error) => bytes = push_to_error(text, bytes, error),
         }
     }
 }
@@ -116,56 +90,33 @@ fn push_malformed(text: &mut String, mut bytes: &[u8], error: Utf8Error) {
 /// Appends the valid part, and a replacement for the malformed part after it. Returns the rest.
 fn push_to_error<'a>(text: &mut String, bytes: &'a [u8], error: Utf8Error) -> &'a [u8] {
     let (sound, rest) = bytes.split_at(error.valid_up_to());
-    text.push_str(valid(sound).unwrap_or_default());
-    if sound.len() < NEIGHBOURHOOD {
-        return push_neighbourhood(text, rest);
+    text.push_str(simdutf8::basic::from_utf8(sound).unwrap_or_default());
+    if sound.len() >= NEIGHBOURHOOD {
+        text.push(char::REPLACEMENT_CHARACTER);
+        return &rest[error.error_len().unwrap_or(rest.len())..];
     }
-    text.push(char::REPLACEMENT_CHARACTER);
-    &rest[error.error_len().unwrap_or(rest.len())..]
-}
-
-/// Decodes a malformed place and the bytes around it. If such places are close together, a search for each costs
-/// more than a slower decoder for all.
-fn push_neighbourhood<'a>(text: &mut String, bytes: &'a [u8]) -> &'a [u8] {
-    let (bad, rest) = bytes.split_at(whole(bytes, NEIGHBOURHOOD));
-    push_replaced(text, bad);
-    rest
-}
-
-/// Returns `most`, or up to three fewer bytes so that no character is cut.
-fn whole(bytes: &[u8], most: usize) -> usize {
-    match bytes.get(..most) {
-        Some(near) => most - incomplete_end(near),
-        None => bytes.len(),
-    }
-}
-
-#[inline]
-fn valid(bytes: &[u8]) -> Option<&str> {
-    simdutf8::basic::from_utf8(bytes).ok()
-}
-
-fn push_replaced(text: &mut String, bytes: &[u8]) {
-    for part in bytes.utf8_chunks() {
+    // Malformed places are close together: a search for each costs more than a slower decoder for all.
+    let near = match rest.get(..NEIGHBOURHOOD) {
+        Some(near) => NEIGHBOURHOOD - incomplete_end(near),
+        None => rest.len(),
+    };
+    let (near, rest) = rest.split_at(near);
+    for part in near.utf8_chunks() {
         text.push_str(part.valid());
         if !part.invalid().is_empty() {
             text.push(char::REPLACEMENT_CHARACTER);
         }
     }
+    rest
 }
 
 /// Returns how many bytes at the end belong to an unfinished character.
 fn incomplete_end(bytes: &[u8]) -> usize {
+    let is_continuation = |byte: u8| byte & 0b1100_0000 == 0b1000_0000;
+    let is_incomplete =
+        |end: &[u8]| str::from_utf8(end).is_err_and(|error| error.error_len().is_none());
     (1..=bytes.len().min(3))
         .find(|back| !is_continuation(bytes[bytes.len() - back]))
         .filter(|back| is_incomplete(&bytes[bytes.len() - back..]))
         .unwrap_or(0)
-}
-
-fn is_continuation(byte: u8) -> bool {
-    byte & 0b1100_0000 == 0b1000_0000
-}
-
-fn is_incomplete(sequence: &[u8]) -> bool {
-    str::from_utf8(sequence).is_err_and(|error| error.error_len().is_none())
 }

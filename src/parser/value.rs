@@ -1,5 +1,6 @@
 //! The value of a field, in the text or owned.
 
+use super::buffer::fit;
 use super::text::Span;
 use super::tuning::MIN_RETAINED;
 
@@ -8,14 +9,19 @@ use super::tuning::MIN_RETAINED;
 pub(super) struct Value {
     /// The range in the text.
     span: Option<Span>,
-    /// The value, if there is no span.
+    /// The value, if there is no span; otherwise empty.
     kept: String,
 }
 
 impl Value {
+    pub(super) fn new(kept: String) -> Self {
+        Self { span: None, kept }
+    }
+
     #[inline]
     pub(super) fn set(&mut self, span: Span) {
         self.span = Some(span);
+        self.kept.clear();
     }
 
     #[inline]
@@ -41,19 +47,13 @@ impl Value {
     /// Takes over `other`'s value, and clears it.
     #[inline]
     pub(super) fn take(&mut self, other: &mut Self) {
-        self.span = other.span.take();
-        if self.span.is_none() {
-            std::mem::swap(&mut self.kept, &mut other.kept);
-        }
-        other.kept.clear();
+        std::mem::swap(self, other);
+        other.clear();
     }
 
     /// Copies the value out of the text, which is about to be dropped.
-    #[inline]
     pub(super) fn keep(&mut self, text: &str) {
         if let Some(span) = self.span.take() {
-            self.kept.clear();
-            self.shrink();
             self.kept.push_str(span.of(text));
         }
     }
@@ -63,27 +63,7 @@ impl Value {
         self.kept.capacity()
     }
 
-    /// Returns the unused capacity.
-    #[inline]
-    pub(super) fn unused(&self) -> usize {
-        if self.span.is_some() || self.kept.is_empty() {
-            self.kept.capacity()
-        } else {
-            0
-        }
-    }
-
-    /// Frees unused capacity above the amount that is kept.
-    #[inline]
     pub(super) fn shrink(&mut self) {
-        if self.unused() > MIN_RETAINED {
-            self.kept = String::new();
-        }
-    }
-}
-
-impl From<String> for Value {
-    fn from(kept: String) -> Self {
-        Self { span: None, kept }
+        fit(&mut self.kept, MIN_RETAINED);
     }
 }

@@ -36,7 +36,7 @@ use ecow::EcoString;
 use crate::retry::RetryPolicy;
 
 use self::clocks::{Moment, Timers};
-use self::phase::{Ended, State};
+use self::phase::Ended;
 use self::progress::{Progress, Streak};
 use self::replay::Replays;
 
@@ -48,7 +48,7 @@ pub(crate) use self::phase::Phase;
 pub(crate) struct Session {
     policy: RetryPolicy,
     timers: Timers,
-    state: State,
+    phase: Phase,
     reconnection_time: Duration,
     /// Attempts so far, the current one included.
     attempts: u64,
@@ -66,7 +66,7 @@ impl Session {
     pub(crate) fn new(policy: RetryPolicy, clocks: Clocks) -> Self {
         Self {
             timers: Timers::new(clocks),
-            state: State::Due,
+            phase: Phase::Due,
             reconnection_time: policy.base_delay,
             attempts: 0,
             streak: Streak::default(),
@@ -80,58 +80,50 @@ impl Session {
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        self.state.phase()
+        self.phase
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.phase, Phase::Open)
     }
 
-    /// Whether a body that is not an event stream is an error. The standard has no such error: it ignores unknown lines,
-    /// and the end of the body is clean.
-    pub(crate) fn rejects_other_bodies(&self) -> bool {
-        self.policy.rejects_other_bodies
-    }
-
-    /// Whether the policy retries this status.
-    pub(crate) fn retries_status(&self, status: u16) -> bool {
-        self.policy.retries_status(status)
+    pub(crate) fn policy(&self) -> &RetryPolicy {
+        &self.policy
     }
 
     /// Begins the next attempt, if one is due. Returns its number, from 1. The response clock starts, so it includes the
     /// time of the caller's function.
     pub(crate) fn next_attempt(&mut self, now: Duration) -> u64 {
-        if let State::Due = self.state {
+        if let Phase::Due = self.phase {
             self.attempts = self.attempts.saturating_add(1);
             self.replays.begin();
             self.timers.note(Moment::Asked, now);
-            self.state = State::Asking;
+            self.phase = Phase::Asking;
         }
         self.attempts
     }
 
     /// Called when the request is about to be sent. Returns an error if it must not be sent, `Ok(false)` if no attempt has
     /// begun, or it was cancelled.
-    pub(crate) fn begin(&mut self, idempotent: bool, _now: Duration) -> Result<bool, NotSent> {
-        let State::Asking = self.state else {
+    pub(crate) fn begin(&mut self, idempotent: bool) -> Result<bool, NotSent> {
+        let Phase::Asking = self.phase else {
             return Ok(false);
         };
         if !self.replays.allows(idempotent) {
             return Err(NotSent::NotIdempotent);
         }
         self.replays.send(idempotent);
-        self.progress
-            .request(idempotent || self.policy.reconnect_on_close);
-        self.state = State::Requesting;
+        self.progress.counts = idempotent || self.policy.reconnect_on_close;
+        self.phase = Phase::Requesting;
         Ok(true)
     }
 
     /// Called when a response opens no stream; its body is read first.
     pub(crate) fn refused(&mut self, now: Duration) {
-        if let State::Requesting = self.state {
+        if let Phase::Requesting = self.phase {
             self.responded();
             self.timers.note(Moment::Refused, now);
-            self.state = State::Refused;
+            self.phase = Phase::Refused;
         }
     }
 
@@ -142,13 +134,13 @@ impl Session {
 
     /// Called when a response opened the stream. `last_event_id`: the position from which this attempt started.
     pub(crate) fn opened(&mut self, now: Duration, last_event_id: &EcoString) {
-        if let State::Requesting = self.state {
+        if let Phase::Requesting = self.phase {
             self.responded();
             self.ever_opened = true;
             self.timers.note(Moment::Opened, now);
             let healthy_at = self.policy.healthy_at(now);
             self.progress.open(last_event_id, healthy_at);
-            self.state = State::Open;
+            self.phase = Phase::Open;
         }
     }
 
@@ -168,7 +160,7 @@ impl Session {
     /// Called when an event was delivered.
     pub(crate) fn delivered(&mut self, keep_alive: bool) {
         if self.is_open() {
-            self.progress.delivered(keep_alive);
+            self.progress.delivered |= !keep_alive;
         }
     }
 
@@ -218,7 +210,7 @@ impl Session {
         now: Duration,
         chance: f64,
     ) -> Option<Proposal> {
-        if !self.state.is_under_way() {
+        if !self.phase.is_under_way() {
             return None;
         }
         if end == End::Clean && self.is_open() && self.progress.ended_cleanly() {
@@ -245,7 +237,7 @@ impl Session {
             false => Some(Outcome::GiveUp),
         };
         self.timers.stop();
-        self.state = State::Ended(Ended {
+        self.phase = Phase::Ended(Ended {
             over,
             delay,
             at: now,
@@ -265,7 +257,7 @@ impl Session {
 
     /// Called if the hook for a clean end failed: the end becomes a failure that the policy does not retry.
     pub(crate) fn failed_on_close(&mut self) -> Option<Proposal> {
-        let State::Ended(ended) = &mut self.state else {
+        let Phase::Ended(ended) = &mut self.phase else {
             return None;
         };
         ended.over = Some(Outcome::GiveUp);
@@ -274,7 +266,7 @@ impl Session {
 
     /// Applies the answer to an end.
     pub(crate) fn answer(&mut self, verdict: Verdict, now: Duration) -> Outcome {
-        let State::Ended(ended) = self.state else {
+        let Phase::Ended(ended) = self.phase else {
             return Outcome::GiveUp;
         };
         match verdict {
@@ -306,16 +298,16 @@ impl Session {
     ///
     /// Resume and reconnect are the same in every phase: a pause that ends before the next poll is a reconnect.
     pub(crate) fn ordered(&mut self, order: Order, now: Duration, chance: f64) {
-        let (paused_at, wait_until) = match self.state {
-            State::Over => return,
-            State::Paused { since, until } => (Some(since), until),
-            State::Due => (None, Some(now)),
-            State::Waiting { until } => (None, Some(until)),
+        let (paused_at, wait_until) = match self.phase {
+            Phase::Over => return,
+            Phase::Paused { since, until } => (Some(since), until),
+            Phase::Due => (None, Some(now)),
+            Phase::Waiting { until } => (None, Some(until)),
             _ => (None, None),
         };
         self.timers.stop();
         if order == Order::Pause {
-            self.state = State::Paused {
+            self.phase = Phase::Paused {
                 since: paused_at.unwrap_or(now),
                 until: wait_until,
             };
@@ -333,27 +325,22 @@ impl Session {
             }
         };
         let until = until.max(self.not_before);
-        self.state = match until > now {
-            true => State::Waiting { until },
-            false => State::Due,
+        self.phase = match until > now {
+            true => Phase::Waiting { until },
+            false => Phase::Due,
         };
-    }
-
-    /// Whether the user lets every request be sent again.
-    pub(crate) fn replays_all(&self) -> bool {
-        self.policy.replay_non_idempotent
     }
 
     pub(crate) fn over(&mut self) {
         self.timers.stop();
-        self.state = State::Over;
+        self.phase = Phase::Over;
     }
 
     /// Returns when to check the time again, if nothing happens before: when a clock expires, or when it is time for
     /// [`found_open`](Self::found_open).
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        match self.state {
-            State::Waiting { until } => Some(until),
+        match self.phase {
+            Phase::Waiting { until } => Some(until),
             _ => {
                 let health = self.health_deadline();
                 self.timers.deadline().into_iter().chain(health).min()
@@ -365,9 +352,9 @@ impl Session {
     /// an expired clock: it makes the next request due. Health is not one either: only [`found_open`](Self::found_open)
     /// counts it.
     pub(crate) fn expired(&mut self, now: Duration) -> Option<Expired> {
-        if let State::Waiting { until } = self.state {
+        if let Phase::Waiting { until } = self.phase {
             if now >= until {
-                self.state = State::Due;
+                self.phase = Phase::Due;
             }
             return None;
         }
@@ -410,7 +397,7 @@ impl Session {
     /// shown.
     fn wait(&mut self, delay: Duration, ended_at: Duration, now: Duration) -> Outcome {
         let retries = self.streak.retried(ended_at);
-        self.state = State::Waiting {
+        self.phase = Phase::Waiting {
             until: now.saturating_add(delay),
         };
         Outcome::Retry { delay, retries }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::end::Outcome;
 
-/// The phase of a session.
+/// The phase of a session. Times count from the start of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// The next request is due.
@@ -17,20 +17,6 @@ pub(crate) enum Phase {
     Refused,
     Open,
     /// An attempt ended; the hooks decide what follows.
-    Ended,
-    Waiting,
-    Paused,
-    Over,
-}
-
-/// The same with its data. Times count from the start of the session.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum State {
-    Due,
-    Asking,
-    Requesting,
-    Refused,
-    Open,
     Ended(Ended),
     Waiting {
         until: Duration,
@@ -44,8 +30,8 @@ pub(super) enum State {
 }
 
 /// An end that waits for its answer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ended {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
     /// How the policy ends the source; `None` if it retries.
     pub(super) over: Option<Outcome>,
     /// The delay of a retry, even against the policy.
@@ -54,21 +40,7 @@ pub(super) struct Ended {
     pub(super) available: bool,
 }
 
-impl State {
-    pub(super) fn phase(&self) -> Phase {
-        match self {
-            Self::Due => Phase::Due,
-            Self::Asking => Phase::Asking,
-            Self::Requesting => Phase::Requesting,
-            Self::Refused => Phase::Refused,
-            Self::Open => Phase::Open,
-            Self::Ended(_) => Phase::Ended,
-            Self::Waiting { .. } => Phase::Waiting,
-            Self::Paused { .. } => Phase::Paused,
-            Self::Over => Phase::Over,
-        }
-    }
-
+impl Phase {
     /// Whether there is an attempt that can end.
     pub(super) fn is_under_way(&self) -> bool {
         matches!(

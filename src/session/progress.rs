@@ -11,7 +11,7 @@ use super::end::Order;
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// Whether progress is possible: the request is idempotent, or the source is a subscription.
-    counts: bool,
+    pub(super) counts: bool,
     /// The position from which the attempt started.
     began_from: EcoString,
     /// The first ID of this connection, and of the last earlier connection that had an ID.
@@ -20,18 +20,13 @@ pub(super) struct Progress {
     /// Whether its first ID is the first ID of the connection before.
     started_over: bool,
     /// Whether an event was delivered that is not a keep-alive.
-    delivered: bool,
+    pub(super) delivered: bool,
     healthy_at: Option<Duration>,
     was_looked_at_late: bool,
     made: bool,
 }
 
 impl Progress {
-    /// Called when a request is sent. `counts`: whether its connection can make progress.
-    pub(super) fn request(&mut self, counts: bool) {
-        self.counts = counts;
-    }
-
     /// Called when its connection opened. `healthy_at`: when it counts as healthy.
     pub(super) fn open(&mut self, began_from: &EcoString, healthy_at: Option<Duration>) {
         // After a connection without an ID, compare with the one before it.
@@ -48,10 +43,6 @@ impl Progress {
     /// Whether further deliveries cannot change anything.
     pub(super) fn is_complete(&self) -> bool {
         self.made && self.first_id.is_some()
-    }
-
-    pub(super) fn delivered(&mut self, keep_alive: bool) {
-        self.delivered |= !keep_alive;
     }
 
     /// Called when a block with an ID was delivered. Returns whether that is progress: the position moved, on a connection

@@ -299,10 +299,7 @@ pub fn response_head(status: u16, headers: &HeaderMap) -> ResponseHead {
 pub fn refused(status: u16, headers: &HeaderMap, body: impl Into<Bytes>) -> Error {
     let head = response_head(status, headers);
     let mut refused = Refused::new(body.into(), Bytes::new(), None);
-    if let Some(asked) = response::retry_after(headers, platform::wall_time()) {
-        refused.retry_after = Some(asked.delay);
-        refused.has_retry_after = asked.is_standard;
-    }
+    refused.retry_after = response::retry_after(headers, platform::wall_time());
     Error::refused(ErrorKind::Status(head.status()), head, refused)
 }
 

@@ -180,25 +180,24 @@ impl Driver<'_> {
         self.attempt.request.is_bare = is_bare;
         self.note_only_one(self.attempt.is_idempotent);
         // It is the first: nothing forbids it.
-        self.attempt.request.is_sent = self.session.begin(self.attempt.is_idempotent, now).is_ok();
+        self.attempt.request.is_sent = self.session.begin(self.attempt.is_idempotent).is_ok();
         true
     }
 
     /// A request that would not be sent again is left open in a page that hides.
     fn note_only_one(&mut self, is_idempotent: bool) {
-        let may_repeat = is_idempotent || self.session.replays_all();
+        let may_repeat = is_idempotent || self.session.policy().replay_non_idempotent;
         let is_only_one = !may_repeat || !self.attempt.expected().available;
         self.control.set_only_one(is_only_one);
     }
 
     /// Called when a request is about to be sent. Returns `None` if it may be sent.
     fn begin_request(&mut self, is_idempotent: bool) -> Option<Turn> {
-        let now = self.pacing.now();
-        match self.session.begin(is_idempotent, now) {
+        match self.session.begin(is_idempotent) {
             Ok(true) => {
                 self.attempt.request.is_sent = true;
                 self.note_only_one(is_idempotent);
-                self.control.counters().sent();
+                self.control.counters().requests.add(1);
                 None
             }
             Ok(false) => Some(Poll::Ready(None)), // a handle dropped the attempt meanwhile
@@ -302,12 +301,13 @@ impl Driver<'_> {
         let now = self.pacing.now();
         let id = self.deliveries.last_event_id();
         self.session.opened(now, id);
-        self.deliveries.open(self.session.rejects_other_bodies());
+        self.deliveries
+            .open(self.session.policy().rejects_other_bodies);
         self.attempt.failure = None;
         self.attempt.head = Some(head.clone());
         self.control.put_exchange(Exchange::Open(body));
         self.control.set_open(true);
-        self.control.counters().opened();
+        self.control.counters().connections.add(1);
         self.attempt.trace.open(head.status());
         self.call(Called::Open(head))
     }

@@ -3,6 +3,8 @@
 use std::ops::ControlFlow;
 use std::task::{Context, Poll};
 
+use sync_wrapper::SyncWrapper;
+
 use crate::bounds::BoxError;
 use crate::client::decision::{Action, Failure, StreamEnd};
 use crate::client::hooks::{HookResult, Hooks, Message};
@@ -60,15 +62,22 @@ impl<'h> Calls<'h> {
     }
 
     pub(super) fn is_end(&mut self, event: &Event) -> bool {
-        self.predicates.is_end(event)
+        let until = self.predicates.until.as_mut().map(SyncWrapper::get_mut);
+        until.is_some_and(|until| until(event))
     }
 
     pub(super) fn is_keep_alive(&mut self, event: &Event) -> bool {
-        self.predicates.is_keep_alive(event)
+        let keep_alive = self
+            .predicates
+            .keep_alive
+            .as_mut()
+            .map(SyncWrapper::get_mut);
+        keep_alive.is_some_and(|keep_alive| keep_alive(event))
     }
 
     pub(super) fn validate(&mut self, head: &ResponseHead) -> Result<(), BoxError> {
-        self.predicates.validate(head)
+        let validate = self.predicates.validate.as_mut().map(SyncWrapper::get_mut);
+        validate.map_or(Ok(()), |validate| validate(head))
     }
 
     /// Whether the caller's abort future has completed. Returns `true` once.

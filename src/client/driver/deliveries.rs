@@ -191,7 +191,7 @@ impl Deliveries {
         let ignored = self.reader.ignored_lines();
         // The parser starts to count from zero after a clean end.
         if ignored > self.ignored {
-            counters.ignored(ignored - self.ignored);
+            counters.ignored_lines.add(ignored - self.ignored);
             self.ignored = ignored;
         }
     }

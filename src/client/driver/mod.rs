@@ -125,9 +125,9 @@ impl<'h> Driver<'h> {
                 }
                 SignalFilter::Everything => false,
             };
-        let visibility = match options.opens_when_hidden {
-            true => None,
-            false => Visibility::watch(Handle::of(control.share(deliveries.last_event_id()))),
+        let visibility = match options.closes_when_hidden {
+            true => Visibility::watch(Handle::of(control.share(deliveries.last_event_id()))),
+            false => None,
         };
         Self {
             visibility,
@@ -245,8 +245,8 @@ impl Driver<'_> {
             },
             Phase::Asking | Phase::Requesting | Phase::Refused => self.poll_exchange(cx),
             Phase::Open => self.poll_open(cx),
-            Phase::Waiting => self.wait(cx),
-            Phase::Ended | Phase::Paused | Phase::Over => {
+            Phase::Waiting { .. } => self.wait(cx),
+            Phase::Ended(_) | Phase::Paused { .. } | Phase::Over => {
                 self.pacing.timer.disarm();
                 self.park(cx)
             }
@@ -295,7 +295,7 @@ impl Driver<'_> {
     /// Called for the orders of handles. A handle has already dropped the connection.
     fn apply_orders(&mut self, orders: Orders) {
         let is_paused = orders.state == ReadyState::Paused;
-        let was_paused = self.session.phase() == Phase::Paused;
+        let was_paused = matches!(self.session.phase(), Phase::Paused { .. });
         let order = match (is_paused, orders.revoked) {
             (true, true) => Order::Pause,
             (false, true) if orders.by_page => Order::Show,

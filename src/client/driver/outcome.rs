@@ -67,10 +67,7 @@ impl Driver<'_> {
     /// Called when the beginning of a refused response was read.
     pub(super) fn refused(&mut self, refusal: Refusal) -> Turn {
         let (why, head, mut refused) = refusal.into_parts();
-        if let Some(asked) = response::retry_after(head.headers(), platform::wall_time()) {
-            refused.retry_after = Some(asked.delay);
-            refused.has_retry_after = asked.is_standard;
-        }
+        refused.retry_after = response::retry_after(head.headers(), platform::wall_time());
         refused.redirected = match (&self.attempt.request.url, head.url()) {
             (Some(asked), Some(answered)) => response::was_redirected(asked, answered),
             _ => false,
@@ -137,15 +134,16 @@ impl Driver<'_> {
             | ErrorKind::MalformedHead => unreached(true),
             ErrorKind::Status(status) => {
                 let refused = error.refusal();
+                let asked = refused.and_then(|refused| refused.retry_after);
                 End::Refused {
                     status: status.as_u16(),
-                    retry_after: error.retry_after(),
-                    settled_after: refused.is_some_and(|refused| refused.has_retry_after),
+                    retry_after: asked.map(|asked| asked.delay),
+                    settled_after: asked.is_some_and(|asked| asked.is_standard),
                     redirected: refused.is_some_and(|refused| refused.redirected),
                 }
             }
             ErrorKind::MakeRequest => {
-                let retries = |status| self.session.retries_status(status);
+                let retries = |status| self.session.policy().retries_status(status);
                 let transient = error
                     .source()
                     .is_some_and(|cause| is_transient(cause, retries));
@@ -292,7 +290,7 @@ impl Driver<'_> {
                     self.attempt.failure.clone_from(&error);
                 }
                 self.pacing.begin_wait();
-                self.control.counters().retried();
+                self.control.counters().retries.add(1);
                 self.attempt.trace.retrying(error.as_ref(), delay, retries);
                 self.pending.push_back(Signal::Retrying {
                     error,
@@ -319,18 +317,11 @@ impl Driver<'_> {
     /// `failure` is the cause; without one it is the last failure.
     pub(super) fn not_sent(&self, reason: NotSent, failure: Option<Error>) -> Error {
         let failure = failure.or_else(|| self.attempt.failure.clone());
-        match reason {
-            NotSent::NotIdempotent => {
-                let method = self
-                    .attempt
-                    .request
-                    .method
-                    .as_ref()
-                    .map(|method| method.as_str());
-                Error::not_sent(ErrorKind::NotReplayed, method, failure)
-            }
-            NotSent::NotCloneable => Error::not_sent(ErrorKind::NotCloneable, None, failure),
-        }
+        let kind = match reason {
+            NotSent::NotIdempotent => ErrorKind::NotReplayed,
+            NotSent::NotCloneable => ErrorKind::NotCloneable,
+        };
+        Error::not_sent(kind, self.attempt.request.method.clone(), failure)
     }
 }
 

@@ -72,13 +72,12 @@ impl Driver<'_> {
         let bytes = self.deliveries.pushed();
         self.pacing.spend_chunk(bytes);
         let counters = self.control.counters();
-        counters.received(bytes);
-        if self.session.runs_clocks() || self.control.is_watched() {
-            let now = self.pacing.now();
+        counters.bytes.add(bytes as u64);
+        let is_timed = self.session.runs_clocks() || self.control.is_watched();
+        let now = is_timed.then(|| self.pacing.now());
+        counters.chunk_came(now);
+        if let Some(now) = now {
             self.session.received_bytes(now);
-            counters.chunk_came(now);
-        } else {
-            counters.chunk_came_unwatched();
         }
     }
 
@@ -169,7 +168,7 @@ impl Driver<'_> {
 
     /// Called when the body ended cleanly, as far as the HTTP stack can tell.
     fn body_ended(&mut self, cx: &mut Context<'_>) -> Turn {
-        if self.session.rejects_other_bodies() {
+        if self.session.policy().rejects_other_bodies {
             if let Some(body) = self.deliveries.take_other_body() {
                 let error = self.not_an_event_stream(body);
                 return self.ended(Err(error));

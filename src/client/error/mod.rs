@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::bounds::BoxError;
 use crate::client::http::response::ResponseHead;
@@ -59,8 +59,8 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     source: Option<BoxError>,
-    /// Part of the message: the method of a request that was not sent.
-    detail: Option<Box<str>>,
+    /// The method of a request that was not sent.
+    method: Option<Method>,
     /// The head of the response that was refused, or that had opened.
     head: Option<ResponseHead>,
     refused: Option<Refused>,
@@ -95,11 +95,11 @@ impl Error {
     }
 
     /// For a request that must not be sent again after this failure.
-    pub(crate) fn not_sent(kind: ErrorKind, method: Option<&str>, failure: Option<Self>) -> Self {
+    pub(crate) fn not_sent(kind: ErrorKind, method: Option<Method>, failure: Option<Self>) -> Self {
         Self(Arc::new(Inner {
             kind,
             source: failure.map(Into::into),
-            detail: method.map(Into::into),
+            method,
             ..Inner::default()
         }))
     }
@@ -164,7 +164,7 @@ impl Error {
     /// `retry-after-ms`, or by `Retry-After` (RFC 9110, section 10.2.3) as seconds or as a date.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.about().0.refused.as_ref()?.retry_after
+        Some(self.about().0.refused.as_ref()?.retry_after?.delay)
     }
 
     /// Returns the whole response that was refused for its status or content type.
@@ -264,7 +264,7 @@ impl fmt::Debug for Error {
             debug.field("source", source);
         }
         if let Some(refused) = &self.0.refused {
-            debug.field("retry_after", &refused.retry_after);
+            debug.field("retry_after", &self.retry_after());
             debug.field("body_len", &refused.body.len());
         }
         debug.finish_non_exhaustive()

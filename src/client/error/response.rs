@@ -4,22 +4,20 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
 
 use crate::bounds::BoxError;
 use crate::client::http::body::BoxBody;
+use crate::client::http::response::RetryAfter;
 use crate::client::platform::{self, Unread};
 
 /// A refused response, except its head.
 pub(crate) struct Refused {
     /// The beginning of its body, as [`Error::body`](super::Error::body) shows it.
     pub(crate) body: Bytes,
-    pub(crate) retry_after: Option<Duration>,
-    /// Whether there was a `Retry-After` header, not only `retry-after-ms`.
-    pub(crate) has_retry_after: bool,
+    pub(crate) retry_after: Option<RetryAfter>,
     pub(crate) redirected: bool,
     /// What was read of the body after its beginning.
     beyond: Bytes,
@@ -32,7 +30,6 @@ impl Refused {
         Self {
             body,
             retry_after: None,
-            has_retry_after: false,
             redirected: false,
             beyond,
             unread: Mutex::new(unread.and_then(platform::keep_unread)),

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use http::{Method, StatusCode};
 
 use super::{Error, ErrorKind, cause};
 use crate::client::finished::name_in_logs;
@@ -34,7 +34,8 @@ impl Error {
             ErrorKind::IdleTimeout(clock) => return format!("no byte for {clock:?}"),
             ErrorKind::EventTimeout(clock) => return format!("no event for {clock:?}"),
             ErrorKind::NotReplayed => {
-                let method = self.0.detail.as_deref().unwrap_or("the request");
+                let method = self.0.method.as_ref();
+                let method = method.map_or("the request", Method::as_str);
                 return format!("{method} not sent again: the server may have acted on it");
             }
             ErrorKind::NeverOpened(finished) => {

@@ -165,12 +165,9 @@ const CODINGS: [&str; 10] = [
 /// Fetch standard, "extract a MIME type": the last value counts that can be parsed and is not `*/*`.
 fn essence(headers: &HeaderMap) -> Option<String> {
     split_values(&combined(headers, &CONTENT_TYPE))
-        .filter_map(|value| {
-            let essence = value.split(|&byte| byte == b';').next()?;
-            // Isomorphic decode: a byte is a code point.
-            let essence: String = essence.iter().copied().map(char::from).collect();
-            parse_essence(&essence)
-        })
+        // Isomorphic decode: a byte is a code point.
+        .map(|value| value.iter().copied().map(char::from).collect::<String>())
+        .filter_map(|value| parse_essence(&value))
         .filter(|essence| essence != "*/*")
         .last()
 }

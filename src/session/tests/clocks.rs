@@ -23,7 +23,7 @@ fn all_clocks_are_off_until_set() {
     let mut session = with_clocks(Clocks::default());
     ask(&mut session, Duration::ZERO);
     assert_eq!((session.deadline(), session.runs_clocks()), (None, false));
-    session.begin(true, Duration::ZERO).expect("a request");
+    session.begin(true).expect("a request");
     assert_eq!((session.deadline(), session.runs_clocks()), (None, false));
     session.opened(Duration::ZERO, &EcoString::new());
     session.received_event(SECOND, false);
@@ -78,7 +78,7 @@ fn the_response_clock_includes_the_time_that_the_request_takes_to_make() {
     assert_eq!(session.expired(SECOND * 11), expired);
 
     // A request that is made in time does not start it again.
-    session.begin(true, SECOND * 6).expect("a request");
+    session.begin(true).expect("a request");
     assert_eq!(session.deadline(), Some(SECOND * 11));
     assert_eq!(session.expired(SECOND * 11), expired);
 
@@ -200,7 +200,7 @@ fn each_clock_stops_while_nobody_polls() {
     let mut session = with_clocks(clocks);
     ask(&mut session, SECOND);
     stands_still(&mut session);
-    session.begin(true, SECOND).expect("a request");
+    session.begin(true).expect("a request");
     stands_still(&mut session);
     session.opened(SECOND, &EcoString::new());
     stands_still(&mut session);

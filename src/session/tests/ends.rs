@@ -330,6 +330,6 @@ fn only_the_standard_treats_a_body_of_unknown_lines_as_empty() {
         (RetryPolicy::standard(), false),
         (RetryPolicy::standard().max_retries(3), false),
     ] {
-        assert_eq!(session(policy).rejects_other_bodies(), rejects);
+        assert_eq!(session(policy).policy().rejects_other_bodies, rejects);
     }
 }

@@ -71,15 +71,15 @@ fn status(status: u16, retry_after: Option<u64>) -> End {
 
 /// Begins the next attempt, at the end of its wait.
 fn ask(session: &mut Session, now: Duration) {
-    if session.phase() == Phase::Waiting {
-        session.expired(session.deadline().expect("a wait"));
+    if let Phase::Waiting { until } = session.phase() {
+        session.expired(until);
     }
     session.next_attempt(now);
 }
 
 fn send(session: &mut Session, idempotent: bool, now: Duration) {
     ask(session, now);
-    assert_eq!(session.begin(idempotent, now), Ok(true));
+    assert_eq!(session.begin(idempotent), Ok(true));
 }
 
 fn connect(session: &mut Session, now: Duration) {

@@ -35,7 +35,7 @@ fn a_non_idempotent_request_is_repeated_only_if_the_server_cannot_have_acted() {
         assert_eq!(is_retry(outcome), repeated, "{end:?}");
         if repeated {
             ask(&mut session, SECOND);
-            assert_eq!(session.begin(false, SECOND), Ok(true), "{end:?}");
+            assert_eq!(session.begin(false), Ok(true), "{end:?}");
         } else {
             assert_eq!(outcome, Outcome::GiveUp, "{end:?}");
         }
@@ -56,8 +56,8 @@ fn the_callers_request_is_judged_when_it_is_known() {
     send(&mut session, false, Duration::ZERO);
     assert!(is_retry(outcome(&mut session, RESET, ASKED_FOR, SECOND)));
     ask(&mut session, SECOND);
-    assert_eq!(session.begin(false, SECOND), Err(NotSent::NotIdempotent));
-    assert_eq!(session.begin(true, SECOND), Ok(true));
+    assert_eq!(session.begin(false), Err(NotSent::NotIdempotent));
+    assert_eq!(session.begin(true), Ok(true));
 }
 
 #[test]
@@ -128,11 +128,11 @@ fn may_post_after(steps: &[Step]) -> bool {
     }
     ask(&mut session, SECOND);
     assert_eq!(session.phase(), Phase::Asking, "{steps:?}");
-    match session.begin(false, SECOND) {
+    match session.begin(false) {
         Ok(sent) => sent,
         Err(reason) => {
             assert_eq!(reason, NotSent::NotIdempotent);
-            assert_eq!(session.begin(true, SECOND), Ok(true), "a GET may, always");
+            assert_eq!(session.begin(true), Ok(true), "a GET may, always");
             false
         }
     }

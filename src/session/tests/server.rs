@@ -103,12 +103,12 @@ impl Subscriber {
 
     /// Sends the next request when it is due.
     pub(super) fn send(&mut self) {
-        if self.session.phase() == Phase::Waiting {
-            self.now = self.session.deadline().expect("a wait");
+        if let Phase::Waiting { until } = self.session.phase() {
+            self.now = until;
             assert_eq!(self.session.expired(self.now), None);
         }
         self.session.next_attempt(self.now);
-        let sent = self.session.begin(self.is_idempotent, self.now);
+        let sent = self.session.begin(self.is_idempotent);
         assert_eq!(sent, Ok(true));
         self.requests.push(self.now);
     }
