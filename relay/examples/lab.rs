@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 
 use fetch_event_source::{EventSource, RetryPolicy};
 use relay::log::Log;
-use relay::names::{Keeping, Names, bucket, has_batches};
+use relay::names::Names;
+use relay::nats::{bucket, has_batches};
+use relay::record::Record;
 use relay::sources::Source;
-use relay::write::Record;
 use support::check::{Faults, faults, read};
-use support::eventually;
 use support::nats::Nats;
 use support::numbers::{Numbers, Options};
 use support::process::Process;
+use support::{eventually, names, wanted};
 use tokio::time::{interval, sleep};
 
 const SOURCES: u64 = 12;
@@ -34,10 +35,6 @@ async fn main() {
         Some("writes") => writes().await,
         _ => demo().await,
     }
-}
-
-fn names(partitions: u32) -> Names {
-    Names { name: "sse".to_owned(), partitions }
 }
 
 fn follow(nats: &str, worker: &str, partitions: &str, sources: &[String]) -> Process {
@@ -66,7 +63,7 @@ async fn demo() {
         WORKERS.iter().map(|name| follow(&nats.url(), name, "12", &sources)).collect();
     let server = Process::start(&nats.url(), &["serve", "--listen", "127.0.0.1:0"]);
     let seen = listen(&server.url().await).await;
-    let leases = bucket(&jetstream, "sse", "leases", 1).await.unwrap();
+    let leases = bucket(&jetstream, "sse", "leases", Some(1)).await.unwrap();
     println!(
         "  s  partitions of {:<5}{:<5}{:<5} in the log  seen by browsers",
         WORKERS[0], WORKERS[1], WORKERS[2]
@@ -197,10 +194,9 @@ async fn speed() {
 async fn writes() {
     let nats = Nats::start();
     let jetstream = nats.connect().await;
-    let config = bucket(&jetstream, "sse", "config", 1).await.unwrap();
-    let names = Names::agree(&config, "sse", Some(1)).await.unwrap();
-    let keeping = Keeping { replicas: 1, max_age: Duration::ZERO };
-    names.open(&jetstream, 0, &keeping).await.unwrap();
+    let config = bucket(&jetstream, "sse", "config", Some(1)).await.unwrap();
+    let names = Names::agree(&config, "sse", &wanted(1)).await.unwrap();
+    names.open(&jetstream, 0).await.unwrap();
     let (mut log, _) = Log::take(&jetstream, &names, &config, 0, "lab", 1000).await.unwrap();
     for size in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000] {
         let data = "x".repeat(100);
@@ -234,17 +230,17 @@ async fn many() {
         makes_trouble: false,
     })
     .await;
-    let sources = bucket(&jetstream, "sse", "sources", 1).await.unwrap();
     let mut worker = Process::start(
         &nats.url(),
         &["follow", "--per-host", "1000", "--connects-per-second", "1000", "--idle-timeout", "600"],
     );
     worker.said("taken").await;
+    let sources = bucket(&jetstream, "sse", "sources", None).await.unwrap();
     sleep(Duration::from_secs(3)).await;
     let before = worker.memory();
     for source in 0..count {
         let name = format!("s{source}");
-        let source = serde_json::to_vec(&Source::new(&numbers.url(&name))).unwrap();
+        let source = serde_json::to_vec(&Source::parse(&numbers.url(&name)).unwrap()).unwrap();
         sources.put(name, source.into()).await.unwrap();
     }
     let start = Instant::now();

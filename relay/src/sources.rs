@@ -25,14 +25,11 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), last_event_id: String::new(), headers: BTreeMap::new() }
-    }
-
-    pub fn check(&self) -> Result<()> {
-        let url = Url::parse(&self.url).with_context(|| format!("{:?} is not a URL", self.url))?;
-        ensure!(matches!(url.scheme(), "http" | "https"), "{:?} is not http or https", self.url);
-        Ok(())
+    pub fn parse(text: &str) -> Result<Self> {
+        let url = Url::parse(text).with_context(|| format!("{text:?} is not a URL"))?;
+        ensure!(matches!(url.scheme(), "http" | "https"), "{text:?} is not http or https");
+        let (url, last_event_id) = (text.to_owned(), String::new());
+        Ok(Self { url, last_event_id, headers: BTreeMap::new() })
     }
 }
 

@@ -4,7 +4,6 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use relay::names::Names;
 use support::check::{Faults, faults, read};
 use support::eventually;
 use support::gate::Gate;
@@ -89,7 +88,7 @@ async fn each_event_once_and_in_order() {
         pause(1.0 + 4.0 * fastrand::f64()).await;
     }
     let jetstream = nats.connect().await;
-    let names = Names { name: "sse".to_owned(), partitions: 8 };
+    let names = support::names(8);
     eventually("the last event of each source is there", Duration::from_secs(60), async || {
         let found = read(&jetstream, &names).await;
         found.len() as u64 == count

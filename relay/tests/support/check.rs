@@ -7,7 +7,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use futures_util::StreamExt;
 use relay::names::{Names, decode};
-use relay::write::ID;
+use relay::record::ID;
 
 /// An event in the log: its ID, and when it was stored, in seconds.
 pub type Found = (String, f64);
@@ -15,7 +15,7 @@ pub type Found = (String, f64);
 /// The events of each source, in the order of the log.
 pub async fn read(jetstream: &Context, names: &Names) -> BTreeMap<String, Vec<Found>> {
     let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
-    for partition in 0..names.partitions {
+    for partition in 0..names.partitions() {
         let Ok(mut stream) = jetstream.get_stream(names.stream(partition)).await else { continue };
         let state = stream.info().await.unwrap().state.clone();
         let last = state.last_sequence;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
-use relay::log::TIMEOUT;
+use relay::nats::TIMEOUT;
 use tempfile::TempDir;
 
 pub struct Nats {
