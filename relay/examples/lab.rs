@@ -11,15 +11,14 @@ use std::time::{Duration, Instant};
 
 use fetch_event_source::{EventSource, RetryPolicy};
 use relay::log::Log;
-use relay::names::Names;
 use relay::nats::{bucket, has_batches};
 use relay::record::Record;
 use relay::sources::Source;
-use support::check::{Faults, faults, read};
+use support::check::{Faults, read, sum};
 use support::nats::Nats;
 use support::numbers::{Numbers, Options};
 use support::process::Process;
-use support::{eventually, names, wanted};
+use support::{eventually, names};
 use tokio::time::{interval, sleep};
 
 const SOURCES: u64 = 12;
@@ -97,19 +96,10 @@ async fn demo() {
     assert!(complete, "not complete after {:?}", start.elapsed());
     let requests: u64 = numbers.counts().values().map(|count| count.requests).sum();
     println!("\nthe sources cut their connections all the time: {requests} requests");
-    let mut sum = Faults::default();
-    for events in read(&jetstream, &names(12)).await.values() {
-        let found = faults(events.iter().map(|(id, _)| id.as_str()), LIMIT);
-        sum.lost += found.lost;
-        sum.twice += found.twice;
-        sum.out_of_order += found.out_of_order;
-    }
+    let (sum, all) = sum(&read(&jetstream, &names(12)).await, LIMIT);
     println!(
-        "the log: {} events, {} lost, {} twice, {} out of order",
-        SOURCES * LIMIT,
-        sum.lost,
-        sum.twice,
-        sum.out_of_order
+        "the log: {all} events, {} lost, {} twice, {} out of order",
+        sum.lost, sum.twice, sum.out_of_order
     );
     println!("the browsers: {} events, each the next of its source", seen.load(Ordering::Relaxed));
     let well = workers[1..].iter_mut().all(Process::terminate);
@@ -195,7 +185,7 @@ async fn writes() {
     let nats = Nats::start();
     let jetstream = nats.connect().await;
     let config = bucket(&jetstream, "sse", "config", Some(1)).await.unwrap();
-    let names = Names::agree(&config, "sse", &wanted(1)).await.unwrap();
+    let names = support::agree(&config, 1).await;
     names.open(&jetstream, 0).await.unwrap();
     let (mut log, _) = Log::take(&jetstream, &names, &config, 0, "lab", 1000).await.unwrap();
     for size in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000] {

@@ -98,9 +98,6 @@ pub(crate) enum Sources {
         /// A header of its requests; `list` does not show the value.
         #[arg(long, value_name = "NAME:VALUE", value_parser = name_and_value)]
         header: Vec<(String, String)>,
-        /// Where to begin, if the log has nothing of it.
-        #[arg(long, default_value = "")]
-        last_event_id: String,
     },
     /// Follows it no more. Its events stay in the log.
     Remove {

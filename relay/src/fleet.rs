@@ -23,7 +23,7 @@ use crate::source::Holder;
 
 /// A worker that is dead for so many leases is forgotten.
 const FORGOTTEN: u32 = 10;
-/// How long a partition that was given back is left alone at most, so that not all ask at once.
+/// How long what can be taken is left alone at most, so that not all ask at once.
 const SOON: Duration = Duration::from_millis(125);
 /// The value of a worker's key.
 const HERE: &str = "";
@@ -64,8 +64,7 @@ impl Fleet {
     /// Until `stop`, and each partition is given back. `false`: the leases are gone, and with them all that NATS
     /// had of this relay.
     pub async fn run(mut self, stop: CancellationToken) -> bool {
-        let (leases, lease) = (self.leases.clone(), self.lease);
-        let key = format!("w.{}", self.holder.worker);
+        let (leases, lease, key) = (self.leases.clone(), self.lease, self.own_key());
         tokio::select! {
             is_over = self.take_part(&stop) => if !is_over { return false },
             () = beat(&leases, &key, lease, &stop) => {}
@@ -73,6 +72,10 @@ impl Fleet {
         // Last: while it is there, nobody takes a partition whose events are still being written.
         timeout(lease / 2, leases.delete(key)).await.ok();
         true
+    }
+
+    fn own_key(&self) -> String {
+        format!("w.{}", self.holder.worker)
     }
 
     async fn take_part(&mut self, stop: &CancellationToken) -> bool {
@@ -109,15 +112,10 @@ impl Fleet {
                         self.out_of_touch = Some(Instant::now());
                         bail!("nothing was heard for a lease");
                     }
-                    let turn = match self.out_of_touch {
-                        Some(_) => self.lease.min(SOON * 16) / 16,
-                        None => self.lease / 4,
-                    };
-                    next = Instant::now() + turn.mul_f64(0.75 + fastrand::f64() / 2.0);
+                    next = Instant::now() + self.lease.mul_f64((3.0 + 2.0 * fastrand::f64()) / 16.0);
                 }
                 entry = entries.next() => {
-                    let was_released = self.see(entry.context("the watch ended")??);
-                    if was_released {
+                    if self.see(entry.context("the watch ended")??) {
                         next = next.min(Instant::now() + SOON.mul_f64(fastrand::f64()));
                     }
                 }
@@ -125,13 +123,14 @@ impl Fleet {
         }
     }
 
-    /// Whether something was given back.
+    /// Whether there may be something to take.
     fn see(&mut self, entry: Entry) -> bool {
         let value = Some(entry.value).filter(|_| entry.operation == Operation::Put);
         let was_given_back = value.as_ref().is_none_or(|value| value == LEAVING);
+        let is_back = self.out_of_touch.is_some() && entry.key == self.own_key();
         let seen = Seen { value, revision: entry.revision, at: Instant::now() };
         self.seen.insert(entry.key, seen);
-        was_given_back
+        was_given_back || is_back
     }
 
     fn is_alive(&self, worker: &str) -> bool {

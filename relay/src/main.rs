@@ -16,7 +16,7 @@ use async_nats::{ConnectOptions, Event};
 use axum::Router;
 use axum::http::HeaderValue;
 use clap::Parser;
-use relay::agreement::Wanted;
+use relay::agreement::{Agreement, Wanted};
 use relay::connects::Connects;
 use relay::fleet::Fleet;
 use relay::metrics::Metrics;
@@ -27,6 +27,7 @@ use relay::source::Holder;
 use relay::sources::{Source, watch_sources};
 use relay::tail::Server;
 use tokio::net::TcpListener;
+use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -50,16 +51,15 @@ async fn main() -> Result<()> {
         Command::Follow(options) => follow(&cli, options).await,
         Command::Serve(options) => serve(&cli, options).await,
         Command::Sources(Sources::List) => status::list_sources(&sources(&cli).await?).await,
-        Command::Sources(Sources::Put { name, source, header, last_event_id }) => {
+        Command::Sources(Sources::Put { name, source, header }) => {
             let headers = header.iter().cloned().collect();
-            let (url, last_event_id) = (source.url.clone(), last_event_id.clone());
-            put(&sources(&cli).await?, name, &Source { url, last_event_id, headers }).await
+            put(&sources(&cli).await?, name, &Source { url: source.url.clone(), headers }).await
         }
         Command::Sources(Sources::Remove { name }) => Ok(sources(&cli).await?.delete(name).await?),
         Command::Status => {
             let jetstream = connect(&cli).await?;
             let config = bucket(&jetstream, &cli.name, "config", None).await?;
-            let names = Names::read(&config, &cli.name).await?;
+            let names = Names { name: cli.name.clone(), agreed: Agreement::read(&config).await? };
             let leases = bucket(&jetstream, &cli.name, "leases", None).await?;
             status::partitions(&jetstream, &names, &leases).await
         }
@@ -126,7 +126,8 @@ async fn follow(cli: &Cli, options: &Follow) -> Result<()> {
             let jetstream = connect(cli).await?;
             let replicas = Some(wanted.replicas.unwrap_or(1));
             let config = bucket(&jetstream, &cli.name, "config", replicas).await?;
-            let names = Names::agree(&config, &cli.name, &wanted).await?;
+            let agreed = Agreement::make(&config, &wanted).await?;
+            let names = Names { name: cli.name.clone(), agreed };
             let replicas = Some(names.agreed.replicas);
             let sources = bucket(&jetstream, &cli.name, "sources", replicas).await?;
             for (name, source) in &options.sources {
@@ -173,7 +174,7 @@ async fn serve(cli: &Cli, options: &Serve) -> Result<()> {
         let jetstream = connect(cli).await?;
         let config = bucket(&jetstream, &cli.name, "config", None).await?;
         Ok(Server {
-            names: Names::read(&config, &cli.name).await?,
+            names: Names { name: cli.name.clone(), agreed: Agreement::read(&config).await? },
             sources: bucket(&jetstream, &cli.name, "sources", None).await?,
             jetstream,
             config,
@@ -213,12 +214,12 @@ async fn listen(
 
 fn stop_by_signal() -> Result<CancellationToken> {
     let stop = CancellationToken::new();
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut term = signal(SignalKind::terminate())?;
     let stopped = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = term.recv() => {}
-            _ = int.recv() => {}
+            _ = ctrl_c() => {}
         }
         info!("stopping");
         stopped.cancel();

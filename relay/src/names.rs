@@ -4,11 +4,10 @@ use std::hash::Hasher;
 
 use anyhow::{Result, ensure};
 use async_nats::jetstream::Context;
-use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::{Config, Info};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::agreement::{Agreement, Wanted};
+use crate::agreement::Agreement;
 use crate::nats::{has_batches, make};
 
 #[derive(Clone, Debug)]
@@ -19,14 +18,6 @@ pub struct Names {
 }
 
 impl Names {
-    pub async fn agree(config: &Store, name: &str, wanted: &Wanted) -> Result<Self> {
-        Ok(Self { name: name.to_owned(), agreed: Agreement::make(config, wanted).await? })
-    }
-
-    pub async fn read(config: &Store, name: &str) -> Result<Self> {
-        Ok(Self { name: name.to_owned(), agreed: Agreement::read(config).await? })
-    }
-
     pub fn partitions(&self) -> u32 {
         self.agreed.partitions.get()
     }

@@ -68,7 +68,7 @@ impl Drop for Followed {
 impl Followed {
     /// Where it goes on.
     fn at(&self) -> String {
-        self.shared.position(&self.name).map_or(self.source.last_event_id.clone(), |at| at.id)
+        self.shared.position(&self.name).map_or(String::new(), |at| at.id)
     }
 
     /// Until its server asks not to come again.

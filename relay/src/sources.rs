@@ -17,9 +17,6 @@ use tracing::warn;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     pub url: String,
-    /// Where to begin if the log has nothing of it.
-    #[serde(default)]
-    pub last_event_id: String,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
 }
@@ -28,8 +25,7 @@ impl Source {
     pub fn parse(text: &str) -> Result<Self> {
         let url = Url::parse(text).with_context(|| format!("{text:?} is not a URL"))?;
         ensure!(matches!(url.scheme(), "http" | "https"), "{text:?} is not http or https");
-        let (url, last_event_id) = (text.to_owned(), String::new());
-        Ok(Self { url, last_event_id, headers: BTreeMap::new() })
+        Ok(Self { url: text.to_owned(), headers: BTreeMap::new() })
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use async_nats::jetstream::context::PublishErrorKind;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Duration, Instant, sleep};
 use tracing::warn;
@@ -99,7 +98,6 @@ async fn write(
     let start = Instant::now();
     let mut failures = 0;
     while let Err(error) = log.append(&records[..count]).await {
-        let refused = error.kind() == PublishErrorKind::WrongLastSequence;
         failures += 1;
         metrics.failures.inc();
         warn!(%error, events = count, "a write failed: reading the log for its result");
@@ -112,7 +110,7 @@ async fn write(
                 sleep(pause(failures)).await;
             }
             Reclaimed::Lost => {
-                warn!(refused, "another worker has the log");
+                warn!("another worker has the log");
                 return Err(Written::Lost);
             }
             Reclaimed::Rewound => return Err(Written::Rewound),

@@ -24,7 +24,7 @@ const PARTITION: u32 = 0;
 
 async fn relay(jetstream: &Context) -> (Names, Store) {
     let config = bucket(jetstream, "sse", "config", Some(1)).await.expect("a bucket");
-    let names = Names::agree(&config, "sse", &support::wanted(1)).await.expect("an agreement");
+    let names = support::agree(&config, 1).await;
     names.open(jetstream, PARTITION).await.expect("a stream");
     (names, config)
 }

@@ -33,7 +33,7 @@ impl Written {
         let nats = Nats::start();
         let jetstream = nats.connect().await;
         let config = bucket(&jetstream, "sse", "config", Some(1)).await.expect("a bucket");
-        let names = Names::agree(&config, "sse", &support::wanted(1)).await.expect("an agreement");
+        let names = support::agree(&config, 1).await;
         names.open(&jetstream, 0).await.expect("a stream");
         let sources = bucket(&jetstream, "sse", "sources", Some(1)).await.expect("a bucket");
         let source = serde_json::to_vec(&Source::parse("http://127.0.0.1:9/").expect("a URL"))
@@ -237,7 +237,7 @@ async fn clients_do_not_wait_for_a_partition_that_is_not_theirs() {
     let nats = Nats::start();
     let jetstream = nats.connect().await;
     let config = bucket(&jetstream, "sse", "config", Some(1)).await.expect("a bucket");
-    let names = Names::agree(&config, "sse", &support::wanted(2)).await.expect("an agreement");
+    let names = support::agree(&config, 2).await;
     let sources = bucket(&jetstream, "sse", "sources", Some(1)).await.expect("a bucket");
     let live = names.partition_of("a");
     let stuck = (0..).map(|number| format!("s{number}"));

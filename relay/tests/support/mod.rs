@@ -20,12 +20,18 @@ use relay::agreement::{Agreement, Wanted};
 use relay::names::Names;
 
 /// What a worker wants that is given only the number of partitions.
-pub fn wanted(partitions: u32) -> Wanted {
+fn wanted(partitions: u32) -> Wanted {
     Wanted { partitions: Some(partitions.try_into().unwrap()), ..Default::default() }
 }
 
 pub fn names(partitions: u32) -> Names {
     Names { name: "sse".to_owned(), agreed: Agreement::from(&wanted(partitions)) }
+}
+
+/// As the first worker does.
+pub async fn agree(config: &Store, partitions: u32) -> Names {
+    let agreed = Agreement::make(config, &wanted(partitions)).await.unwrap();
+    Names { name: "sse".to_owned(), agreed }
 }
 
 /// As it stands in the bucket.
