@@ -401,7 +401,7 @@ async fn a_server_that_sends_the_same_large_event_again_is_not_asked_in_a_hurry(
     let start = Instant::now();
     let _worker = follow(&nats.url(), &["--max-event-size", "200000", &format!("a={url}")]);
     eventually("it is asked three times", SOON, async || {
-        asked.lock().expect("no panic").len() == 3
+        asked.lock().expect("no panic").len() >= 3
     })
     .await;
     assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
