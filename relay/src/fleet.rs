@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::kv::{Entry, Operation, Store};
+use async_nats::jetstream::stream::Info;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::nats::{Missing, info};
+use crate::nats::info;
 use crate::source::Holder;
 
 /// A worker that is dead for so many leases is forgotten.
@@ -80,15 +81,12 @@ impl Fleet {
 
     async fn take_part(&mut self, stop: &CancellationToken) -> bool {
         let created = self.leases.stream.cached_info().created;
-        let mut missing = Missing::default();
         while !stop.is_cancelled() {
             if let Err(error) = self.watch(stop).await {
                 warn!(error = format!("{error:#}"), "the leases cannot be watched");
                 sleep(self.lease / 8).await;
-                let found = info(&self.leases.stream).await;
-                let is_gone = missing.is_gone(!matches!(found, Ok(None)));
-                let is_other = found.ok().flatten().is_some_and(|found| found.created != created);
-                if is_gone || is_other {
+                let is_ours = |found: Info| found.created == created;
+                if info(&self.leases.stream).await.is_ok_and(|found| !found.is_some_and(is_ours)) {
                     self.held.drain().for_each(|(_, held)| held.task.abort());
                     return false;
                 }

@@ -23,7 +23,7 @@ use futures_util::StreamExt;
 
 use crate::generation::{OWNER, begin_generation, generation};
 use crate::names::{Names, decode};
-use crate::nats::{Missing, has_batches, info};
+use crate::nats::{has_batches, info};
 use crate::record::{ID, Position, Record};
 
 /// In a fence that follows a failure: the sequence of the last event before it.
@@ -56,7 +56,6 @@ pub struct Log {
     pub last: u64,
     pub fence: u64,
     writes: u64,
-    missing: Missing,
 }
 
 impl Log {
@@ -81,7 +80,6 @@ impl Log {
             last: 0,
             fence: 0,
             writes: 0,
-            missing: Missing::default(),
         };
         loop {
             let found = log.stream.get_info().await?;
@@ -133,10 +131,7 @@ impl Log {
     /// After a failed write: whose is the log, and is the write in it? The order of the questions counts.
     pub async fn reclaim(&mut self, records: &[Record]) -> Result<Reclaimed> {
         loop {
-            let found = info(&self.stream).await?;
-            let is_there = found.is_some();
-            ensure!(self.missing.is_gone(is_there) || is_there, "the log is not there");
-            let last = found.map_or(0, |found| found.state.last_sequence);
+            let last = info(&self.stream).await?.map_or(0, |found| found.state.last_sequence);
             if last < self.last {
                 begin_generation(&self.config, self.partition, &self.generation).await?;
                 return Ok(Reclaimed::Rewound);

@@ -1,7 +1,7 @@
 //! Streams and buckets of NATS: how they are made, and what its errors mean.
 
 use std::fmt::{self, Display, Formatter};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::context::{RequestError, RequestErrorKind};
@@ -11,6 +11,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, Stream};
 use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{ConnectError, ConnectErrorKind};
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
 
 /// For a write, and for each question to NATS.
@@ -71,24 +72,15 @@ pub fn has_batches(jetstream: &Context) -> bool {
 /// A server that has just started says of streams that they are not there, until it has read them.
 const READING: Duration = Duration::from_secs(5);
 
-/// Since when NATS says that a stream is not there.
-#[derive(Default)]
-pub struct Missing(Option<Instant>);
-
-impl Missing {
-    /// Whether the stream is gone, by what NATS says of it now.
-    pub fn is_gone(&mut self, is_there: bool) -> bool {
-        if is_there {
-            self.0 = None;
-            return false;
-        }
-        self.0.get_or_insert_with(Instant::now).elapsed() > READING
-    }
-}
-
-/// What NATS says of a stream; `None` if there is none of that name, or not any more.
+/// What NATS says of a stream; `None` if it is gone for good.
 pub async fn info<I>(stream: &Stream<I>) -> Result<Option<Info>> {
-    if_there(stream.get_info().await.map_err(anyhow::Error::from))
+    let start = Instant::now();
+    loop {
+        match if_there(stream.get_info().await.map_err(anyhow::Error::from))? {
+            None if start.elapsed() < READING => sleep(Duration::from_millis(250)).await,
+            found => return Ok(found),
+        }
+    }
 }
 
 fn if_there(found: Result<Info>) -> Result<Option<Info>> {
