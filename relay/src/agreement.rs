@@ -1,5 +1,5 @@
-//! What the members of a relay agree on. The first worker writes it; a worker that was told otherwise does
-//! not start.
+//! What the members of a relay agree on. The first worker writes it; a worker whose options say otherwise
+//! does not start.
 
 use std::fmt::Debug;
 use std::num::NonZeroU32;
@@ -35,7 +35,7 @@ enum PartitionBy {
     Source,
 }
 
-/// What a worker was told. The rest it takes from the agreement.
+/// What the options of a worker say. The rest it takes from the agreement.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Wanted {
     /// How many logs the sources are divided among. The first worker fixes it [default: 16]

@@ -43,7 +43,7 @@ struct Start {
     from: Option<String>,
 }
 
-/// Where a client begins, and whether it asked for another place.
+/// Where a client begins. It is reset if it asked for a place that this log does not have.
 struct Begin {
     tail: Arc<Tail>,
     seen: u64,

@@ -181,7 +181,7 @@ async fn another_configuration_is_refused() {
 
 /// A worker without options leaves a log as the others made it.
 #[tokio::test]
-async fn what_a_worker_is_not_told_it_takes_from_the_others() {
+async fn a_worker_takes_from_the_others_what_its_options_do_not_say() {
     let nats = Nats::start();
     let mut worker = follow(&nats.url(), &["--max-age", "1h"]);
     worker.said(" taken ").await;

@@ -454,7 +454,7 @@ async fn a_loss_is_noticed_by_the_worker_that_also_lost_the_log() {
 
 /// A worker takes it that knows nothing of the old one.
 #[tokio::test]
-async fn a_log_that_was_deleted_gets_a_new_generation_from_whoever_takes_it() {
+async fn a_log_that_was_deleted_gets_a_new_generation_from_its_next_worker() {
     let nats = Nats::start();
     let jetstream = nats.connect().await;
     let (names, config) = relay(&jetstream).await;
