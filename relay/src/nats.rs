@@ -107,8 +107,8 @@ pub async fn make(jetstream: &Context, config: &Config) -> Result<Info> {
 }
 
 /// A bucket of the relay. A worker makes one that NATS says is not there, with so many replicas. A reader
-/// gives none, and makes none. It is made as a plain stream: `create_key_value` of async-nats 0.51 cannot read what NATS
-/// 2.9 says of an account.
+/// gives none, and makes none. It is made as a plain stream: `create_key_value` of async-nats 0.51 cannot
+/// read what NATS 2.9 says of an account.
 pub async fn bucket(
     jetstream: &Context,
     name: &str,

@@ -7,7 +7,7 @@ use anyhow::Result;
 use async_nats::jetstream::kv::Store;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -100,14 +100,22 @@ impl Holder {
 
     /// One task for each source of the partition, as the bucket has them, until `stop`.
     async fn follow_all(mut self, partition: u32, shared: Shared, stop: CancellationToken) {
-        let mut following = Following::default();
+        let mut tasks = JoinSet::new();
+        let mut following: HashMap<String, (Source, AbortHandle)> = HashMap::new();
         loop {
             let wanted = self.sources.borrow_and_update().clone();
-            following.keep(|name, source| wanted.get(name) == Some(source)).await;
+            let is_other = |name: &String, at: &mut (Source, _)| wanted.get(name) != Some(&at.0);
+            for (_, (_, task)) in following.extract_if(is_other) {
+                // A source never has two connections of one worker.
+                task.abort();
+                while !task.is_finished() {
+                    tasks.join_next().await;
+                }
+            }
             for (name, source) in wanted.iter() {
-                if self.names.partition_of(name) == partition && !following.0.contains_key(name) {
+                if self.names.partition_of(name) == partition && !following.contains_key(name) {
                     let task = self.clone().follow(name.clone(), source.clone(), shared.clone());
-                    following.0.insert(name.clone(), (source.clone(), tokio::spawn(task)));
+                    following.insert(name.clone(), (source.clone(), tasks.spawn(task)));
                 }
             }
             tokio::select! {
@@ -115,27 +123,5 @@ impl Holder {
                 changed = self.sources.changed() => if changed.is_err() { return },
             }
         }
-    }
-}
-
-/// The tasks that follow sources. They end with it.
-#[derive(Default)]
-struct Following(HashMap<String, (Source, JoinHandle<()>)>);
-
-impl Following {
-    /// Ends the others, and waits until they are: a source never has two connections of one worker.
-    async fn keep(&mut self, is_wanted: impl Fn(&String, &Source) -> bool) {
-        let dropped: Vec<_> =
-            self.0.extract_if(|name, (source, _)| !is_wanted(name, source)).collect();
-        for (_, (_, task)) in dropped {
-            task.abort();
-            task.await.ok();
-        }
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.0.values().for_each(|(_, task)| task.abort());
     }
 }
