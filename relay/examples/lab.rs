@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use fetch_event_source::{EventSource, RetryPolicy};
 use relay::log::Log;
-use relay::names::{Keeping, Names, bucket, has_batches};
+use relay::nats::{bucket, has_batches};
+use relay::record::Record;
 use relay::sources::Source;
-use relay::write::Record;
-use support::check::{Faults, faults, read};
-use support::eventually;
+use support::check::{Faults, read, sum};
 use support::nats::Nats;
 use support::numbers::{Numbers, Options};
 use support::process::Process;
+use support::{eventually, names};
 use tokio::time::{interval, sleep};
 
 const SOURCES: u64 = 12;
@@ -34,10 +34,6 @@ async fn main() {
         Some("writes") => writes().await,
         _ => demo().await,
     }
-}
-
-fn names(partitions: u32) -> Names {
-    Names { name: "sse".to_owned(), partitions }
 }
 
 fn follow(nats: &str, worker: &str, partitions: &str, sources: &[String]) -> Process {
@@ -66,7 +62,7 @@ async fn demo() {
         WORKERS.iter().map(|name| follow(&nats.url(), name, "12", &sources)).collect();
     let server = Process::start(&nats.url(), &["serve", "--listen", "127.0.0.1:0"]);
     let seen = listen(&server.url().await).await;
-    let leases = bucket(&jetstream, "sse", "leases", 1).await.unwrap();
+    let leases = bucket(&jetstream, "sse", "leases", Some(1)).await.unwrap();
     println!(
         "  s  partitions of {:<5}{:<5}{:<5} in the log  seen by browsers",
         WORKERS[0], WORKERS[1], WORKERS[2]
@@ -100,19 +96,10 @@ async fn demo() {
     assert!(complete, "not complete after {:?}", start.elapsed());
     let requests: u64 = numbers.counts().values().map(|count| count.requests).sum();
     println!("\nthe sources cut their connections all the time: {requests} requests");
-    let mut sum = Faults::default();
-    for events in read(&jetstream, &names(12)).await.values() {
-        let found = faults(events.iter().map(|(id, _)| id.as_str()), LIMIT);
-        sum.lost += found.lost;
-        sum.twice += found.twice;
-        sum.out_of_order += found.out_of_order;
-    }
+    let (sum, all) = sum(&read(&jetstream, &names(12)).await, LIMIT);
     println!(
-        "the log: {} events, {} lost, {} twice, {} out of order",
-        SOURCES * LIMIT,
-        sum.lost,
-        sum.twice,
-        sum.out_of_order
+        "the log: {all} events, {} lost, {} twice, {} out of order",
+        sum.lost, sum.twice, sum.out_of_order
     );
     println!("the browsers: {} events, each the next of its source", seen.load(Ordering::Relaxed));
     let well = workers[1..].iter_mut().all(Process::terminate);
@@ -197,10 +184,9 @@ async fn speed() {
 async fn writes() {
     let nats = Nats::start();
     let jetstream = nats.connect().await;
-    let config = bucket(&jetstream, "sse", "config", 1).await.unwrap();
-    let names = Names::agree(&config, "sse", Some(1)).await.unwrap();
-    let keeping = Keeping { replicas: 1, max_age: Duration::ZERO };
-    names.open(&jetstream, 0, &keeping).await.unwrap();
+    let config = bucket(&jetstream, "sse", "config", Some(1)).await.unwrap();
+    let names = support::agree(&config, 1).await;
+    names.open(&jetstream, 0).await.unwrap();
     let (mut log, _) = Log::take(&jetstream, &names, &config, 0, "lab", 1000).await.unwrap();
     for size in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000] {
         let data = "x".repeat(100);
@@ -234,17 +220,17 @@ async fn many() {
         makes_trouble: false,
     })
     .await;
-    let sources = bucket(&jetstream, "sse", "sources", 1).await.unwrap();
     let mut worker = Process::start(
         &nats.url(),
         &["follow", "--per-host", "1000", "--connects-per-second", "1000", "--idle-timeout", "600"],
     );
     worker.said("taken").await;
+    let sources = bucket(&jetstream, "sse", "sources", None).await.unwrap();
     sleep(Duration::from_secs(3)).await;
     let before = worker.memory();
     for source in 0..count {
         let name = format!("s{source}");
-        let source = serde_json::to_vec(&Source::new(&numbers.url(&name))).unwrap();
+        let source = serde_json::to_vec(&Source::parse(&numbers.url(&name)).unwrap()).unwrap();
         sources.put(name, source.into()).await.unwrap();
     }
     let start = Instant::now();

@@ -1,15 +1,14 @@
 //! The command line.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use async_nats::ServerAddr;
 use axum::http::{HeaderName, HeaderValue};
 use clap::{Args, Parser, Subcommand};
+use relay::agreement::Wanted;
 use relay::names::check_name;
 use relay::sources::Source;
-use tracing_subscriber::filter::Targets;
 
 /// Many machines follow event streams into one log of NATS JetStream, and any of them serves it.
 #[derive(Parser)]
@@ -26,16 +25,8 @@ pub(crate) struct Cli {
     )]
     pub(crate) nats: Vec<ServerAddr>,
     /// All streams, buckets and subjects of this relay begin with it.
-    #[arg(id = "relay", long = "name", env = "RELAY_NAME", default_value = "sse", global = true)]
+    #[arg(id = "relay", long = "name", env = "RELAY_NAME", default_value = "sse", global = true, value_parser = name)]
     pub(crate) name: String,
-    /// What is logged, by target and level.
-    #[arg(
-        long,
-        env = "RELAY_LOG",
-        default_value = "relay=info,fetch_event_source=warn,async_nats=warn",
-        global = true
-    )]
-    pub(crate) log: Targets,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -58,15 +49,8 @@ pub(crate) struct Follow {
     /// Sources to put into the bucket first, as `sources put` does.
     #[arg(value_name = "NAME=URL", value_parser = name_and_url)]
     pub(crate) sources: Vec<(String, Source)>,
-    /// How many logs the sources are divided among. Fixed by the first worker: 16, unless it says otherwise.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) partitions: Option<u32>,
-    /// Copies that NATS keeps of each log: 3 in a cluster.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) replicas: usize,
-    /// Seconds of silence after which a worker is taken for dead.
-    #[arg(long, default_value_t = 3.0, value_parser = lease)]
-    pub(crate) lease: f64,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
     /// Events in one write at most, up to 1000. NATS takes several from 2.12 on, and before that always one.
     #[arg(long, default_value_t = 1000)]
     pub(crate) batch: usize,
@@ -82,14 +66,11 @@ pub(crate) struct Follow {
     /// Bytes of the largest event. NATS takes 1 MiB with all headers, unless it is set up otherwise.
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) max_event_size: usize,
-    /// How long a log keeps an event.
-    #[arg(long, default_value = "7d", value_parser = humantime::parse_duration)]
-    pub(crate) max_age: Duration,
     /// Where /metrics is.
     #[arg(long)]
     pub(crate) listen: Option<SocketAddr>,
     /// The name of this worker; no two may have the same. Default: a random one.
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     pub(crate) worker: Option<String>,
 }
 
@@ -110,33 +91,30 @@ pub(crate) enum Sources {
     List,
     /// Adds a source, or changes it.
     Put {
+        #[arg(value_parser = name)]
         name: String,
-        url: String,
+        #[arg(value_name = "URL", value_parser = Source::parse)]
+        source: Source,
         /// A header of its requests; `list` does not show the value.
         #[arg(long, value_name = "NAME:VALUE", value_parser = name_and_value)]
         header: Vec<(String, String)>,
-        /// Where to begin, if the log has nothing of it.
-        #[arg(long, default_value = "")]
-        last_event_id: String,
     },
     /// Follows it no more. Its events stay in the log.
     Remove {
+        #[arg(value_parser = name)]
         name: String,
     },
 }
 
-fn lease(text: &str) -> Result<f64> {
-    let seconds: f64 = text.parse()?;
-    anyhow::ensure!((0.5..=3600.0).contains(&seconds), "0.5 to 3600 seconds");
-    Ok(seconds)
+fn name(text: &str) -> Result<String> {
+    check_name(text)?;
+    Ok(text.to_owned())
 }
 
 fn name_and_url(text: &str) -> Result<(String, Source)> {
     let (name, url) = text.split_once('=').context("not NAME=URL")?;
     check_name(name)?;
-    let source = Source::new(url);
-    source.check()?;
-    Ok((name.to_owned(), source))
+    Ok((name.to_owned(), Source::parse(url)?))
 }
 
 fn name_and_value(text: &str) -> Result<(String, String)> {

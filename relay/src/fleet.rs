@@ -1,14 +1,16 @@
 //! Which worker has which partition: a key for each worker, which it renews, and one for each partition,
 //! which names its worker and is taken by compare-and-set.
 //!
-//! A worker is dead when its key was not seen to change for the length of a lease, by the clock of the worker that looks. No
-//! correctness rests on that: where two believe that they have a partition, its log shuts one of them out.
+//! A worker is dead when its key was not seen to change for the length of a lease, by the clock of the worker
+//! that looks. No correctness rests on that: where two believe that they have a partition, its log shuts one
+//! of them out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::kv::{Entry, Operation, Store};
+use async_nats::jetstream::stream::Info;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -17,13 +19,17 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::names::{Missing, info};
+use crate::nats::info;
 use crate::source::Holder;
 
 /// A worker that is dead for so many leases is forgotten.
 const FORGOTTEN: u32 = 10;
-/// How long a partition that was given back is left alone at most, so that not all ask at once.
+/// How long what can be taken is left alone at most, so that not all ask at once.
 const SOON: Duration = Duration::from_millis(125);
+/// The value of a worker's key.
+const HERE: &str = "";
+/// It is stopping: what it still has is left to it, but the others share among fewer.
+const LEAVING: &str = "leaving";
 
 /// A key, as it was seen last.
 struct Seen {
@@ -33,6 +39,7 @@ struct Seen {
     at: Instant,
 }
 
+/// A partition from when it was taken until its task has given it back, or lost it.
 struct Held {
     revision: u64,
     stop: CancellationToken,
@@ -50,33 +57,43 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    pub fn new(leases: Store, holder: Holder, lease: Duration) -> Self {
-        let out_of_touch = Some(Instant::now());
+    pub fn new(leases: Store, holder: Holder) -> Self {
+        let (lease, out_of_touch) = (holder.names.agreed.lease, Some(Instant::now()));
         Self { leases, holder, lease, seen: HashMap::new(), held: HashMap::new(), out_of_touch }
     }
 
-    /// Until `stop`; then each partition is given back when all that it received is in the log. `false`: the
-    /// leases are gone, and with them all that NATS had of this relay.
+    /// Until `stop`, and each partition is given back. `false`: the leases are gone, and with them all that NATS
+    /// had of this relay.
     pub async fn run(mut self, stop: CancellationToken) -> bool {
+        let (leases, lease, key) = (self.leases.clone(), self.lease, self.own_key());
+        tokio::select! {
+            is_over = self.take_part(&stop) => if !is_over { return false },
+            () = beat(&leases, &key, lease, &stop) => {}
+        }
+        // Last: while it is there, nobody takes a partition whose events are still being written.
+        timeout(lease / 2, leases.delete(key)).await.ok();
+        true
+    }
+
+    fn own_key(&self) -> String {
+        format!("w.{}", self.holder.worker)
+    }
+
+    async fn take_part(&mut self, stop: &CancellationToken) -> bool {
         let created = self.leases.stream.cached_info().created;
-        let mut missing = Missing::default();
         while !stop.is_cancelled() {
-            if let Err(error) = self.watch(&stop).await {
+            if let Err(error) = self.watch(stop).await {
                 warn!(error = format!("{error:#}"), "the leases cannot be watched");
                 sleep(self.lease / 8).await;
-                let found = info(&self.leases.stream).await;
-                let is_gone = missing.is_gone(!matches!(found, Ok(None)));
-                let is_other = found.ok().flatten().is_some_and(|found| found.created != created);
-                if is_gone || is_other {
+                let is_ours = |found: Info| found.created == created;
+                if info(&self.leases.stream).await.is_ok_and(|found| !found.is_some_and(is_ours)) {
                     self.held.drain().for_each(|(_, held)| held.task.abort());
                     return false;
                 }
             }
         }
-        // First, so that the others share among fewer.
-        timeout(self.lease / 2, self.leases.delete(self.own_key())).await.ok();
-        let all: Vec<u32> = self.held.keys().copied().collect();
-        self.release(&all).await;
+        self.held.values().for_each(|held| held.stop.cancel());
+        join_all(self.held.drain().map(|(_, held)| held.task)).await;
         true
     }
 
@@ -89,20 +106,14 @@ impl Fleet {
                 () = stop.cancelled() => return Ok(()),
                 () = sleep_until(next) => {
                     self.share().await;
-                    self.beat().await; // comes back by the watch before the next turn
                     if self.out_of_touch.is_some_and(|since| since.elapsed() > self.lease) {
                         self.out_of_touch = Some(Instant::now());
                         bail!("nothing was heard for a lease");
                     }
-                    let turn = match self.out_of_touch {
-                        Some(_) => self.lease.min(SOON * 16) / 16,
-                        None => self.lease / 4,
-                    };
-                    next = Instant::now() + turn.mul_f64(0.75 + fastrand::f64() / 2.0);
+                    next = Instant::now() + self.lease.mul_f64((3.0 + 2.0 * fastrand::f64()) / 16.0);
                 }
                 entry = entries.next() => {
-                    let was_released = self.see(entry.context("the watch ended")??);
-                    if was_released {
+                    if self.see(entry.context("the watch ended")??) {
                         next = next.min(Instant::now() + SOON.mul_f64(fastrand::f64()));
                     }
                 }
@@ -110,23 +121,14 @@ impl Fleet {
         }
     }
 
-    fn own_key(&self) -> String {
-        format!("w.{}", self.holder.worker)
-    }
-
+    /// Whether there may be something to take.
     fn see(&mut self, entry: Entry) -> bool {
-        let is_gone = entry.operation != Operation::Put;
-        let value = (!is_gone).then_some(entry.value);
+        let value = Some(entry.value).filter(|_| entry.operation == Operation::Put);
+        let was_given_back = value.as_ref().is_none_or(|value| value == LEAVING);
+        let is_back = self.out_of_touch.is_some() && entry.key == self.own_key();
         let seen = Seen { value, revision: entry.revision, at: Instant::now() };
         self.seen.insert(entry.key, seen);
-        is_gone
-    }
-
-    async fn beat(&self) {
-        match timeout(self.lease / 2, self.leases.put(self.own_key(), Bytes::new())).await {
-            Ok(Ok(_)) => {}
-            failed => debug!(?failed, "no heartbeat"),
-        }
+        was_given_back || is_back
     }
 
     fn is_alive(&self, worker: &str) -> bool {
@@ -141,18 +143,18 @@ impl Fleet {
             return;
         }
         self.forget_one().await;
-        let workers: BTreeSet<&str> =
-            self.seen.keys().filter_map(|key| key.strip_prefix("w.")).collect();
-        let alive = workers.into_iter().filter(|worker| self.is_alive(worker)).count();
-        let share = (self.holder.names.partitions as usize).div_ceil(alive.max(1));
-        if self.held.len() > share {
-            let surplus = self.held.len() - share;
-            let surplus: Vec<u32> = self.held.keys().copied().take(surplus).collect();
-            return self.release(&surplus).await;
-        }
+        let is_here = |(key, seen): &(&String, &Seen)| {
+            let is_here = seen.value.as_deref() == Some(HERE.as_bytes());
+            is_here && key.starts_with("w.") && seen.at.elapsed() < self.lease
+        };
+        let here = self.seen.iter().filter(is_here).count();
+        let share = (self.holder.names.partitions() as usize).div_ceil(here.max(1));
+        let kept: Vec<&Held> =
+            self.held.values().filter(|held| !held.stop.is_cancelled()).collect();
+        kept.iter().skip(share).for_each(|held| held.stop.cancel());
         let mut free = self.free();
         fastrand::shuffle(&mut free);
-        free.truncate(share - self.held.len());
+        free.truncate(share.saturating_sub(kept.len()));
         let taken = free.into_iter().map(|(partition, revision)| self.take(partition, revision));
         let taken = join_all(taken).await;
         self.held.extend(taken.into_iter().flatten());
@@ -174,18 +176,16 @@ impl Fleet {
     }
 
     fn drop_lost(&mut self) {
+        self.held.retain(|_, held| !held.task.is_finished());
         let worker = self.holder.worker.as_bytes();
-        let seen = &self.seen;
-        self.held.retain(|partition, held| {
-            let is_ours = seen.get(&format!("p.{partition}")).is_none_or(|seen| {
-                seen.revision < held.revision || seen.value.as_deref() == Some(worker)
-            });
-            if !is_ours {
+        for (partition, held) in self.held.iter().filter(|(_, held)| !held.stop.is_cancelled()) {
+            let seen = self.seen.get(&format!("p.{partition}"));
+            let seen = seen.filter(|seen| seen.revision >= held.revision);
+            if seen.is_some_and(|seen| seen.value.as_deref() != Some(worker)) {
                 info!(partition, "another worker has it now");
                 held.stop.cancel(); // what is on its way to the log is refused there
             }
-            is_ours && !held.task.is_finished()
-        });
+        }
         self.holder.metrics.partitions.set(self.held.len() as i64);
     }
 
@@ -193,13 +193,11 @@ impl Fleet {
     fn is_in_touch(&mut self) -> bool {
         if !self.is_alive(&self.holder.worker) {
             if self.out_of_touch.is_none() {
-                warn!(
-                    partitions = self.held.len(),
-                    "out of touch with NATS: letting go of everything"
-                );
+                let partitions = self.held.len();
+                warn!(partitions, "out of touch with NATS: letting go of everything");
                 self.out_of_touch = Some(Instant::now());
             }
-            self.held.drain().for_each(|(_, held)| held.stop.cancel());
+            self.held.values().for_each(|held| held.stop.cancel());
             return false;
         }
         if self.out_of_touch.take().is_some() {
@@ -220,44 +218,31 @@ impl Fleet {
                 owner.is_some_and(|owner| *owner != self.holder.worker && self.is_alive(&owner));
             (!is_held).then_some((partition, lease.revision))
         };
-        let all = 0..self.holder.names.partitions;
+        let all = 0..self.holder.names.partitions();
         all.filter(|partition| !self.held.contains_key(partition)).filter_map(free).collect()
     }
 
     async fn take(&self, partition: u32, revision: u64) -> Option<(u32, Held)> {
         let worker = self.holder.worker.clone().into();
         let taken = self.leases.update(format!("p.{partition}"), worker, revision);
-        match timeout(self.lease / 2, taken).await {
-            Ok(Ok(revision)) => {
-                let stop = CancellationToken::new();
-                let task = tokio::spawn(self.holder.clone().hold(partition, stop.clone()));
-                Some((partition, Held { revision, stop, task }))
-            }
-            failed => {
-                debug!(partition, ?failed, "another was faster");
-                None
-            }
-        }
+        let Ok(Ok(revision)) = timeout(self.lease / 2, taken).await else { return None };
+        let stop = CancellationToken::new();
+        let holder = self.holder.clone();
+        let holding = holder.hold(self.leases.clone(), partition, revision, stop.clone());
+        Some((partition, Held { revision, stop, task: tokio::spawn(holding) }))
     }
+}
 
-    async fn release(&mut self, partitions: &[u32]) {
-        let released: Vec<(u32, Held)> = partitions
-            .iter()
-            .filter_map(|partition| Some((*partition, self.held.remove(partition)?)))
-            .collect();
-        released.iter().for_each(|(_, held)| held.stop.cancel());
-        // All at once: each may have a write on its way.
-        let (leases, lease) = (&self.leases, self.lease);
-        join_all(released.into_iter().map(async |(partition, mut held)| {
-            if timeout(lease, &mut held.task).await.is_err() {
-                held.task.abort();
-            }
-            let key = format!("p.{partition}");
-            let deleted = leases.delete_expect_revision(key, Some(held.revision));
-            let given_back = timeout(lease, deleted).await.is_ok_and(|deleted| deleted.is_ok());
-            info!(partition, given_back, "released");
-        }))
-        .await;
-        self.holder.metrics.partitions.set(self.held.len() as i64);
+/// Renews the key of this worker. A put that fails is not tried again: the next one comes soon.
+async fn beat(leases: &Store, key: &str, lease: Duration, stop: &CancellationToken) {
+    loop {
+        let is_leaving = stop.is_cancelled();
+        let value = if is_leaving { LEAVING } else { HERE };
+        timeout(lease / 2, leases.put(key, value.into())).await.ok();
+        if is_leaving {
+            sleep(lease / 4).await;
+        } else {
+            timeout(lease / 4, stop.cancelled()).await.ok();
+        }
     }
 }

@@ -1,33 +1,60 @@
-//! All sequences of one generation are of one log. A log that lost its end gets a new one, so that nobody
-//! takes an old sequence for a new one.
+//! All sequences of one generation are of one log. A log that lost its end, or was made anew, gets a new one,
+//! so that nobody takes an old sequence for a new one.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use async_nats::HeaderMap;
 use async_nats::jetstream::kv::Store;
+use async_nats::jetstream::stream::Info;
 
 /// In each message: generation, worker, and a part that is new each time a worker takes the log.
 pub const OWNER: &str = "Relay-Owner";
 
-/// The generation of a partition's sequences. The first that asks makes one.
-pub async fn generation(config: &Store, partition: u32) -> Result<String> {
-    let key = format!("generation.{partition}");
-    for _ in 0..2 {
-        if let Some(found) = config.get(&key).await? {
-            return Ok(String::from_utf8_lossy(&found).into_owned());
+pub fn key(partition: u32) -> String {
+    format!("generation.{partition}")
+}
+
+/// What the bucket has: the generation, the time at which its log was made, and the revision of both.
+async fn stored(config: &Store, partition: u32) -> Result<(String, String, u64)> {
+    let Some(found) = config.entry(key(partition)).await? else { return Ok(Default::default()) };
+    let text = String::from_utf8_lossy(&found.value);
+    let (generation, created) = text.split_once(' ').unwrap_or_default();
+    Ok((generation.to_owned(), created.to_owned(), found.revision))
+}
+
+async fn begin(config: &Store, partition: u32, created: &str, revision: u64) -> Result<()> {
+    let new = format!("{:08x} {created}", fastrand::u32(..));
+    config.update(key(partition), new.into(), revision).await?;
+    Ok(())
+}
+
+fn created(log: &Info) -> String {
+    log.created.unix_timestamp_nanos().to_string()
+}
+
+/// The generation of a log that a worker takes. It begins one if there is none, or that of another log.
+pub async fn generation(config: &Store, partition: u32, log: &Info) -> Result<String> {
+    for _ in 0..3 {
+        let (generation, of, revision) = stored(config, partition).await?;
+        if of == created(log) {
+            return Ok(generation);
         }
-        let new = format!("{:08x}", fastrand::u32(..));
-        config.create(&key, new.into()).await.ok();
+        begin(config, partition, &created(log), revision).await.ok(); // another may be faster
     }
     bail!("the generation of partition {partition} can be neither read nor made")
 }
 
+/// The same for one who only reads.
+pub async fn read_generation(config: &Store, partition: u32, log: &Info) -> Result<String> {
+    let (generation, of, _) = stored(config, partition).await?;
+    ensure!(of == created(log), "no worker has taken this log yet");
+    Ok(generation)
+}
+
 /// The sequences begin anew: nobody may take one of the old generation for one of the new.
 pub async fn begin_generation(config: &Store, partition: u32, old: &str) -> Result<()> {
-    let key = format!("generation.{partition}");
-    let Some(found) = config.entry(&key).await? else { return Ok(()) };
-    if found.value == old.as_bytes() {
-        let new = format!("{:08x}", fastrand::u32(..));
-        config.update(&key, new.into(), found.revision).await?;
+    let (generation, created, revision) = stored(config, partition).await?;
+    if generation == old {
+        begin(config, partition, &created, revision).await?;
     }
     Ok(())
 }

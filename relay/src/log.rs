@@ -5,32 +5,29 @@
 //! predecessor sends, or has sent, names a sequence that the fence has passed for good.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use async_nats::HeaderMap;
+use async_nats::header::{
+    NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE,
+    NATS_EXPECTED_LAST_SEQUENCE,
+};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
-use async_nats::{HeaderMap, header::NATS_EXPECTED_LAST_SEQUENCE};
+use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind, Stream};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
 use crate::generation::{OWNER, begin_generation, generation};
-use crate::names::{self, Missing, Names, decode, info};
-pub use crate::write::Position;
-use crate::write::{ID, Record};
-
-/// For a write, and for each question to the log.
-pub const TIMEOUT: Duration = Duration::from_secs(2);
+use crate::names::{Names, decode};
+use crate::nats::{has_batches, info};
+use crate::record::{ID, Position, Record};
 
 /// In a fence that follows a failure: the sequence of the last event before it.
 const END: &str = "Relay-End";
-const BATCH_ID: &str = "Nats-Batch-Id";
-const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
-const BATCH_COMMIT: &str = "Nats-Batch-Commit";
 
 /// The result of a write that was not acknowledged.
 #[derive(Debug, PartialEq)]
@@ -54,15 +51,15 @@ pub struct Log {
     owner: String,
     /// All sequences of one generation are of one log. A log that lost its end gets a new one.
     pub generation: String,
+    /// How many records a write has at most.
     pub batch: usize,
     pub last: u64,
     pub fence: u64,
     writes: u64,
-    missing: Missing,
 }
 
 impl Log {
-    /// Shuts out its predecessor, and says how far each source has come.
+    /// Shuts out its predecessor, and says how far each source has come. `batch` counts where NATS has batches.
     pub async fn take(
         jetstream: &Context,
         names: &Names,
@@ -71,7 +68,6 @@ impl Log {
         worker: &str,
         batch: usize,
     ) -> Result<(Self, HashMap<String, Position>)> {
-        let batch = names::batch(jetstream, batch);
         let mut log = Self {
             stream: jetstream.get_stream_no_info(names.stream(partition)).await?,
             jetstream: jetstream.clone(),
@@ -80,19 +76,21 @@ impl Log {
             partition,
             owner: String::new(),
             generation: String::new(),
-            batch,
+            batch: if has_batches(jetstream) { batch.clamp(1, 1000) } else { 1 },
             last: 0,
             fence: 0,
             writes: 0,
-            missing: Missing::default(),
         };
-        let mut current = generation(config, partition).await?;
-        while current != log.generation {
+        loop {
+            let found = log.stream.get_info().await?;
+            let current = generation(config, partition, &found).await?;
+            if current == log.generation {
+                break;
+            }
             log.owner = format!("{current}.{worker}.{:08x}", fastrand::u32(..));
             log.generation = current;
             // A fence that compared could lose for ever against a predecessor that still writes.
             ensure!(log.write_fence(None).await?, "a fence that compares nothing was refused");
-            current = generation(config, partition).await?;
         }
         let positions = log.positions().await?;
         Ok((log, positions))
@@ -105,31 +103,27 @@ impl Log {
         let nonce = self.owner.rsplit('.').next().unwrap_or_default();
         let batch = format!("{nonce}.{}", self.writes);
         let client = self.jetstream.client();
-        let mut commit = None;
         for (index, record) in records.iter().enumerate() {
             let mut headers = record.headers();
             headers.insert(OWNER, self.owner.as_str());
             if index == 0 {
                 headers.insert(NATS_EXPECTED_LAST_SEQUENCE, self.last.to_string());
             }
-            let is_last = index + 1 == records.len();
             if records.len() > 1 {
-                headers.insert(BATCH_ID, batch.as_str());
-                headers.insert(BATCH_SEQUENCE, (index + 1).to_string());
+                headers.insert(NATS_BATCH_ID, batch.as_str());
+                headers.insert(NATS_BATCH_SEQUENCE, (index + 1).to_string());
             }
-            if is_last {
-                if index > 0 {
-                    headers.insert(BATCH_COMMIT, "1");
-                }
-                commit = Some(self.send(&record.subject, headers, record.data.clone()).await?);
-            } else {
+            if index + 1 < records.len() {
                 let (subject, data) = (record.subject.clone(), record.data.clone());
                 let sent = client.publish_with_headers(subject, headers, data).await;
                 sent.map_err(|error| PublishError::with_source(PublishErrorKind::Other, error))?;
+                continue;
             }
-        }
-        if let Some(commit) = commit {
-            self.last = commit.await?.sequence;
+            if index > 0 {
+                headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
+            }
+            let sent = self.send(&record.subject, headers, record.data.clone()).await?;
+            self.last = sent.await?.sequence;
         }
         Ok(())
     }
@@ -137,22 +131,14 @@ impl Log {
     /// After a failed write: whose is the log, and is the write in it? The order of the questions counts.
     pub async fn reclaim(&mut self, records: &[Record]) -> Result<Reclaimed> {
         loop {
-            let found = info(&self.stream).await?;
-            let is_there = found.is_some();
-            ensure!(self.missing.is_gone(is_there) || is_there, "the log is not there");
-            let last = found.map_or(0, |found| found.state.last_sequence);
+            let last = info(&self.stream).await?.map_or(0, |found| found.state.last_sequence);
             if last < self.last {
                 begin_generation(&self.config, self.partition, &self.generation).await?;
                 return Ok(Reclaimed::Rewound);
             }
             let owner = self.names.owner_subject(self.partition);
             // A fence that has aged out was ours: a successor would have written another.
-            let fence = match self.stream.get_last_raw_message_by_subject(&owner).await {
-                Err(error) if error.kind() != LastRawMessageErrorKind::NoMessageFound => {
-                    Err(error)?
-                }
-                fence => fence.ok(),
-            };
+            let fence = if_there(self.stream.get_last_raw_message_by_subject(&owner).await)?;
             if fence.as_ref().is_some_and(|fence| !self.is_ours(fence)) {
                 // It may have lost its end before another took it.
                 let own = self.stream.get_raw_message(self.last).await;
@@ -184,17 +170,11 @@ impl Log {
 
     /// Is the last of these records what the log has there?
     async fn holds(&self, end: u64, records: &[Record]) -> Result<bool> {
-        let found = match self.stream.get_raw_message(end).await {
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
-                return Ok(false);
-            }
-            found => found?,
-        };
-        let same = |record: &Record| {
-            let id = found.headers.get(ID).map(|id| id.as_str());
-            *record.subject == *found.subject && id == Some(record.id.as_str())
-        };
-        Ok(self.is_ours(&found) && records.last().is_some_and(same))
+        let found = if_there(self.stream.get_raw_message(end).await)?;
+        let Some((found, record)) = found.as_ref().zip(records.last()) else { return Ok(false) };
+        let id = found.headers.get(ID).map(|id| id.as_str());
+        let is_same = *record.subject == *found.subject && id == Some(record.id.as_str());
+        Ok(is_same && self.is_ours(found))
     }
 
     /// Sends, and gives what waits for the acknowledgement.
@@ -233,12 +213,11 @@ impl Log {
     async fn positions(&self) -> Result<HashMap<String, Position>> {
         let config = pull::OrderedConfig {
             deliver_policy: DeliverPolicy::LastPerSubject,
-            filter_subject: format!("{}.{}.>", self.names.name, self.partition),
+            filter_subject: self.names.subjects(self.partition),
             headers_only: true,
             ..Default::default()
         };
-        let consumer = self.stream.create_consumer(config).await?;
-        let mut messages = consumer.messages().await?;
+        let mut messages = self.stream.create_consumer(config).await?.messages().await?;
         let mut positions = HashMap::new();
         while let Some(message) = messages.next().await {
             let message = message?;
@@ -255,5 +234,12 @@ impl Log {
             }
         }
         bail!("the log ended before its fence")
+    }
+}
+
+fn if_there(found: Result<StreamMessage, LastRawMessageError>) -> Result<Option<StreamMessage>> {
+    match found {
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+        found => Ok(Some(found?)),
     }
 }

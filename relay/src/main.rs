@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::kv::Store;
@@ -16,82 +16,83 @@ use async_nats::{ConnectOptions, Event};
 use axum::Router;
 use axum::http::HeaderValue;
 use clap::Parser;
+use relay::agreement::{Agreement, Wanted};
 use relay::connects::Connects;
 use relay::fleet::Fleet;
-use relay::log::TIMEOUT;
 use relay::metrics::Metrics;
-use relay::names::{Keeping, Names, Refused, batch, bucket, check_name};
+use relay::names::Names;
+use relay::nats::{Refused, TIMEOUT, bucket, has_batches, is_final, log_failure};
 use relay::serve::router;
 use relay::source::Holder;
 use relay::sources::{Source, watch_sources};
 use relay::tail::Server;
 use tokio::net::TcpListener;
+use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 use crate::cli::{Cli, Command, Follow, Serve, Sources};
+
+const LOGGED: &str = "relay=info,fetch_event_source=warn,async_nats=warn";
+/// Refusals at the start, a second apart, after which a worker gives up. A NATS that starts may refuse some.
+const REFUSALS: u32 = 3;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let cli = Cli::parse();
     let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    tracing_subscriber::registry().with(log).with(cli.log.clone()).init();
-    check_name(&cli.name)?;
+    tracing_subscriber::registry().with(log).with(LOGGED.parse::<Targets>()?).init();
     match &cli.command {
         Command::Follow(options) => follow(&cli, options).await,
         Command::Serve(options) => serve(&cli, options).await,
         Command::Sources(Sources::List) => status::list_sources(&sources(&cli).await?).await,
-        Command::Sources(Sources::Put { name, url, header, last_event_id }) => {
-            check_name(name)?;
+        Command::Sources(Sources::Put { name, source, header }) => {
             let headers = header.iter().cloned().collect();
-            let (url, last_event_id) = (url.clone(), last_event_id.clone());
-            put(&sources(&cli).await?, name, &Source { url, last_event_id, headers }).await
+            put(&sources(&cli).await?, name, &Source { url: source.url.clone(), headers }).await
         }
-        Command::Sources(Sources::Remove { name }) => {
-            check_name(name)?;
-            Ok(sources(&cli).await?.delete(name).await?)
-        }
+        Command::Sources(Sources::Remove { name }) => Ok(sources(&cli).await?.delete(name).await?),
         Command::Status => {
-            let (jetstream, _) = connect(&cli).await?;
-            let config = bucket(&jetstream, &cli.name, "config", 1).await?;
-            let names = Names::read(&config, &cli.name).await?;
-            let leases = bucket(&jetstream, &cli.name, "leases", 1).await?;
+            let jetstream = connect(&cli).await?;
+            let config = bucket(&jetstream, &cli.name, "config", None).await?;
+            let names = Names { name: cli.name.clone(), agreed: Agreement::read(&config).await? };
+            let leases = bucket(&jetstream, &cli.name, "leases", None).await?;
             status::partitions(&jetstream, &names, &leases).await
         }
     }
 }
 
-/// The watched number counts the connections to NATS.
-async fn connect(cli: &Cli) -> Result<(Context, watch::Receiver<u64>)> {
-    let (connects, connected) = watch::channel(0);
-    let options = ConnectOptions::new().event_callback(move |event| {
-        match event {
-            Event::Connected => connects.send_modify(|count| *count += 1),
-            Event::Disconnected => warn!("NATS is away: waiting for it"),
-            _ => {}
+async fn connect(cli: &Cli) -> Result<Context> {
+    let options = ConnectOptions::new().event_callback(async |event| match event {
+        Event::Disconnected => warn!("NATS is away: waiting for it"),
+        Event::ClientError(error) if error.to_string().contains("authorization") => {
+            error!(%error, "NATS rejects this relay: mend its credentials");
         }
-        std::future::ready(())
+        _ => {}
     });
     let client = options.connect(&cli.nats[..]).await.context("NATS cannot be reached")?;
-    Ok((ContextBuilder::new().timeout(TIMEOUT).ack_timeout(TIMEOUT).build(client), connected))
+    Ok(ContextBuilder::new().timeout(TIMEOUT).ack_timeout(TIMEOUT).build(client))
 }
 
 /// For what runs on: NATS may be away at the start, and go away while this sets up.
 async fn patiently<T>(stop: &CancellationToken, set_up: impl AsyncFn() -> Result<T>) -> Result<T> {
     let trying = async {
+        let mut refusals = 0;
         loop {
-            match set_up().await {
-                Err(error) if error.downcast_ref::<Refused>().is_none() => {
-                    warn!(error = format!("{error:#}"), "trying again every second");
-                    sleep(Duration::from_secs(1)).await;
-                }
+            let error = match set_up().await {
+                Err(error) => error,
                 result => return result,
+            };
+            refusals = if is_final(&error) { refusals + 1 } else { 0 };
+            if error.is::<Refused>() || refusals == REFUSALS {
+                return Err(error);
             }
+            log_failure("this relay cannot be set up yet", &error);
+            sleep(Duration::from_secs(1)).await;
         }
     };
     tokio::select! {
@@ -101,11 +102,10 @@ async fn patiently<T>(stop: &CancellationToken, set_up: impl AsyncFn() -> Result
 }
 
 async fn sources(cli: &Cli) -> Result<Store> {
-    bucket(&connect(cli).await?.0, &cli.name, "sources", 1).await
+    bucket(&connect(cli).await?, &cli.name, "sources", None).await
 }
 
 async fn put(sources: &Store, name: &str, source: &Source) -> Result<()> {
-    source.check()?;
     sources.put(name, serde_json::to_vec(source)?.into()).await?;
     Ok(())
 }
@@ -114,20 +114,21 @@ async fn follow(cli: &Cli, options: &Follow) -> Result<()> {
     let stop = stop_by_signal()?;
     let worker = options.worker.clone();
     let worker = worker.unwrap_or_else(|| format!("worker-{:08x}", fastrand::u32(..)));
-    check_name(&worker)?;
     let metrics = Metrics::default();
     if let Some(address) = options.listen {
         let app = metrics.router();
         tokio::spawn(listen(address, app, stop.clone()).await?);
     }
     let connects = Arc::new(Connects::new(options.connects_per_second, options.per_host));
-    let lease = Duration::from_secs_f64(options.lease);
-    let (replicas, mut partitions) = (options.replicas, options.partitions);
+    let mut wanted = options.wanted.clone();
     loop {
         let (leases, holder) = patiently(&stop, async || {
-            let (jetstream, _) = connect(cli).await?;
+            let jetstream = connect(cli).await?;
+            let replicas = Some(wanted.replicas.unwrap_or(1));
             let config = bucket(&jetstream, &cli.name, "config", replicas).await?;
-            let names = Names::agree(&config, &cli.name, partitions).await?;
+            let agreed = Agreement::make(&config, &wanted).await?;
+            let names = Names { name: cli.name.clone(), agreed };
+            let replicas = Some(names.agreed.replicas);
             let sources = bucket(&jetstream, &cli.name, "sources", replicas).await?;
             for (name, source) in &options.sources {
                 put(&sources, name, source).await?;
@@ -135,12 +136,11 @@ async fn follow(cli: &Cli, options: &Follow) -> Result<()> {
             let leases = bucket(&jetstream, &cli.name, "leases", replicas).await?;
             let holder = Holder {
                 sources: watch_sources(sources),
-                batch: batch(&jetstream, options.batch),
                 jetstream,
                 config,
                 names,
-                keeping: Keeping { replicas, max_age: options.max_age },
                 worker: worker.clone(),
+                batch: options.batch,
                 idle_timeout: Duration::from_secs(options.idle_timeout),
                 max_event_size: options.max_event_size,
                 connects: connects.clone(),
@@ -149,53 +149,42 @@ async fn follow(cli: &Cli, options: &Follow) -> Result<()> {
             Ok((leases, holder))
         })
         .await?;
-        partitions = Some(holder.names.partitions);
-        info!(
-            worker,
-            nats = holder.jetstream.client().server_info().version,
-            partitions,
-            "following, {} events a write at most",
-            holder.batch
-        );
-        let overdue = async {
-            stop.cancelled().await;
-            sleep(lease * 2).await;
-        };
-        tokio::select! {
-            is_over = Fleet::new(leases, holder, lease).run(stop.clone()) => if is_over { return Ok(()) },
-            () = overdue => bail!("NATS did not answer in time: what was not acknowledged is asked for again"),
+        wanted = Wanted::from(holder.names.agreed.clone());
+        let nats = holder.jetstream.client().server_info().version;
+        let has_batches = has_batches(&holder.jetstream);
+        info!(worker, nats, has_batches, agreed = ?holder.names.agreed, "following");
+        if Fleet::new(leases, holder).run(stop.clone()).await {
+            return Ok(());
         }
         warn!("NATS has lost its store: everything is made anew");
     }
 }
 
 async fn serve(cli: &Cli, options: &Serve) -> Result<()> {
-    let stop = stop_by_signal()?;
-    let (jetstream, connected, config, sources, names) = patiently(&stop, async || {
-        let (jetstream, connected) = connect(cli).await?;
-        let config = bucket(&jetstream, &cli.name, "config", 1).await?;
-        let names = Names::read(&config, &cli.name).await?;
-        let sources = bucket(&jetstream, &cli.name, "sources", 1).await?;
-        Ok((jetstream, connected, config, sources, names))
-    })
-    .await?;
-    let (keep, metrics) = (options.keep.max(1), Metrics::default());
-    let server = Server {
-        jetstream,
-        config,
-        sources,
-        names,
-        keep,
-        metrics,
-        connected,
-        stop: stop.clone(),
-        tails: Default::default(),
-    };
-    let origins = match &options.allow_origin[..] {
-        [any] if any == HeaderValue::from_static("*") => AllowOrigin::any(),
-        list => AllowOrigin::list(list.to_vec()),
+    let allowed = &options.allow_origin;
+    let allows_all = allowed.contains(&HeaderValue::from_static("*"));
+    ensure!(!allows_all || allowed.len() == 1, "--allow-origin '*' permits all: give no other");
+    let origins = match allows_all {
+        true => AllowOrigin::any(),
+        false => AllowOrigin::list(allowed.clone()),
     };
     let cors = CorsLayer::new().allow_origin(origins).allow_headers(AllowHeaders::mirror_request());
+    let stop = stop_by_signal()?;
+    let server = patiently(&stop, async || {
+        let jetstream = connect(cli).await?;
+        let config = bucket(&jetstream, &cli.name, "config", None).await?;
+        Ok(Server {
+            names: Names { name: cli.name.clone(), agreed: Agreement::read(&config).await? },
+            sources: bucket(&jetstream, &cli.name, "sources", None).await?,
+            jetstream,
+            config,
+            keep: options.keep.max(1),
+            metrics: Metrics::default(),
+            stop: stop.clone(),
+            tails: Default::default(),
+        })
+    })
+    .await?;
     listen(options.listen, router(server).layer(cors), stop).await?.await;
     Ok(())
 }
@@ -225,12 +214,12 @@ async fn listen(
 
 fn stop_by_signal() -> Result<CancellationToken> {
     let stop = CancellationToken::new();
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut term = signal(SignalKind::terminate())?;
     let stopped = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = term.recv() => {}
-            _ = int.recv() => {}
+            _ = ctrl_c() => {}
         }
         info!("stopping");
         stopped.cancel();

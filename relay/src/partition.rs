@@ -4,36 +4,53 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Result;
+use async_nats::jetstream::kv::Store;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::generation::key;
 use crate::log::Log;
-use crate::source::{Holder, Shared};
+use crate::nats::log_failure;
+use crate::source::Holder;
 use crate::sources::Source;
-use crate::write::{Written, write_all};
+use crate::write::{Shared, Written, write_all};
 
 /// Events that wait for a log which takes one at a time. All of them are written before it is released.
 const DEPTH: usize = 32;
 
 impl Holder {
+    /// Until `stop`, or until another worker has the partition; then its key is given back. Neither a heartbeat
+    /// nor another partition waits for a log that takes nothing.
+    pub async fn hold(self, leases: Store, partition: u32, revision: u64, stop: CancellationToken) {
+        let lease = self.names.agreed.lease;
+        let overdue = async {
+            stop.cancelled().await;
+            sleep(lease).await;
+        };
+        tokio::select! {
+            () = self.hold_log(partition, &stop) => {}
+            () = overdue => warn!(partition, "not all was written in time: it is asked for again"),
+        }
+        let deleted = leases.delete_expect_revision(format!("p.{partition}"), Some(revision));
+        let given_back = timeout(lease, deleted).await.is_ok_and(|deleted| deleted.is_ok());
+        info!(partition, given_back, "released");
+    }
+
     /// Until `stop`, and all that was received is in the log; or until another worker has the partition.
-    pub async fn hold(self, partition: u32, stop: CancellationToken) {
+    async fn hold_log(&self, partition: u32, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             match self.clone().hold_once(partition, stop.clone()).await {
                 Ok(Written::All | Written::Lost) => return,
                 Ok(Written::Rewound) => {
                     self.metrics.rewinds.inc();
-                    warn!(
-                        partition,
-                        "the log lost its end: its sources go on from where it ends now"
-                    );
+                    warn!(partition, "the log lost its end: its sources go on from there");
                 }
                 Err(error) => {
-                    warn!(partition, error = format!("{error:#}"), "not taken yet");
+                    log_failure(&format!("partition {partition} is not taken yet"), &error);
                     sleep(Duration::from_millis(fastrand::u64(250..1000))).await;
                 }
             }
@@ -41,7 +58,7 @@ impl Holder {
     }
 
     async fn hold_once(self, partition: u32, stop: CancellationToken) -> Result<Written> {
-        self.names.open(&self.jetstream, partition, &self.keeping).await?;
+        self.names.open(&self.jetstream, partition).await?;
         let (mut log, positions) = Log::take(
             &self.jetstream,
             &self.names,
@@ -51,7 +68,6 @@ impl Holder {
             self.batch,
         )
         .await?;
-        self.metrics.takeovers.inc();
         info!(partition, sources = positions.len(), fence = log.fence, "taken");
         let (events, received) = mpsc::channel(log.batch.max(DEPTH));
         let shared = Shared::new(events, positions);
@@ -70,11 +86,10 @@ impl Holder {
 
     /// Another member found that the log had lost its end.
     async fn wait_for_generation(&self, partition: u32, current: String) {
-        let key = format!("generation.{partition}");
         loop {
-            if let Ok(mut entries) = self.config.watch_with_history(&key).await {
+            if let Ok(mut entries) = self.config.watch_with_history(key(partition)).await {
                 while let Some(Ok(entry)) = entries.next().await {
-                    if entry.value != current.as_bytes() {
+                    if !entry.value.starts_with(current.as_bytes()) {
                         return;
                     }
                 }
@@ -85,14 +100,22 @@ impl Holder {
 
     /// One task for each source of the partition, as the bucket has them, until `stop`.
     async fn follow_all(mut self, partition: u32, shared: Shared, stop: CancellationToken) {
-        let mut following = Following::default();
+        let mut tasks = JoinSet::new();
+        let mut following: HashMap<String, (Source, AbortHandle)> = HashMap::new();
         loop {
             let wanted = self.sources.borrow_and_update().clone();
-            following.keep(|name, source| wanted.get(name) == Some(source)).await;
+            let is_other = |name: &String, at: &mut (Source, _)| wanted.get(name) != Some(&at.0);
+            for (_, (_, task)) in following.extract_if(is_other) {
+                // A source never has two connections of one worker.
+                task.abort();
+                while !task.is_finished() {
+                    tasks.join_next().await;
+                }
+            }
             for (name, source) in wanted.iter() {
-                if self.names.partition_of(name) == partition && !following.0.contains_key(name) {
+                if self.names.partition_of(name) == partition && !following.contains_key(name) {
                     let task = self.clone().follow(name.clone(), source.clone(), shared.clone());
-                    following.0.insert(name.clone(), (source.clone(), tokio::spawn(task)));
+                    following.insert(name.clone(), (source.clone(), tasks.spawn(task)));
                 }
             }
             tokio::select! {
@@ -100,27 +123,5 @@ impl Holder {
                 changed = self.sources.changed() => if changed.is_err() { return },
             }
         }
-    }
-}
-
-/// The tasks that follow sources. They end with it.
-#[derive(Default)]
-struct Following(HashMap<String, (Source, JoinHandle<()>)>);
-
-impl Following {
-    /// Ends the others, and waits until they are: a source never has two connections of one worker.
-    async fn keep(&mut self, is_wanted: impl Fn(&String, &Source) -> bool) {
-        let dropped: Vec<_> =
-            self.0.extract_if(|name, (source, _)| !is_wanted(name, source)).collect();
-        for (_, (_, task)) in dropped {
-            task.abort();
-            task.await.ok();
-        }
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.0.values().for_each(|(_, task)| task.abort());
     }
 }

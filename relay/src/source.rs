@@ -1,34 +1,29 @@
 //! One source: from its server to the channel of its partition.
 
-use std::collections::HashMap;
 use std::future::pending;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::Store;
-use bytes::Bytes;
 use fetch_event_source::{
-    Error, EventSource, EventTooLarge, Failure, RetryPolicy, Signal, default_client,
+    Error, Event, EventSource, EventTooLarge, Failure, RetryPolicy, Signal, default_client,
 };
 use http::HeaderValue;
-use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::connects::Connects;
-use crate::log::Position;
 use crate::metrics::Metrics;
-use crate::names::{Keeping, Names};
+use crate::names::Names;
+use crate::record::{OVERHEAD, Record, longest_id};
 use crate::sources::{Source, Sources};
-use crate::write::{OVERHEAD, Received, Record, longest_id};
+use crate::write::Shared;
 
 /// What the policy calls final, a fleet tries again after this: somebody may have mended it.
 const FINAL: Duration = Duration::from_secs(60);
 /// For connecting and waiting for the response's head. The queue of `Connects` does not count.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
-/// KiB of events that a partition may have on their way.
-const ROOM: u32 = 4096;
 
 /// What a worker needs to hold partitions.
 #[derive(Clone)]
@@ -36,7 +31,6 @@ pub struct Holder {
     pub jetstream: Context,
     pub config: Store,
     pub names: Names,
-    pub keeping: Keeping,
     pub worker: String,
     pub batch: usize,
     pub idle_timeout: Duration,
@@ -44,50 +38,6 @@ pub struct Holder {
     pub connects: Arc<Connects>,
     pub sources: Sources,
     pub metrics: Metrics,
-}
-
-/// What the sources of a partition share.
-#[derive(Clone)]
-pub struct Shared {
-    events: mpsc::Sender<Received>,
-    room: Arc<Semaphore>,
-    positions: Arc<Mutex<HashMap<String, Position>>>,
-}
-
-impl Shared {
-    pub fn new(events: mpsc::Sender<Received>, positions: HashMap<String, Position>) -> Self {
-        let room = Arc::new(Semaphore::new(ROOM as usize));
-        Self { events, room, positions: Arc::new(Mutex::new(positions)) }
-    }
-
-    fn position(&self, name: &str) -> Option<Position> {
-        lock(&self.positions).get(name).cloned()
-    }
-
-    /// Waits for room; its source is not polled meanwhile. `None`: nobody writes any more.
-    async fn send(&self, name: &str, id: String, record: Record, is_again: bool) -> Option<()> {
-        let size = u32::try_from(record.size() / 1024 + 1).map_or(ROOM, |size| size.min(ROOM));
-        let room = self.room.clone().acquire_many_owned(size).await.ok()?;
-        let place = self.events.reserve().await.ok()?;
-        // Nothing is awaited from here on: a task that is aborted did both, or neither.
-        let mut positions = lock(&self.positions);
-        // An event may have been faster than its source's last position, which was to be written again.
-        if !is_again || positions.get(name).is_some_and(|at| at.id == id) {
-            place.send(Received { record, room });
-            positions.insert(name.to_owned(), Position { id, stored: SystemTime::now() });
-        }
-        Some(())
-    }
-}
-
-/// What is written of a source.
-enum Said {
-    Event(String, Bytes),
-    /// An event of more bytes than this.
-    TooLarge(usize),
-    /// No event, but a new position.
-    Position,
-    PositionAgain,
 }
 
 /// A source that is followed.
@@ -118,7 +68,7 @@ impl Drop for Followed {
 impl Followed {
     /// Where it goes on.
     fn at(&self) -> String {
-        self.shared.position(&self.name).map_or(self.source.last_event_id.clone(), |at| at.id)
+        self.shared.position(&self.name).map_or(String::new(), |at| at.id)
     }
 
     /// Until its server asks not to come again.
@@ -130,7 +80,7 @@ impl Followed {
                 }
                 Err(error) => match too_large(&error, self.limit) {
                     Some((id, limit)) => {
-                        self.send(id, Said::TooLarge(limit)).await;
+                        self.send(id, |id| self.left_out(id, limit), false).await;
                         // Its server may send it again.
                         sleep(Duration::from_secs(1)).await;
                     }
@@ -152,10 +102,9 @@ impl Followed {
                         self.holder.metrics.events_without_id.inc();
                     }
                     let id = event.last_event_id().to_owned();
-                    let event_type = event.event_type().to_owned();
-                    self.send(&id, Said::Event(event_type, event.into_data().into())).await;
+                    self.send(&id, |id| self.record(event, id), false).await;
                 }
-                Signal::LastEventId(id) => self.send(&id, Said::Position).await,
+                Signal::LastEventId(id) => self.send(&id, |id| self.mark(id), false).await,
                 Signal::UnsendableId(_) => warn!(
                     source = self.name,
                     "an ID that no header can carry: events may be missing or come twice"
@@ -168,36 +117,43 @@ impl Followed {
 
     /// A quiet source's position must not age out of the log, and that of one which is over neither.
     async fn keep_position(&self) {
-        let refresh = self.holder.keeping.max_age / 2;
+        let refresh = self.holder.names.agreed.max_age / 2;
         while !refresh.is_zero() {
             let position = self.shared.position(&self.name);
             let age = position.as_ref().and_then(|at| at.stored.elapsed().ok()).unwrap_or_default();
             if let Some(at) = position.filter(|_| age >= refresh) {
-                self.send(&at.id, Said::PositionAgain).await;
+                self.send(&at.id, |id| self.mark(id), true).await;
             }
             sleep(refresh.saturating_sub(age).max(refresh / 8)).await;
         }
     }
 
     /// The only way to the log. What NATS would not take must not come there: it would hold up the whole
-    /// partition for ever.
-    async fn send(&self, id: &str, said: Said) {
-        let (names, name, longest) = (&self.holder.names, &self.name, longest_id(self.limit));
+    /// partition for ever. `is_again`: only if its position is still this one.
+    async fn send(&self, id: &str, record: impl FnOnce(&str) -> Record, is_again: bool) {
+        let longest = longest_id(self.limit);
         let mut id = id.to_owned();
         if id.len() > longest {
-            warn!(source = name, longest, "an ID that is too long: events may come twice");
+            warn!(source = self.name, longest, "an ID that is too long: events may come twice");
             id = Some(self.at()).filter(|id| id.len() <= longest).unwrap_or_default();
         }
-        let is_again = matches!(said, Said::PositionAgain);
-        let record = match said {
-            Said::Event(event_type, data) => Record::event(names, name, &event_type, &id, data),
-            Said::TooLarge(limit) => self.left_out(&id, limit),
-            Said::Position | Said::PositionAgain => Record::mark(names, name, &id),
-        };
-        let record = if record.fits(self.limit) { record } else { self.left_out(&id, self.limit) };
-        if self.shared.send(name, id, record, is_again).await.is_none() {
+        let mut record = record(&id);
+        if !record.fits(self.limit) {
+            record = self.left_out(&id, self.limit);
+        }
+        if self.shared.send(&self.name, id, record, is_again).await.is_none() {
             pending().await // the log is gone, and this task with it
         }
+    }
+
+    fn record(&self, event: Event, id: &str) -> Record {
+        let event_type = event.event_type().to_owned();
+        let data = event.into_data().into();
+        Record::event(&self.holder.names, &self.name, &event_type, id, data)
+    }
+
+    fn mark(&self, id: &str) -> Record {
+        Record::mark(&self.holder.names, &self.name, id)
     }
 
     fn left_out(&self, id: &str, limit: usize) -> Record {
@@ -239,10 +195,8 @@ impl Followed {
         if HeaderValue::from_bytes(at.as_bytes()).is_ok() {
             events = events.last_event_id(at);
         } else {
-            warn!(
-                source = self.name,
-                "its position is an ID that no header can carry: it begins where its server likes"
-            );
+            let source = &self.name;
+            warn!(source, "its position is an ID that no header can carry: its server chooses one");
         }
         Ok(events)
     }
@@ -253,8 +207,4 @@ fn too_large(error: &Error, limit: usize) -> Option<(&str, usize)> {
     let error = error.downcast_ref::<EventTooLarge>()?;
     let id = error.last_event_id()?;
     (1..=longest_id(limit)).contains(&id.len()).then_some((id, error.limit()))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -17,22 +17,15 @@ use tracing::warn;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     pub url: String,
-    /// Where to begin if the log has nothing of it.
-    #[serde(default)]
-    pub last_event_id: String,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
 }
 
 impl Source {
-    pub fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), last_event_id: String::new(), headers: BTreeMap::new() }
-    }
-
-    pub fn check(&self) -> Result<()> {
-        let url = Url::parse(&self.url).with_context(|| format!("{:?} is not a URL", self.url))?;
-        ensure!(matches!(url.scheme(), "http" | "https"), "{:?} is not http or https", self.url);
-        Ok(())
+    pub fn parse(text: &str) -> Result<Self> {
+        let url = Url::parse(text).with_context(|| format!("{text:?} is not a URL"))?;
+        ensure!(matches!(url.scheme(), "http" | "https"), "{text:?} is not http or https");
+        Ok(Self { url: text.to_owned(), headers: BTreeMap::new() })
     }
 }
 

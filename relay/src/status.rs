@@ -7,8 +7,8 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::Store;
 use futures_util::StreamExt;
 use relay::names::Names;
+use relay::record::RECEIVED;
 use relay::sources::Source;
-use relay::write::RECEIVED;
 
 /// Names and URLs; of headers only the names.
 pub(crate) async fn list_sources(sources: &Store) -> Result<()> {
@@ -34,7 +34,7 @@ pub(crate) async fn partitions(jetstream: &Context, names: &Names, leases: &Stor
         "{:>9}  {:<24} {:>9} {:>9} {:>9} {:>7}",
         "partition", "owner", "fence", "last", "messages", "lag"
     );
-    for partition in 0..names.partitions {
+    for partition in 0..names.partitions() {
         let owner = leases.get(format!("p.{partition}")).await?;
         let owner =
             owner.map_or("-".to_owned(), |owner| String::from_utf8_lossy(&owner).into_owned());
@@ -45,7 +45,7 @@ pub(crate) async fn partitions(jetstream: &Context, names: &Names, leases: &Stor
         let fence = stream.get_last_raw_message_by_subject(&names.owner_subject(partition)).await;
         let fence = fence.map_or("-".to_owned(), |fence| fence.sequence.to_string());
         let state = &stream.cached_info().state;
-        let events = format!("{}.{partition}.event.>", names.name);
+        let events = names.subjects(partition).replace('>', "event.>");
         let newest = stream.get_last_raw_message_by_subject(&events).await;
         let lag = newest.ok().and_then(|event| {
             let received: u64 = event.headers.get(RECEIVED)?.as_str().parse().ok()?;

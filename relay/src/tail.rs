@@ -1,10 +1,11 @@
 //! The newest events of a partition, in memory: read once for all clients of a process, encoded once.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
@@ -13,70 +14,54 @@ use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
 use fetch_event_source::Event;
 use futures_util::StreamExt;
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::sync::{OnceCell, watch};
+use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::generation::{begin_generation, generation, generation_of};
+use crate::generation::{begin_generation, generation_of, read_generation};
+use crate::lock;
 use crate::metrics::Metrics;
 use crate::names::{Names, decode};
-use crate::write::TYPE;
+use crate::record::TYPE;
 
 /// What a source may have in memory besides its newest event.
 const RING_BYTES: usize = 256 << 10;
 
 /// The newest events of one source.
-pub struct Channel {
-    pub newest: watch::Sender<u64>,
-    ring: RwLock<Ring>,
-}
-
-struct Ring {
+pub struct Ring {
     events: VecDeque<(u64, Bytes)>,
     bytes: usize,
     /// All events after this one are here.
     after: u64,
 }
 
-impl Channel {
-    fn new(after: u64) -> Arc<Self> {
-        let ring = RwLock::new(Ring { events: VecDeque::new(), bytes: 0, after });
-        Arc::new(Self { newest: watch::Sender::new(after), ring })
+pub enum Next {
+    Event(u64, Bytes),
+    /// It is not there yet.
+    Later,
+    /// Memory does not reach back so far.
+    InLog,
+}
+
+impl Ring {
+    fn push(&mut self, sequence: u64, event: Bytes, keep: usize) {
+        self.bytes += event.len();
+        self.events.push_back((sequence, event));
+        while self.events.len() > keep || self.bytes > RING_BYTES {
+            let Some((sequence, event)) = self.events.pop_front() else { break };
+            self.bytes -= event.len();
+            self.after = sequence;
+        }
     }
 
-    fn push(&self, sequence: u64, event: Bytes, keep: usize) {
-        let mut ring: RwLockWriteGuard<'_, Ring> =
-            self.ring.write().unwrap_or_else(PoisonError::into_inner);
-        ring.bytes += event.len();
-        ring.events.push_back((sequence, event));
-        while ring.events.len() > keep || ring.bytes > RING_BYTES {
-            let Some((sequence, event)) = ring.events.pop_front() else { break };
-            ring.bytes -= event.len();
-            ring.after = sequence;
+    pub fn next(&self, seen: u64) -> Next {
+        if seen < self.after {
+            return Next::InLog;
         }
-        drop(ring);
-        self.newest.send_replace(sequence);
-    }
-
-    /// What comes after `seen`, up to `limit` bytes, and at least one event: the last sequence, and the
-    /// bytes. `None`: memory does not reach back so far.
-    pub fn after(&self, seen: u64, limit: usize) -> Option<(u64, Vec<Bytes>)> {
-        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
-        if seen < ring.after {
-            return None;
-        }
-        let from = ring.events.partition_point(|(sequence, _)| *sequence <= seen);
-        let (mut last, mut bytes, mut found) = (seen, 0, Vec::new());
-        for (sequence, event) in ring.events.range(from..) {
-            bytes += event.len();
-            if bytes > limit && !found.is_empty() {
-                break;
-            }
-            last = *sequence;
-            found.push(event.clone());
-        }
-        Some((last, found))
+        let index = self.events.partition_point(|(sequence, _)| *sequence <= seen);
+        let next = self.events.get(index).cloned();
+        next.map_or(Next::Later, |(sequence, event)| Next::Event(sequence, event))
     }
 }
 
@@ -85,37 +70,35 @@ pub struct Tail {
     pub generation: String,
     /// The log's last sequence when this was made: a client without an ID begins here.
     pub start: u64,
-    /// All events after this one are in the channels.
+    /// All events after this one, and up to `read`, are in the rings.
     after: u64,
-    pub read: watch::Sender<u64>,
+    read: AtomicU64,
     /// The log is another one now.
     pub over: CancellationToken,
-    channels: Mutex<HashMap<String, Arc<Channel>>>,
-    keep: usize,
+    rings: Mutex<HashMap<String, watch::Sender<Ring>>>,
 }
 
 impl Tail {
-    pub fn new(generation: String, last: u64, keep: usize) -> Self {
+    fn new(generation: String, start: u64, keep: usize) -> Self {
         // A little of the past: clients of a process that died come here, and are not far behind.
-        let after = last.saturating_sub(8 * keep as u64);
-        let (read, over) = (watch::Sender::new(after), CancellationToken::new());
-        Self { generation, start: last, after, read, over, channels: Mutex::default(), keep }
+        let after = start.saturating_sub(8 * keep as u64);
+        let (read, over, rings) = (after.into(), CancellationToken::new(), Mutex::default());
+        Self { generation, start, after, read, over, rings }
     }
 
-    pub fn channel(&self, source: &str) -> Arc<Channel> {
-        let mut channels: MutexGuard<'_, HashMap<String, Arc<Channel>>> =
-            self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(channel) = channels.get(source) {
-            return channel.clone();
-        }
-        let channel = Channel::new(self.after);
-        channels.insert(source.to_owned(), channel.clone());
-        channel
+    /// How far the log has been read.
+    pub fn read(&self) -> u64 {
+        self.read.load(Ordering::Acquire)
     }
 
-    pub fn push(&self, source: &str, sequence: u64, headers: &HeaderMap, data: &[u8]) {
-        let event = self.encode(sequence, headers, data);
-        self.channel(source).push(sequence, event, self.keep);
+    fn ring(&self, source: &str) -> watch::Sender<Ring> {
+        let (events, bytes, after) = (VecDeque::new(), 0, self.after);
+        let new = || watch::Sender::new(Ring { events, bytes, after });
+        lock(&self.rings).entry(source.to_owned()).or_insert_with(new).clone()
+    }
+
+    pub fn listen(&self, source: &str) -> watch::Receiver<Ring> {
+        self.ring(source).subscribe()
     }
 
     pub fn id(&self, sequence: u64) -> String {
@@ -139,10 +122,8 @@ pub struct Server {
     pub names: Names,
     pub keep: usize,
     pub metrics: Metrics,
-    /// Counts the connections to NATS.
-    pub connected: watch::Receiver<u64>,
     pub stop: CancellationToken,
-    pub tails: tokio::sync::Mutex<HashMap<u32, Arc<Tail>>>,
+    pub tails: Mutex<HashMap<u32, Arc<OnceCell<Arc<Tail>>>>>,
 }
 
 impl Server {
@@ -152,15 +133,14 @@ impl Server {
 
     /// One reader for each partition that somebody listens to.
     pub async fn tail(self: Arc<Self>, partition: u32) -> Result<Arc<Tail>> {
-        let mut tails = self.tails.lock().await;
-        if let Some(tail) = tails.get(&partition).filter(|tail| !tail.over.is_cancelled()) {
-            return Ok(tail.clone());
-        }
-        let current = generation(&self.config, partition).await?;
-        let state = self.stream(partition).await?.get_info().await?.state;
-        ensure!(current == generation(&self.config, partition).await?, "the log has just changed");
-        let tail = Arc::new(Tail::new(current, state.last_sequence, self.keep));
-        tails.insert(partition, tail.clone());
+        let tail = lock(&self.tails).entry(partition).or_default().clone();
+        tail.get_or_try_init(|| self.start_tail(partition)).await.cloned()
+    }
+
+    async fn start_tail(self: &Arc<Self>, partition: u32) -> Result<Arc<Tail>> {
+        let found = self.stream(partition).await?.get_info().await?;
+        let current = read_generation(&self.config, partition, &found).await?;
+        let tail = Arc::new(Tail::new(current, found.state.last_sequence, self.keep));
         let (server, reading) = (self.clone(), tail.clone());
         tokio::spawn(async move {
             while let Err(error) = server.read(partition, &reading).await {
@@ -168,6 +148,7 @@ impl Server {
                 sleep(Duration::from_millis(fastrand::u64(100..300))).await;
             }
             warn!(partition, "the log is another one now: its clients must begin anew");
+            lock(&server.tails).remove(&partition);
             reading.over.cancel();
         });
         Ok(tail)
@@ -175,26 +156,29 @@ impl Server {
 
     /// Until the log has another generation.
     async fn read(&self, partition: u32, tail: &Tail) -> Result<()> {
-        let mut connected = self.connected.clone();
-        connected.mark_unchanged();
+        let connects = || self.jetstream.client().statistics().connects.load(Ordering::Relaxed);
+        let connected = connects();
         let stream = self.stream(partition).await?;
-        let read = *tail.read.borrow();
-        if stream.get_info().await?.state.last_sequence < read {
+        if stream.get_info().await?.state.last_sequence < tail.read() {
             self.metrics.rewinds.inc();
             begin_generation(&self.config, partition, &tail.generation).await?;
             return Ok(());
         }
         let config = pull::OrderedConfig {
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: read + 1 },
-            filter_subject: format!("{}.{partition}.>", self.names.name),
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: tail.read() + 1 },
+            filter_subject: self.names.subjects(partition),
             ..Default::default()
         };
         let mut messages = stream.create_consumer(config).await?.messages().await?;
+        let mut looks = interval(Duration::from_secs(1));
         loop {
             let message = tokio::select! {
                 message = messages.next() => message.context("the log ended")??,
                 // It may have lost its end, which a consumer does not notice.
-                _ = connected.changed() => bail!("connected to NATS anew"),
+                _ = looks.tick() => {
+                    ensure!(connects() == connected, "connected to NATS anew");
+                    continue;
+                }
             };
             let sequence = message.info().map_err(anyhow::Error::from_boxed)?.stream_sequence;
             let headers = message.headers.as_ref();
@@ -204,9 +188,10 @@ impl Server {
             if let (Some(("event", source)), Some(headers)) =
                 (self.names.parse(&message.subject), headers)
             {
-                tail.push(source, sequence, headers, &message.payload);
+                let event = tail.encode(sequence, headers, &message.payload);
+                tail.ring(source).send_modify(|ring| ring.push(sequence, event, self.keep));
             }
-            tail.read.send_replace(sequence);
+            tail.read.store(sequence, Ordering::Release);
         }
     }
 }

@@ -1,101 +1,59 @@
 //! From a partition's sources to its log: what came while one write was on its way is the next.
 
-use std::collections::VecDeque;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
-use async_nats::HeaderMap;
-use async_nats::jetstream::context::PublishErrorKind;
-use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Duration, Instant, sleep};
 use tracing::warn;
 
+use crate::lock;
 use crate::log::{Log, Reclaimed};
 use crate::metrics::Metrics;
-use crate::names::{Names, encode};
+use crate::record::{Position, Record};
 
-/// How far a source has come in the log.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Position {
-    pub id: String,
-    pub stored: SystemTime,
+/// KiB of events that a partition may have on their way.
+const ROOM: u32 = 4096;
+
+/// What the sources of a partition share.
+#[derive(Clone)]
+pub struct Shared {
+    events: mpsc::Sender<Record>,
+    room: Arc<Semaphore>,
+    positions: Arc<Mutex<HashMap<String, Position>>>,
 }
 
-pub const ID: &str = "Sse-Id";
-pub const TYPE: &str = "Sse-Event";
-pub const RECEIVED: &str = "Sse-Received";
-
-/// The type of an event that stands for one which was too large.
-pub const TOO_LARGE: &str = "relay.too_large";
-
-/// A message of the log.
-pub struct Record {
-    pub subject: String,
-    /// As it stands in the header.
-    pub id: String,
-    /// Of an event its type, as it stands in the header, and the milliseconds since 1970 when it came.
-    event: Option<(String, u128)>,
-    pub data: Bytes,
-}
-
-impl Record {
-    pub fn event(names: &Names, source: &str, event_type: &str, id: &str, data: Bytes) -> Self {
-        let received =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis());
-        let event = Some((encode(event_type), received));
-        Self { subject: names.subject("event", source), id: encode(id), event, data }
+impl Shared {
+    pub fn new(events: mpsc::Sender<Record>, positions: HashMap<String, Position>) -> Self {
+        let room = Arc::new(Semaphore::new(ROOM as usize));
+        Self { events, room, positions: Arc::new(Mutex::new(positions)) }
     }
 
-    /// Says how far a source has come where no event of it does.
-    pub fn mark(names: &Names, source: &str, id: &str) -> Self {
-        let subject = names.subject("mark", source);
-        Self { subject, id: encode(id), event: None, data: Bytes::new() }
+    pub fn position(&self, name: &str) -> Option<Position> {
+        lock(&self.positions).get(name).cloned()
     }
 
-    /// Stands for an event that NATS would not take.
-    pub fn too_large(names: &Names, source: &str, id: &str, limit: usize) -> Self {
-        let data = format!("an event of more than {limit} bytes was left out");
-        Self::event(names, source, TOO_LARGE, id, data.into())
-    }
-
-    pub fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(ID, self.id.as_str());
-        if let Some((event_type, received)) = &self.event {
-            headers.insert(TYPE, event_type.as_str());
-            headers.insert(RECEIVED, received.to_string());
+    /// Waits for room; its source is not polled meanwhile. `None`: nobody writes any more.
+    pub async fn send(
+        &self,
+        name: &str,
+        id: String,
+        mut record: Record,
+        is_again: bool,
+    ) -> Option<()> {
+        let size = u32::try_from(record.size() / 1024 + 1).map_or(ROOM, |size| size.min(ROOM));
+        record.room = Some(self.room.clone().acquire_many_owned(size).await.ok()?);
+        let place = self.events.reserve().await.ok()?;
+        // Nothing is awaited from here on: a task that is aborted did both, or neither.
+        let mut positions = lock(&self.positions);
+        // An event may have been faster than its source's last position, which was to be written again.
+        if !is_again || positions.get(name).is_some_and(|at| at.id == id) {
+            place.send(record);
+            positions.insert(name.to_owned(), Position { id, stored: SystemTime::now() });
         }
-        headers
+        Some(())
     }
-
-    fn header_size(&self) -> usize {
-        OVERHEAD + self.id.len() + self.event.as_ref().map_or(0, |(event_type, _)| event_type.len())
-    }
-
-    /// Its size to NATS, and a little more.
-    pub fn size(&self) -> usize {
-        self.header_size() + self.data.len()
-    }
-
-    /// Whether a server takes it that takes so many bytes at once. Of headers it counts the bytes in 16 bits.
-    pub fn fits(&self, limit: usize) -> bool {
-        self.size() <= limit && self.header_size() <= usize::from(u16::MAX)
-    }
-}
-
-/// Room for names of headers, and for the headers of the log.
-pub const OVERHEAD: usize = 1024;
-
-/// Bytes of the longest ID that is written. With it a record fits, although it may be three times as long
-/// there. No common server takes it back in a header if it is longer.
-pub fn longest_id(limit: usize) -> usize {
-    (16 << 10).min(limit / 8)
-}
-
-/// A record on its way, with its share of the partition's memory.
-pub struct Received {
-    pub record: Record,
-    pub room: OwnedSemaphorePermit,
 }
 
 #[derive(Debug, PartialEq)]
@@ -111,55 +69,58 @@ pub enum Written {
 /// Writes until the senders are gone, or the log is.
 pub async fn write_all(
     log: &mut Log,
-    mut received: mpsc::Receiver<Received>,
+    mut received: mpsc::Receiver<Record>,
     metrics: &Metrics,
 ) -> Written {
-    let (mut records, mut room) = (VecDeque::new(), VecDeque::new());
-    let mut costs = Costs::default();
+    let (mut records, mut costs) = (Vec::new(), Costs::default());
     loop {
-        while records.len() < log.batch {
-            let waits = records.is_empty();
-            let next = if waits { received.recv().await } else { received.try_recv().ok() };
-            let Some(Received { record, room: share }) = next else { break };
-            records.push_back(record);
-            room.push_back(share);
-        }
-        if records.is_empty() {
+        let count = costs.count(received.len().clamp(1, log.batch));
+        if received.recv_many(&mut records, count).await == 0 {
             return Written::All;
         }
-        let mut count = costs.count(records.len());
-        let start = Instant::now();
-        let mut failures = 0;
-        loop {
-            let writing = &records.make_contiguous()[..count];
-            let Err(error) = log.append(writing).await else { break };
-            let refused = error.kind() == PublishErrorKind::WrongLastSequence;
-            failures += 1;
-            metrics.failures.inc();
-            warn!(%error, events = count, "a write failed: reading the log for its result");
-            match reclaim(log, writing).await {
-                Reclaimed::Stored => break,
-                // A server may refuse batches, or batches of this size: one event always passes.
-                Reclaimed::Missing => {
-                    costs.note_refusal(count);
-                    count = 1;
-                    sleep(pause(failures)).await;
-                }
-                Reclaimed::Lost => {
-                    metrics.refused.inc_by(u64::from(refused));
-                    warn!(refused, "another worker has the log");
-                    return Written::Lost;
-                }
-                Reclaimed::Rewound => return Written::Rewound,
+        while !records.is_empty() {
+            match write(log, &records, &mut costs, metrics).await {
+                Ok(count) => drop(records.drain(..count)),
+                Err(written) => return written,
             }
         }
-        if failures == 0 {
-            costs.note(count, start.elapsed());
-        }
-        metrics.events.inc_by(count as u64);
-        records.drain(..count);
-        room.drain(..count);
     }
+}
+
+/// Writes these records, or the first of them, and says how many.
+async fn write(
+    log: &mut Log,
+    records: &[Record],
+    costs: &mut Costs,
+    metrics: &Metrics,
+) -> Result<usize, Written> {
+    let mut count = costs.count(records.len());
+    let start = Instant::now();
+    let mut failures = 0;
+    while let Err(error) = log.append(&records[..count]).await {
+        failures += 1;
+        metrics.failures.inc();
+        warn!(%error, events = count, "a write failed: reading the log for its result");
+        match reclaim(log, &records[..count]).await {
+            Reclaimed::Stored => break,
+            // A server may refuse batches, or batches of this size: one event always passes.
+            Reclaimed::Missing => {
+                costs.note_refusal(count);
+                count = 1;
+                sleep(pause(failures)).await;
+            }
+            Reclaimed::Lost => {
+                warn!("another worker has the log");
+                return Err(Written::Lost);
+            }
+            Reclaimed::Rewound => return Err(Written::Rewound),
+        }
+    }
+    if failures == 0 {
+        costs.note(count, start.elapsed());
+    }
+    metrics.events.inc_by(count as u64);
+    Ok(count)
 }
 
 /// What a batch counts as that was refused: longer than any takes.

@@ -4,8 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use relay::names::Names;
-use support::check::{Faults, faults, read};
+use support::check::{Faults, read, sum};
 use support::eventually;
 use support::gate::Gate;
 use support::nats::Nats;
@@ -89,7 +88,7 @@ async fn each_event_once_and_in_order() {
         pause(1.0 + 4.0 * fastrand::f64()).await;
     }
     let jetstream = nats.connect().await;
-    let names = Names { name: "sse".to_owned(), partitions: 8 };
+    let names = support::names(8);
     eventually("the last event of each source is there", Duration::from_secs(60), async || {
         let found = read(&jetstream, &names).await;
         found.len() as u64 == count
@@ -98,14 +97,7 @@ async fn each_event_once_and_in_order() {
     .await;
     pause(1.0).await; // for what a zombie may still have on its way
     let found = read(&jetstream, &names).await;
-    let (mut sum, mut all) = (Faults::default(), 0);
-    for events in found.values() {
-        let faults = faults(events.iter().map(|(id, _)| id.as_str()), limit);
-        sum.lost += faults.lost;
-        sum.twice += faults.twice;
-        sum.out_of_order += faults.out_of_order;
-        all += events.len();
-    }
+    let (sum, all) = sum(&found, limit);
     let counts = numbers.counts();
     let requests: u64 = counts.values().map(|count| count.requests).sum();
     let most_open = counts.values().map(|count| count.most_open).max().unwrap_or(0);

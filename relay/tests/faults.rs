@@ -4,8 +4,9 @@ mod support;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use async_nats::jetstream::kv::Operation;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -13,9 +14,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::{StreamExt, stream};
-use relay::generation::generation;
-use relay::names::{Names, bucket};
-use relay::write::TYPE;
+use relay::names::Names;
+use relay::nats::bucket;
+use relay::record::TYPE;
 use support::check::read;
 use support::eventually;
 use support::gate::Gate;
@@ -29,7 +30,7 @@ const FOLLOW: [&str; 5] = ["follow", "--partitions", "2", "--lease", "1"];
 const SOON: Duration = Duration::from_secs(30);
 
 fn names() -> Names {
-    Names { name: "sse".to_owned(), partitions: 2 }
+    support::names(2)
 }
 
 fn follow(nats: &str, more: &[&str]) -> Process {
@@ -103,12 +104,12 @@ async fn nats_that_goes_away_at_the_start_is_waited_for() {
     gate.swallow_from("STREAM.CREATE");
     let numbers = Numbers::start(NUMBERS).await;
     let mut worker = follow(&gate.url(), &[&format!("a={}", numbers.url("a"))]);
-    worker.said("trying again every second").await;
+    worker.said("cannot be set up yet").await;
     gate.open();
     has_events(&nats, "a", 5).await;
     gate.swallow_from("STREAM.INFO");
     let mut server = Process::start(&gate.url(), &["serve", "--listen", "127.0.0.1:0"]);
-    server.said("trying again every second").await;
+    server.said("cannot be set up yet").await;
     gate.open();
     server.said("listening on").await;
     assert!(worker.terminate() && server.terminate());
@@ -149,18 +150,24 @@ async fn a_worker_that_stops_while_nats_is_away_ends_all_the_same() {
 #[tokio::test]
 async fn another_configuration_is_refused() {
     let nats = Nats::start();
-    let worker = follow(&nats.url(), &[]);
+    let mut worker = follow(&nats.url(), &["--max-age", "1h"]);
     worker.said("following").await;
-    let (said, is_well) = run(&nats.url(), &["follow", "--partitions", "3"]);
-    assert!(
-        !is_well && said.contains("relay sse has 2 partitions, and this worker was started with 3"),
-        "{said}"
-    );
-    let config = bucket(&nats.connect().await, "other", "config", 1).await.expect("a bucket");
+    for (option, given, agreed) in [
+        ("--partitions", "3", "3 is not what this relay was made with: 2"),
+        ("--replicas", "3", "3 is not what this relay was made with: 1"),
+        ("--lease", "5", "5s is not what this relay was made with: 1s"),
+        ("--max-age", "2h", "7200s is not what this relay was made with: 3600s"),
+    ] {
+        let (said, is_well) = run(&nats.url(), &["follow", option, given]);
+        assert!(!is_well && said.contains(&format!("{option} {agreed}")), "{said}");
+    }
+    assert!(worker.terminate());
+    let config = bucket(&nats.connect().await, "other", "config", Some(1)).await.expect("a bucket");
     for agreement in [
-        r#"{"partitions":2,"partition_by":"host"}"#,
+        r#"{"partitions":2,"partition_by":"host","max_age":{"secs":9,"nanos":0},"lease":{"secs":9,"nanos":0}}"#,
+        r#"{"partitions":2,"partition_by":"source"}"#,
+        r#"{"partitions":0,"partition_by":"source","max_age":{"secs":9,"nanos":0},"lease":{"secs":9,"nanos":0}}"#,
         "nonsense",
-        r#"{"partitions":0,"partition_by":"source"}"#,
     ] {
         config.put("agreement", agreement.into()).await.expect("put");
         let (said, is_well) = run(&nats.url(), &["--name", "other", "follow"]);
@@ -170,6 +177,116 @@ async fn another_configuration_is_refused() {
         let (said, is_well) = run(&nats.url(), &serve);
         assert!(!is_well && said.contains(refused), "{said}");
     }
+}
+
+/// A worker without options leaves a log as the others made it.
+#[tokio::test]
+async fn a_worker_takes_from_the_others_what_its_options_do_not_say() {
+    let nats = Nats::start();
+    let mut worker = follow(&nats.url(), &["--max-age", "1h"]);
+    worker.said(" taken ").await;
+    assert!(worker.terminate());
+    let worker = Process::start(&nats.url(), &["follow"]);
+    eventually("it has both partitions", SOON, async || {
+        worker.log().lines().filter(|line| line.contains(" taken ")).count() == 2
+    })
+    .await;
+    let stream = nats.connect().await.get_stream("sse-0").await.expect("the stream");
+    assert_eq!(stream.cached_info().config.max_age, Duration::from_secs(3600));
+}
+
+/// Nor does a worker make what it could not ask for: it may be there, and otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_reads_makes_nothing() {
+    let nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let mut server = Process::start(&nats.url(), &["serve", "--listen", "127.0.0.1:0"]);
+    server.said("has no workers yet").await;
+    for arguments in [&["status"][..], &["sources", "list"], &["sources", "put", "a", "http://a/"]]
+    {
+        let (said, is_well) = run(&nats.url(), arguments);
+        assert!(!is_well && said.contains("has no workers yet"), "{said}");
+    }
+    let gate = Gate::start(nats.port()).await;
+    gate.drop_each("STREAM.INFO.KV_sse-config");
+    let gated = async_nats::connect(gate.url()).await.expect("through the gate");
+    let gated = async_nats::jetstream::new(gated);
+    bucket(&gated, "sse", "config", Some(1)).await.expect_err("no answer");
+    assert_eq!(jetstream.stream_names().count().await, 0);
+    let _worker = follow(&nats.url(), &[]);
+    server.said("listening on").await;
+    assert!(server.terminate());
+}
+
+/// Nobody mends it by waiting.
+#[tokio::test]
+async fn nats_that_refuses_for_good_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let accounts = folder.path().join("accounts.conf");
+    let text = "accounts { a { users: [{ user: a, password: a }] } }\nno_auth_user: a\n";
+    std::fs::write(&accounts, text).expect("written");
+    let locked: &[&str] = &["--user", "somebody", "--pass", "else"];
+    let without: &[&str] = &["-c", accounts.to_str().expect("a path")];
+    for (nats, option, words) in [
+        (locked, "1", "authorization violation"),
+        (without, "1", "cannot be set up yet"),
+        (&[], "3", "replicas > 1 not supported"),
+    ] {
+        let nats = Nats::start_with(nats);
+        let (said, is_well) = run(&nats.url(), &["follow", "--replicas", option]);
+        assert!(!is_well && said.contains(words), "{said}");
+        assert!(said.contains("ERROR") && said.contains("mend what is set up"), "{said}");
+    }
+}
+
+/// While one of its keys is there, so is that of the worker: nobody takes what is still being written.
+#[tokio::test]
+async fn a_worker_that_stops_gives_back_its_own_key_last() {
+    let nats = Nats::start();
+    let numbers = Numbers::start(NUMBERS).await;
+    let mut worker = follow(&nats.url(), &["--worker", "one", &format!("a={}", numbers.url("a"))]);
+    has_events(&nats, "a", 5).await;
+    let leases = bucket(&nats.connect().await, "sse", "leases", None).await.expect("the bucket");
+    let mut entries = leases.watch(">").await.expect("watched");
+    assert!(worker.terminate());
+    let mut deleted = Vec::new();
+    while deleted.last().is_none_or(|key| key != "w.one") {
+        let entry = tokio::time::timeout(SOON, entries.next()).await.expect("a change in time");
+        let entry = entry.expect("a change").expect("no error");
+        if entry.operation == Operation::Delete {
+            deleted.push(entry.key);
+        }
+    }
+    deleted.sort();
+    assert_eq!(deleted, ["p.0", "p.1", "w.one"]);
+}
+
+/// It has partitions to give back, whose logs take nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_is_stuck_does_not_hold_up_the_heartbeat() {
+    let nats = Nats::start();
+    let gate = Gate::start(nats.port()).await;
+    let numbers = Numbers::start(NUMBERS).await;
+    let in_partition =
+        |partition| (0..).map(|n| format!("s{n}")).find(|s| names().partition_of(s) == partition);
+    let sources: Vec<_> = (0..2)
+        .filter_map(in_partition)
+        .map(|source| format!("{source}={}", numbers.url(&source)))
+        .collect();
+    let options = ["follow", "--partitions", "2", "--lease", "3"];
+    let sources = [sources[0].as_str(), sources[1].as_str()];
+    let worker = Process::start(&gate.url(), &[&options[..], &sources].concat());
+    eventually("it has both partitions", SOON, async || {
+        worker.log().lines().filter(|line| line.contains(" taken ")).count() == 2
+    })
+    .await;
+    gate.drop_each(".event.");
+    eventually("both are stuck", SOON, async || gate.drops() > 3).await;
+    let other = Process::start(&nats.url(), &options);
+    worker.said("not all was written in time").await;
+    worker.said("given_back=true").await;
+    other.said(" taken ").await;
+    assert!(!worker.log().contains("out of touch"), "{}", worker.log());
 }
 
 #[tokio::test]
@@ -182,9 +299,10 @@ async fn bad_arguments_are_refused() {
         (&["sources", "put", "a", "nonsense"], "is not a URL"),
         (&["sources", "put", "a", "http://127.0.0.1/", "--header", "a b: c"], "invalid"),
         (&["--name", "a b", "status"], "is not a name"),
-        (&["follow", "--partitions", "0"], "0 is not in 1.."),
+        (&["follow", "--partitions", "0"], "invalid value '0'"),
         (&["follow", "a=nonsense"], "is not a URL"),
         (&["status"], "has no workers yet"),
+        (&["serve", "--allow-origin", "*", "--allow-origin", "http://a"], "permits all"),
     ] {
         let (said, is_well) = run(&nats.url(), arguments);
         assert!(!is_well && said.contains(words), "{arguments:?}: {said}");
@@ -198,23 +316,10 @@ async fn sources_are_put_listed_and_removed() {
     let worker = follow(&nats.url(), &[]);
     worker.said("following").await;
     assert!(
-        run(
-            &nats.url(),
-            &[
-                "sources",
-                "put",
-                "a",
-                &numbers.url("a"),
-                "--header",
-                "x-key: secret",
-                "--last-event-id",
-                "7"
-            ]
-        )
-        .1
+        run(&nats.url(), &["sources", "put", "a", &numbers.url("a"), "--header", "x-key: secret"])
+            .1
     );
     has_events(&nats, "a", 5).await;
-    assert_eq!(ids(&nats, "a").await[0], "8");
     let (said, _) = run(&nats.url(), &["sources", "list"]);
     assert!(
         said.contains(&numbers.url("a")) && said.contains("x-key") && !said.contains("secret"),
@@ -228,7 +333,7 @@ async fn sources_are_put_listed_and_removed() {
     let before = ids(&nats, "a").await.len();
     has_events(&nats, "a", before + 20).await;
     let ids = ids(&nats, "a").await;
-    assert!(ids.iter().enumerate().all(|(index, id)| *id == (index + 8).to_string()), "{ids:?}");
+    assert!(ids.iter().enumerate().all(|(index, id)| *id == (index + 1).to_string()), "{ids:?}");
 }
 
 #[tokio::test]
@@ -286,6 +391,20 @@ async fn an_event_over_the_limit_is_replaced_by_one_that_says_so() {
     })
     .await;
     assert!(!worker.log().contains("over the limit"));
+}
+
+/// It is passed over, but its server may send it again and again.
+#[tokio::test]
+async fn a_server_that_sends_the_same_large_event_again_is_not_asked_in_a_hurry() {
+    let nats = Nats::start();
+    let (url, asked) = start(|_| events(format!("id: 1\ndata: {}\n\n", "x".repeat(300_000)))).await;
+    let start = Instant::now();
+    let _worker = follow(&nats.url(), &["--max-event-size", "200000", &format!("a={url}")]);
+    eventually("it is asked three times", SOON, async || {
+        asked.lock().expect("no panic").len() >= 3
+    })
+    .await;
+    assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 /// The type grows threefold in a header: what the parser lets through can still be too much for NATS.
@@ -390,19 +509,32 @@ async fn a_block_without_data_moves_the_position_in_the_log() {
     .await;
 }
 
+/// Until the source's event has aged out, and its position was written again just now.
+async fn ages_out(nats: &Nats, source: &str) {
+    let jetstream = nats.connect().await;
+    eventually("the event ages out", SOON, async || read(&jetstream, &names()).await.is_empty())
+        .await;
+    let stream = names().stream(names().partition_of(source));
+    let stream = jetstream.get_stream(stream).await.expect("the stream");
+    let mark = async || {
+        let found = stream.get_last_raw_message_by_subject(&names().subject("mark", source)).await;
+        found.map_or(0, |found| found.sequence)
+    };
+    let before = mark().await;
+    eventually("its position is written again", SOON, async || mark().await > before).await;
+}
+
 /// A quiet source's position is written again before it ages out.
 #[tokio::test]
 async fn a_quiet_sources_position_does_not_age_out() {
     let nats = Nats::start();
     let (url, asked) =
         start(|id| events(if id.is_none() { "id: 1\ndata: one\n\n" } else { "" })).await;
-    let mut worker = follow(&nats.url(), &["--max-age", "4s", &format!("a={url}")]);
+    let mut worker = follow(&nats.url(), &["--max-age", "6s", &format!("a={url}")]);
     has_events(&nats, "a", 1).await;
-    let jetstream = nats.connect().await;
-    eventually("the event ages out", SOON, async || read(&jetstream, &names()).await.is_empty())
-        .await;
+    ages_out(&nats, "a").await;
     assert!(worker.terminate());
-    let _worker = follow(&nats.url(), &["--max-age", "4s"]);
+    let _worker = follow(&nats.url(), &[]);
     eventually("it is followed again", SOON, async || asked.lock().expect("no panic").len() == 2)
         .await;
     assert_eq!(asked.lock().expect("no panic")[1], Some(b"1".to_vec()));
@@ -420,13 +552,11 @@ async fn the_position_of_a_source_that_is_over_does_not_age_out() {
         Some(_) => StatusCode::NO_CONTENT.into_response(),
     })
     .await;
-    let mut worker = follow(&nats.url(), &["--max-age", "4s", &format!("a={url}")]);
+    let mut worker = follow(&nats.url(), &["--max-age", "6s", &format!("a={url}")]);
     worker.said("over: the server asks not to come again").await;
-    let jetstream = nats.connect().await;
-    eventually("the event ages out", SOON, async || read(&jetstream, &names()).await.is_empty())
-        .await;
+    ages_out(&nats, "a").await;
     assert!(worker.terminate());
-    let _worker = follow(&nats.url(), &["--max-age", "4s"]);
+    let _worker = follow(&nats.url(), &[]);
     eventually("it is asked again", SOON, async || asked.lock().expect("no panic").len() == 3)
         .await;
     assert_eq!(asked.lock().expect("no panic")[2], Some(b"1".to_vec()));
@@ -440,13 +570,13 @@ async fn a_log_that_was_deleted_is_made_anew() {
     let mut worker = follow(&nats.url(), &[&format!("a={}", numbers.url("a"))]);
     has_events(&nats, "a", 5).await;
     let jetstream = nats.connect().await;
-    let config = bucket(&jetstream, "sse", "config", 1).await.expect("a bucket");
+    let config = bucket(&jetstream, "sse", "config", Some(1)).await.expect("a bucket");
     let partition = names().partition_of("a");
-    let old = generation(&config, partition).await.expect("a generation");
+    let old = support::generation(&config, partition).await;
     jetstream.delete_stream(names().stream(partition)).await.expect("it is deleted");
     worker.said("the log lost its end").await;
     has_events(&nats, "a", 5).await;
-    assert_ne!(generation(&config, partition).await.expect("a generation"), old);
+    assert_ne!(support::generation(&config, partition).await, old);
     let ids = ids(&nats, "a").await;
     assert!(ids.iter().enumerate().all(|(index, id)| *id == (index + 1).to_string()), "{ids:?}");
     assert!(worker.terminate());
@@ -479,7 +609,7 @@ async fn the_keys_of_dead_workers_go_away() {
             &["follow", "--partitions", "2", "--lease", "0.5", "--worker", name],
         )
     });
-    let leases = bucket(&nats.connect().await, "sse", "leases", 1).await.expect("a bucket");
+    let leases = bucket(&nats.connect().await, "sse", "leases", Some(1)).await.expect("a bucket");
     let has = async |name: &str| {
         let entry = leases.entry(format!("w.{name}")).await;
         entry.expect("an answer").is_some() // also of a key that was deleted

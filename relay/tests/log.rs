@@ -11,20 +11,21 @@ use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::kv::Store;
 use futures_util::StreamExt;
-use relay::generation::generation;
 use relay::log::{Log, Reclaimed};
-use relay::names::{Keeping, Names, bucket, decode, has_batches};
-use relay::write::{ID, Record};
+use relay::metrics::Metrics;
+use relay::names::{Names, decode};
+use relay::nats::{bucket, has_batches};
+use relay::record::{ID, Record};
+use relay::write::{Written, write_all};
 use support::gate::Gate;
 use support::nats::Nats;
 
-const KEEPING: Keeping = Keeping { replicas: 1, max_age: Duration::ZERO };
 const PARTITION: u32 = 0;
 
 async fn relay(jetstream: &Context) -> (Names, Store) {
-    let config = bucket(jetstream, "sse", "config", 1).await.expect("a bucket");
-    let names = Names::agree(&config, "sse", Some(1)).await.expect("an agreement");
-    names.open(jetstream, PARTITION, &KEEPING).await.expect("a stream");
+    let config = bucket(jetstream, "sse", "config", Some(1)).await.expect("a bucket");
+    let names = support::agree(&config, 1).await;
+    names.open(jetstream, PARTITION).await.expect("a stream");
     (names, config)
 }
 
@@ -192,16 +193,24 @@ async fn a_batch_is_stored_whole_or_not_at_all() {
     assert_eq!(log.reclaim(&records).await.expect("an answer"), Reclaimed::Lost);
 }
 
-/// A log behind a gate, which has one event and whose writer waits for the acknowledgement of a second.
+/// A log behind a gate, which has one write and whose writer waits for the acknowledgement of a second.
 struct Behind {
     nats: Nats,
     gate: Gate,
     names: Names,
     log: Log,
+    /// Events of a write.
+    size: usize,
+}
+
+/// The names of the events of a write.
+fn expand(write: &str, size: usize) -> Vec<String> {
+    (0..size).map(|index| format!("{write}.{index}")).collect()
 }
 
 impl Behind {
-    async fn start() -> Self {
+    /// `None`: this NATS has no batches. They need 2.12, so `relay/run --latest test`.
+    async fn start(size: usize) -> Option<Self> {
         let nats = Nats::start();
         let gate = Gate::start(nats.port()).await;
         let client = async_nats::connect(gate.url()).await.expect("through the gate");
@@ -210,66 +219,114 @@ impl Behind {
             .ack_timeout(Duration::from_millis(500))
             .build(client);
         let (names, config) = relay(&jetstream).await;
-        let mut log = take(&jetstream, &names, &config, "one", 1).await;
-        log.append(&[event(&names, "1")]).await.expect("stored");
-        Self { nats, gate, names, log }
+        let mut log = take(&jetstream, &names, &config, "one", size).await;
+        if log.batch < size {
+            println!("this NATS has no batches: only single events were tried");
+            return None;
+        }
+        let first: Vec<_> = expand("1", size).iter().map(|id| event(&names, id)).collect();
+        log.append(&first).await.expect("stored");
+        Some(Self { nats, gate, names, log, size })
     }
 
-    async fn ids(&self) -> Vec<String> {
-        ids(&self.nats.connect().await).await
+    fn records(&self, write: &str) -> Vec<Record> {
+        expand(write, self.size).iter().map(|id| event(&self.names, id)).collect()
     }
 
-    async fn append(&mut self, id: &str) -> bool {
-        self.log.append(&[event(&self.names, id)]).await.is_ok()
+    async fn assert_holds(&self, writes: &[&str]) {
+        let expected: Vec<_> = writes.iter().flat_map(|write| expand(write, self.size)).collect();
+        assert_eq!(ids(&self.nats.connect().await).await, expected);
     }
 
-    async fn reclaim(&mut self, id: &str) -> anyhow::Result<Reclaimed> {
-        self.log.reclaim(&[event(&self.names, id)]).await
+    async fn append(&mut self, write: &str) -> bool {
+        let records = self.records(write);
+        self.log.append(&records).await.is_ok()
+    }
+
+    async fn reclaim(&mut self, write: &str) -> anyhow::Result<Reclaimed> {
+        let records = self.records(write);
+        self.log.reclaim(&records).await
     }
 }
 
 #[tokio::test]
 async fn a_write_whose_acknowledgement_was_lost_is_not_written_again() {
-    let mut behind = Behind::start().await;
-    behind.gate.shut_answers();
-    assert!(!behind.append("2").await);
-    behind.gate.open();
-    assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Stored);
-    assert!(behind.append("3").await);
-    assert_eq!(behind.ids().await, ["1", "2", "3"]);
+    for size in [1, 3] {
+        let Some(mut behind) = Behind::start(size).await else { return };
+        behind.gate.shut_answers();
+        assert!(!behind.append("2").await);
+        behind.gate.open();
+        assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Stored);
+        assert!(behind.append("3").await);
+        behind.assert_holds(&["1", "2", "3"]).await;
+    }
 }
 
 #[tokio::test]
 async fn a_write_that_was_lost_is_written_again() {
-    let mut behind = Behind::start().await;
-    behind.gate.swallow();
-    assert!(!behind.append("2").await);
-    behind.gate.open();
-    assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Missing);
-    assert!(behind.append("2").await);
-    assert_eq!(behind.ids().await, ["1", "2"]);
+    for size in [1, 3] {
+        let Some(mut behind) = Behind::start(size).await else { return };
+        behind.gate.swallow();
+        assert!(!behind.append("2").await);
+        behind.gate.open();
+        assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Missing);
+        assert!(behind.append("2").await);
+        behind.assert_holds(&["1", "2"]).await;
+    }
+}
+
+/// Of a batch any message may be lost, and the others not.
+#[tokio::test]
+async fn a_batch_of_which_a_message_was_lost_is_not_stored() {
+    for lost in 1..=3 {
+        let Some(mut behind) = Behind::start(3).await else { return };
+        behind.gate.drop_each(&format!("Nats-Batch-Sequence: {lost}"));
+        assert!(!behind.append("2").await);
+        assert_eq!(behind.gate.drops(), 1);
+        behind.gate.open();
+        assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Missing);
+        assert!(behind.append("2").await);
+        behind.assert_holds(&["1", "2"]).await;
+    }
+}
+
+/// Who took it away, or what stands there now, nobody knows: the log is read anew.
+#[tokio::test]
+async fn a_write_whose_last_message_is_gone_is_not_taken_for_stored() {
+    for size in [1, 3] {
+        let Some(mut behind) = Behind::start(size).await else { return };
+        behind.gate.shut_answers();
+        assert!(!behind.append("2").await);
+        behind.gate.open();
+        let mut stream = behind.nats.connect().await.get_stream("sse-0").await.expect("the stream");
+        let last = stream.info().await.expect("its state").state.last_sequence;
+        stream.delete_message(last).await.expect("it is gone");
+        assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Rewound);
+    }
 }
 
 #[tokio::test]
 async fn a_write_that_comes_late_is_refused_or_found() {
-    let mut behind = Behind::start().await;
-    behind.gate.shut();
-    assert!(!behind.append("2").await);
-    behind.reclaim("2").await.expect_err("nothing gets through");
-    behind.gate.open();
-    let reclaimed = behind.reclaim("2").await.expect("an answer");
-    if reclaimed == Reclaimed::Missing {
-        assert!(behind.append("2").await);
+    for size in [1, 3] {
+        let Some(mut behind) = Behind::start(size).await else { return };
+        behind.gate.shut();
+        assert!(!behind.append("2").await);
+        behind.reclaim("2").await.expect_err("nothing gets through");
+        behind.gate.open();
+        let reclaimed = behind.reclaim("2").await.expect("an answer");
+        if reclaimed == Reclaimed::Missing {
+            assert!(behind.append("2").await);
+        }
+        assert!(behind.append("3").await);
+        behind.assert_holds(&["1", "2", "3"]).await;
     }
-    assert!(behind.append("3").await);
-    assert_eq!(behind.ids().await, ["1", "2", "3"]);
 }
 
 /// The fences of a reclaim are stored, one after the other, but their acknowledgements are lost.
 #[tokio::test]
 async fn a_fence_whose_acknowledgement_was_lost_says_where_the_events_end() {
-    for is_stored in [true, false] {
-        let mut behind = Behind::start().await;
+    for (size, is_stored) in [(1, true), (1, false), (3, true), (3, false)] {
+        let Some(mut behind) = Behind::start(size).await else { return };
         if is_stored {
             behind.gate.shut_answers();
         } else {
@@ -284,14 +341,14 @@ async fn a_fence_whose_acknowledgement_was_lost_says_where_the_events_end() {
         behind.gate.open();
         let expected = if is_stored { Reclaimed::Stored } else { Reclaimed::Missing };
         assert_eq!(behind.reclaim("2").await.expect("an answer"), expected);
-        assert_eq!(behind.ids().await.len(), if is_stored { 2 } else { 1 });
+        behind.assert_holds(if is_stored { &["1", "2"] } else { &["1"] }).await;
     }
 }
 
 /// A fence ages out with the events before it. A missing fence does not mean that another worker took the log.
 #[tokio::test]
 async fn a_log_whose_fence_has_aged_out_is_still_ours() {
-    let mut behind = Behind::start().await;
+    let mut behind = Behind::start(1).await.expect("single events");
     let stream = behind.nats.connect().await.get_stream("sse-0").await.expect("the stream");
     stream.purge().filter(behind.names.owner_subject(0)).await.expect("its fence is gone");
     behind.gate.swallow();
@@ -299,12 +356,12 @@ async fn a_log_whose_fence_has_aged_out_is_still_ours() {
     behind.gate.open();
     assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Missing);
     assert!(behind.append("2").await);
-    assert_eq!(behind.ids().await, ["1", "2"]);
+    behind.assert_holds(&["1", "2"]).await;
 }
 
 #[tokio::test]
 async fn a_fence_that_was_lost_is_written_again() {
-    let mut behind = Behind::start().await;
+    let mut behind = Behind::start(1).await.expect("single events");
     behind.gate.shut_answers();
     assert!(!behind.append("2").await);
     behind.gate.open();
@@ -313,20 +370,20 @@ async fn a_fence_that_was_lost_is_written_again() {
     behind.gate.open();
     assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Stored);
     assert!(behind.append("3").await);
-    assert_eq!(behind.ids().await, ["1", "2", "3"]);
+    behind.assert_holds(&["1", "2", "3"]).await;
 }
 
 #[tokio::test]
 async fn what_another_has_taken_stays_its_own_although_it_has_written_nothing() {
-    let mut behind = Behind::start().await;
+    let mut behind = Behind::start(1).await.expect("single events");
     let jetstream = behind.nats.connect().await;
     let (names, config) = relay(&jetstream).await;
     let mut other = take(&jetstream, &names, &config, "two", 1).await;
     assert!(!behind.append("2").await);
     assert_eq!(behind.reclaim("2").await.expect("an answer"), Reclaimed::Lost);
     assert!(!behind.append("2").await);
-    other.append(&[event(&names, "2")]).await.expect("stored");
-    assert_eq!(behind.ids().await, ["1", "2"]);
+    other.append(&[event(&names, "2.0")]).await.expect("stored");
+    behind.assert_holds(&["1", "2"]).await;
 }
 
 #[tokio::test]
@@ -356,7 +413,7 @@ async fn a_log_that_lost_its_end_gets_a_new_generation() {
             && matches!(log.reclaim(&lost).await, Ok(Reclaimed::Rewound))
     })
     .await;
-    assert_ne!(generation(&config, PARTITION).await.expect("a generation"), old);
+    assert_ne!(support::generation(&config, PARTITION).await, old);
     let (log, positions) =
         Log::take(&jetstream, &names, &config, PARTITION, "one", 1).await.expect("taken");
     assert_ne!(log.generation, old);
@@ -392,7 +449,50 @@ async fn a_loss_is_noticed_by_the_worker_that_also_lost_the_log() {
         matches!(log.reclaim(&records).await, Ok(Reclaimed::Lost))
     })
     .await;
-    assert_ne!(generation(&config, PARTITION).await.expect("a generation"), old);
+    assert_ne!(support::generation(&config, PARTITION).await, old);
+}
+
+/// A worker takes it that knows nothing of the old one.
+#[tokio::test]
+async fn a_log_that_was_deleted_gets_a_new_generation_from_its_next_worker() {
+    let nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let (names, config) = relay(&jetstream).await;
+    let old = take(&jetstream, &names, &config, "one", 1).await.generation;
+    let same = take(&jetstream, &names, &config, "two", 1).await.generation;
+    assert_eq!(old, same);
+    jetstream.delete_stream("sse-0").await.expect("it is deleted");
+    names.open(&jetstream, PARTITION).await.expect("a stream");
+    let new = take(&jetstream, &names, &config, "three", 1).await.generation;
+    assert_ne!(old, new);
+    assert_eq!(support::generation(&config, PARTITION).await, new);
+}
+
+/// Needs NATS 2.12 or newer: `relay/run --latest test`. Here the stream takes no batches, although the server
+/// has them.
+#[tokio::test]
+async fn events_are_written_singly_where_a_batch_is_refused() {
+    let nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let (names, config) = relay(&jetstream).await;
+    let mut log = take(&jetstream, &names, &config, "one", 1000).await;
+    if log.batch == 1 {
+        return println!("this NATS has no batches");
+    }
+    let stream = jetstream.get_stream("sse-0").await.expect("the stream");
+    let mut changed = stream.cached_info().config.clone();
+    changed.allow_atomic_publish = false;
+    jetstream.update_stream(&changed).await.expect("it is changed");
+    let (events, received) = tokio::sync::mpsc::channel(20);
+    let sent: Vec<_> = (0..20).map(|id| id.to_string()).collect();
+    for id in &sent {
+        events.send(event(&names, id)).await.expect("there is room");
+    }
+    drop(events);
+    let metrics = Metrics::default();
+    assert_eq!(write_all(&mut log, received, &metrics).await, Written::All);
+    assert_eq!(ids(&jetstream).await, sent);
+    assert_eq!(metrics.failures.get(), 1, "a batch was tried, and only once");
 }
 
 #[tokio::test]

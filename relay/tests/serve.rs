@@ -10,10 +10,12 @@ use std::time::Duration;
 use async_nats::jetstream::Context;
 use fetch_event_source::{Event, EventSource, EventStream, RetryPolicy, Signal, default_client};
 use relay::log::Log;
-use relay::names::{Keeping, Names, bucket};
+use relay::names::Names;
+use relay::nats::bucket;
+use relay::record::Record;
 use relay::sources::Source;
-use relay::write::Record;
 use support::eventually;
+use support::gate::Gate;
 use support::nats::Nats;
 use support::process::Process;
 
@@ -26,17 +28,16 @@ struct Written {
     log: Log,
 }
 
-const KEEPING: Keeping = Keeping { replicas: 1, max_age: Duration::ZERO };
-
 impl Written {
     async fn start() -> Self {
         let nats = Nats::start();
         let jetstream = nats.connect().await;
-        let config = bucket(&jetstream, "sse", "config", 1).await.expect("a bucket");
-        let names = Names::agree(&config, "sse", Some(1)).await.expect("an agreement");
-        names.open(&jetstream, 0, &KEEPING).await.expect("a stream");
-        let sources = bucket(&jetstream, "sse", "sources", 1).await.expect("a bucket");
-        let source = serde_json::to_vec(&Source::new("http://127.0.0.1:9/")).expect("JSON");
+        let config = bucket(&jetstream, "sse", "config", Some(1)).await.expect("a bucket");
+        let names = support::agree(&config, 1).await;
+        names.open(&jetstream, 0).await.expect("a stream");
+        let sources = bucket(&jetstream, "sse", "sources", Some(1)).await.expect("a bucket");
+        let source = serde_json::to_vec(&Source::parse("http://127.0.0.1:9/").expect("a URL"))
+            .expect("JSON");
         sources.put("a", source.into()).await.expect("put");
         let (log, _) = Log::take(&jetstream, &names, &config, 0, "test", 1).await.expect("taken");
         Self { nats, jetstream, names, config, log }
@@ -200,9 +201,7 @@ async fn a_log_that_lost_its_end_is_served_with_new_ids() {
     let jetstream = written.nats.connect().await;
     let generation = written.log.generation.clone();
     eventually("the machine begins a generation", Duration::from_secs(30), async || {
-        relay::generation::generation(&written.config, 0)
-            .await
-            .is_ok_and(|found| found != generation)
+        support::generation(&written.config, 0).await != generation
     })
     .await;
     let taken = Log::take(&jetstream, &written.names, &written.config, 0, "other", 1).await;
@@ -230,6 +229,39 @@ async fn a_source_that_is_not_there_is_not_found() {
             default_client().expect("a client").get(format!("{origin}{path}")).send().await;
         assert_eq!(response.expect("a response").status(), status, "{path}");
     }
+}
+
+/// A partition that does not answer holds up its own clients, and no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_do_not_wait_for_a_partition_that_is_not_theirs() {
+    let nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let config = bucket(&jetstream, "sse", "config", Some(1)).await.expect("a bucket");
+    let names = support::agree(&config, 2).await;
+    let sources = bucket(&jetstream, "sse", "sources", Some(1)).await.expect("a bucket");
+    let live = names.partition_of("a");
+    let stuck = (0..).map(|number| format!("s{number}"));
+    let stuck = stuck.into_iter().find(|name| names.partition_of(name) != live).expect("a name");
+    for name in ["a", &stuck] {
+        let source = serde_json::to_vec(&Source::parse("http://127.0.0.1:9/").expect("a URL"))
+            .expect("JSON");
+        sources.put(name, source.into()).await.expect("put");
+        let partition = names.partition_of(name);
+        names.open(&jetstream, partition).await.expect("a stream");
+        let taken = Log::take(&jetstream, &names, &config, partition, "test", 1).await;
+        let record = Record::event(&names, name, "message", "1", "data".into());
+        taken.expect("taken").0.append(&[record]).await.expect("stored");
+    }
+    let gate = Gate::start(nats.port()).await;
+    gate.drop_each(&format!("STREAM.INFO.sse-{}", 1 - live));
+    let machine = Process::start(&gate.url(), &["serve", "--listen", "127.0.0.1:0"]);
+    let origin = machine.url().await;
+    let request =
+        || default_client().expect("a client").get(format!("{origin}/sources/{stuck}")).send();
+    let waiting: Vec<_> = (0..5).map(|_| tokio::spawn(request())).collect();
+    eventually("they wait", Duration::from_secs(20), async || gate.drops() > 0).await;
+    assert_eq!(next(&mut listen(&origin, "")).await.data(), "data");
+    assert!(!waiting.iter().any(tokio::task::JoinHandle::is_finished), "it came after them");
 }
 
 /// Its events wait in the log, not in memory, and another client is not held up.

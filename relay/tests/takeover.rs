@@ -38,7 +38,7 @@ impl Fleet {
             makes_trouble: false,
         })
         .await;
-        let names = Names { name: "sse".to_owned(), partitions: 12 };
+        let names = support::names(12);
         let workers = vec![
             follow(&gate.url(), &numbers),
             follow(&nats.url(), &numbers),
@@ -53,10 +53,10 @@ impl Fleet {
     /// Each worker has its share, and each source is followed.
     async fn wait_for_balance(&self) {
         let leases =
-            relay::names::bucket(&self.jetstream, "sse", "leases", 1).await.expect("a bucket");
+            relay::nats::bucket(&self.jetstream, "sse", "leases", Some(1)).await.expect("a bucket");
         eventually("each worker has four partitions", Duration::from_secs(40), async || {
             let mut owners = std::collections::HashMap::new();
-            for partition in 0..self.names.partitions {
+            for partition in 0..self.names.partitions() {
                 if let Ok(Some(owner)) = leases.get(format!("p.{partition}")).await {
                     *owners.entry(owner).or_insert(0) += 1;
                 }

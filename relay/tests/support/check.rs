@@ -7,18 +7,29 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use futures_util::StreamExt;
 use relay::names::{Names, decode};
-use relay::write::ID;
+use relay::record::ID;
 
 /// An event in the log: its ID, and when it was stored, in seconds.
 pub type Found = (String, f64);
 
-/// The events of each source, in the order of the log.
+/// The events of each source, in the order of the log. Again where NATS does not answer.
 pub async fn read(jetstream: &Context, names: &Names) -> BTreeMap<String, Vec<Found>> {
+    let mut found = BTreeMap::new();
+    super::eventually("NATS answers", Duration::from_secs(30), async || {
+        try_read(jetstream, names).await.map(|all| found = all).is_ok()
+    })
+    .await;
+    found
+}
+
+async fn try_read(
+    jetstream: &Context,
+    names: &Names,
+) -> anyhow::Result<BTreeMap<String, Vec<Found>>> {
     let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
-    for partition in 0..names.partitions {
-        let Ok(mut stream) = jetstream.get_stream(names.stream(partition)).await else { continue };
-        let state = stream.info().await.unwrap().state.clone();
-        let last = state.last_sequence;
+    for partition in 0..names.partitions() {
+        let Ok(stream) = jetstream.get_stream(names.stream(partition)).await else { continue };
+        let state = &stream.cached_info().state;
         if state.messages == 0 {
             continue;
         }
@@ -27,24 +38,24 @@ pub async fn read(jetstream: &Context, names: &Names) -> BTreeMap<String, Vec<Fo
             headers_only: true,
             ..Default::default()
         };
-        let mut messages = stream.create_consumer(config).await.unwrap().messages().await.unwrap();
+        let mut messages = stream.create_consumer(config).await?.messages().await?;
         loop {
             // What ages out meanwhile never comes.
             let next = tokio::time::timeout(Duration::from_secs(2), messages.next());
-            let Ok(message) = next.await else { break };
-            let message = message.unwrap().unwrap();
-            let info = message.info().unwrap();
+            let Ok(Some(message)) = next.await else { break };
+            let message = message?;
+            let info = message.info().map_err(anyhow::Error::from_boxed)?;
             let at = info.published.unix_timestamp_nanos() as f64 / 1e9;
             if let Some(("event", source)) = names.parse(&message.subject) {
                 let id = message.headers.as_ref().unwrap().get(ID).unwrap();
                 found.entry(source.to_owned()).or_default().push((decode(id.as_str()), at));
             }
-            if info.stream_sequence >= last {
+            if info.stream_sequence >= state.last_sequence {
                 break;
             }
         }
     }
-    found
+    Ok(found)
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -67,6 +78,18 @@ pub fn faults<'a>(ids: impl IntoIterator<Item = &'a str>, limit: u64) -> Faults 
     }
     faults.lost = seen[1..].iter().filter(|seen| !**seen).count() as u64;
     faults
+}
+
+/// Of all sources, and how many events they have.
+pub fn sum(found: &BTreeMap<String, Vec<Found>>, limit: u64) -> (Faults, u64) {
+    let mut sum = Faults::default();
+    for events in found.values() {
+        let faults = faults(events.iter().map(|(id, _)| id.as_str()), limit);
+        sum.lost += faults.lost;
+        sum.twice += faults.twice;
+        sum.out_of_order += faults.out_of_order;
+    }
+    (sum, found.values().map(Vec::len).sum::<usize>() as u64)
 }
 
 /// The longest time between two events from `from` on, in seconds.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -14,6 +14,10 @@ struct State {
     is_shut: bool,
     /// How much later it comes.
     delay: Duration,
+    /// Each message of the client that holds this text is thrown away.
+    dropped: Option<Arc<str>>,
+    /// How many were.
+    drops: usize,
     /// What the client sends is thrown away, from the message on that holds this text.
     swallowed: Option<Arc<str>>,
     /// What the server answers is thrown away, from the client's message on that holds this text.
@@ -37,8 +41,8 @@ impl Gate {
                 inside.set_nodelay(true).unwrap();
                 outside.set_nodelay(true).unwrap();
                 let ((a, b), (c, d)) = (inside.into_split(), outside.into_split());
-                tokio::spawn(pass(a, d, shared.clone(), true));
-                tokio::spawn(pass(c, b, shared.clone(), false));
+                tokio::spawn(send(BufReader::new(a), d, shared.clone()));
+                tokio::spawn(answer(c, b, shared.clone()));
             }
         });
         Self { port, state }
@@ -60,6 +64,14 @@ impl Gate {
         self.state.send_modify(|state| state.delay = delay);
     }
 
+    pub fn drop_each(&self, text: &str) {
+        self.state.send_modify(|state| state.dropped = Some(text.into()));
+    }
+
+    pub fn drops(&self) -> usize {
+        self.state.borrow().drops
+    }
+
     pub fn swallow(&self) {
         self.swallow_from("");
     }
@@ -77,38 +89,73 @@ impl Gate {
     }
 }
 
-async fn pass(
-    mut from: OwnedReadHalf,
+fn holds(message: &[u8], text: &Option<Arc<str>>) -> bool {
+    text.as_deref().is_some_and(|text| {
+        text.is_empty() || message.windows(text.len()).any(|at| at == text.as_bytes())
+    })
+}
+
+/// One operation of NATS' protocol: a line, and what follows it.
+async fn operation(from: &mut BufReader<OwnedReadHalf>) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    from.read_until(b'\n', &mut message).await.ok().filter(|length| *length > 0)?;
+    if message.starts_with(b"PUB ") || message.starts_with(b"HPUB ") {
+        let line = String::from_utf8_lossy(&message);
+        let length: usize = line.split_whitespace().last()?.parse().ok()?;
+        let start = message.len();
+        message.resize(start + length + 2, 0);
+        from.read_exact(&mut message[start..]).await.ok()?;
+    }
+    Some(message)
+}
+
+/// From the client to the server: what has come at once goes on at once.
+async fn send(
+    mut from: BufReader<OwnedReadHalf>,
     mut to: OwnedWriteHalf,
     state: Arc<watch::Sender<State>>,
-    is_client: bool,
 ) {
+    let mut changes = state.subscribe();
+    loop {
+        let mut passed = Vec::new();
+        loop {
+            let Some(message) = operation(&mut from).await else { return };
+            let now = changes.wait_for(|state| !state.is_shut).await;
+            let Ok(now) = now.map(|state| state.clone()) else { return };
+            if holds(&message, &now.unanswered) {
+                state.send_modify(|state| state.unanswered = Some("".into()));
+            }
+            if holds(&message, &now.swallowed) {
+                state.send_modify(|state| state.swallowed = Some("".into()));
+            } else if holds(&message, &now.dropped) {
+                state.send_modify(|state| state.drops += 1);
+            } else {
+                passed.extend(message);
+            }
+            if from.buffer().is_empty() {
+                break;
+            }
+        }
+        let delay = state.borrow().delay;
+        tokio::time::sleep(delay).await;
+        if to.write_all(&passed).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: Arc<watch::Sender<State>>) {
     let mut buffer = vec![0; 64 << 10];
     let mut changes = state.subscribe();
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
-        let Ok(now) = changes.wait_for(|state| !state.is_shut).await.map(|state| state.clone())
-        else {
-            return;
-        };
-        let bytes = &buffer[..length];
-        let holds = |text: &Option<Arc<str>>| {
-            text.as_deref().is_some_and(|text| {
-                text.is_empty() || bytes.windows(text.len()).any(|at| at == text.as_bytes())
-            })
-        };
-        if is_client && holds(&now.swallowed) {
-            state.send_modify(|state| state.swallowed = Some("".into()));
-            continue;
-        }
-        if is_client && holds(&now.unanswered) {
-            state.send_modify(|state| state.unanswered = Some("".into()));
-        }
-        if !is_client && now.unanswered.as_deref() == Some("") {
+        let now = changes.wait_for(|state| !state.is_shut).await;
+        let Ok(now) = now.map(|state| state.clone()) else { return };
+        if now.unanswered.as_deref() == Some("") {
             continue;
         }
         tokio::time::sleep(now.delay).await;
-        if to.write_all(bytes).await.is_err() {
+        if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }

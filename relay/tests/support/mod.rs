@@ -15,6 +15,31 @@ pub mod process;
 
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::kv::Store;
+use relay::agreement::{Agreement, Wanted};
+use relay::names::Names;
+
+/// What a worker wants that is given only the number of partitions.
+fn wanted(partitions: u32) -> Wanted {
+    Wanted { partitions: Some(partitions.try_into().unwrap()), ..Default::default() }
+}
+
+pub fn names(partitions: u32) -> Names {
+    Names { name: "sse".to_owned(), agreed: Agreement::from(&wanted(partitions)) }
+}
+
+/// As the first worker does.
+pub async fn agree(config: &Store, partitions: u32) -> Names {
+    let agreed = Agreement::make(config, &wanted(partitions)).await.unwrap();
+    Names { name: "sse".to_owned(), agreed }
+}
+
+/// As it stands in the bucket.
+pub async fn generation(config: &Store, partition: u32) -> String {
+    let found = config.get(format!("generation.{partition}")).await.unwrap().unwrap();
+    String::from_utf8_lossy(&found).split(' ').next().unwrap().to_owned()
+}
+
 /// Asks until it holds, or fails.
 pub async fn eventually(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();

@@ -1,13 +1,14 @@
 //! NATS with JetStream, on a free port, its store in a temporary directory.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
-use relay::log::TIMEOUT;
+use relay::nats::TIMEOUT;
 use tempfile::TempDir;
 
 pub struct Nats {
@@ -60,6 +61,17 @@ impl Nats {
             std::thread::sleep(Duration::from_millis(10));
         };
         Self { child, dir, port, arguments }
+    }
+
+    /// Three servers of one cluster, each of which knows the others.
+    pub fn start_cluster() -> [Self; 3] {
+        let free = [0; 3].map(|port| TcpListener::bind(("127.0.0.1", port)).unwrap());
+        let routes = free.map(|port| format!("nats://{}", port.local_addr().unwrap()));
+        [0, 1, 2].map(|node| {
+            let (name, all) = (format!("node-{node}"), routes.join(","));
+            let cluster = ["--cluster_name", "relay", "--cluster", &routes[node]];
+            Self::start_with(&[&cluster[..], &["--name", &name, "--routes", &all]].concat())
+        })
     }
 
     pub fn url(&self) -> String {
