@@ -291,7 +291,7 @@ impl Block {
 
     fn names<'a>(&'a self, text: &'a str, with_id: bool) -> [&'a str; 2] {
         let id = match with_id {
-            true => self.last_event_id.committed(text),
+            true => self.last_event_id.string.get(text),
             false => "",
         };
         [self.other_type(text).unwrap_or_default(), id]
