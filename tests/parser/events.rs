@@ -157,7 +157,7 @@ async fn a_type_is_of_one_event_and_an_id_of_all_until_the_next() {
     );
 }
 
-/// An event owns its parts in one text, but for a long ID, and is made in several ways.
+/// An event owns its parts in one text, except a long ID, and is made in several ways.
 #[tokio::test]
 async fn an_event_has_all_its_parts_however_it_came() {
     let (short, long) = ("ü".repeat(32), "é".repeat(33));
