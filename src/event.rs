@@ -18,8 +18,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// An event, as the [standard] dispatches it.
 ///
-/// It owns its data and does not keep the network buffer alive. A long ID is shared with the other events of the
-/// stream that have it.
+/// It owns its data and does not keep the network buffer alive. A long ID is shared with the events after it that
+/// have no ID of their own.
 ///
 /// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage
 ///
@@ -38,7 +38,7 @@ pub struct Event {
     shared_id: Option<Arc<String>>,
 }
 
-/// The longest ID that each event has a copy of.
+/// From this length on, an ID is shared with the events that inherit it.
 pub(crate) const COPIED_ID: usize = 64;
 
 impl Event {
@@ -51,15 +51,26 @@ impl Event {
     /// Sets the type. Default: `message`; an empty type means the same.
     #[must_use]
     pub fn with_type(self, event_type: impl AsRef<str>) -> Self {
-        let (id, has_own_id) = (self.last_event_id(), self.has_own_id());
-        Self::of(self.data(), event_type.as_ref(), id, has_own_id)
+        let event_type = match event_type.as_ref() {
+            MESSAGE => "",
+            other => other,
+        };
+        let (data_len, type_end, has_own_id) = (self.data_len, self.type_end(), self.has_own_id());
+        let mut text = self.text.into_string();
+        let id_len = text.len() - type_end;
+        text.replace_range(data_len..type_end, event_type);
+        let (text, shared_id) = (text.into(), self.shared_id);
+        Self::from_text(text, event_type.len(), id_len, has_own_id, shared_id)
     }
 
     /// Sets the event's own ID. Default: empty, no ID.
     #[must_use]
     #[doc(alias = "id")]
     pub fn with_last_event_id(self, id: impl AsRef<str>) -> Self {
-        Self::of(self.data(), self.event_type(), id.as_ref(), true)
+        let (id, data_len, type_end) = (id.as_ref(), self.data_len, self.type_end());
+        let mut text = self.text.into_string();
+        text.replace_range(type_end.., id);
+        Self::from_text(text.into(), type_end - data_len, id.len(), true, None)
     }
 
     /// Makes an event of these parts.
@@ -147,6 +158,9 @@ impl Event {
     pub fn into_data(self) -> String {
         let mut data = self.text.into_string();
         data.truncate(self.data_len);
+        if data.len() < data.capacity() / 2 {
+            data.shrink_to_fit(); // type and ID were the larger part
+        }
         data
     }
 

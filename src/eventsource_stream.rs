@@ -10,9 +10,7 @@ use crate::parser::EventTooLarge;
 /// `retry` is dropped: it belongs to the stream and not to the event.
 impl From<theirs::Event> for Event {
     fn from(event: theirs::Event) -> Self {
-        Self::new(event.data)
-            .with_type(event.event)
-            .with_last_event_id(event.id)
+        Self::of(&event.data, &event.event, &event.id, true)
     }
 }
 

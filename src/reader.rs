@@ -24,7 +24,7 @@ pub(crate) struct EventReader<B> {
     stop: usize,
     /// Whether nothing is left, neither in the chunk nor in the parser.
     used_up: bool,
-    /// A long ID, shared with the events, and the parser's count of commits when it was copied.
+    /// A long ID, shared with the events that inherit it, and the parser's count of commits when it was copied.
     long_id: Option<(u64, Arc<String>)>,
     /// What the parser found and [`step`](Self::step) has not returned yet.
     found: Option<Step>,
@@ -59,6 +59,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     pub(crate) fn configure(&mut self, set_up: impl FnOnce(Parser) -> Parser) {
         self.give_back_carried();
         self.parser = set_up(std::mem::take(&mut self.parser));
+        self.long_id = None;
         self.used_up = false; // the unfinished event may exceed a new limit
     }
 
@@ -130,7 +131,8 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     /// `take_event`, after which orders are not checked.
     #[inline(always)]
     fn drop_used_chunk(&mut self) {
-        if self.used_up && self.chunk.is_some() {
+        // An event that was left to `step` may still lie in it.
+        if self.used_up && self.found.is_none() && self.chunk.is_some() {
             self.chunk = None;
         }
     }
@@ -171,28 +173,23 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         if has_no_id && self.parser.other_type().is_none() {
             return Event::plain(self.parser.take_data());
         }
-        let shared_id = self.shared_id();
+        let shared_id = self.shared_id(has_own_id);
         let type_len = self.parser.other_type().map_or(0, str::len);
         let text = self.parser.take_text(shared_id.is_none());
-        let id_len = self.copied_id_len();
+        let id_len = match shared_id {
+            None => self.parser.last_event_id().len(),
+            Some(_) => 0,
+        };
         Event::from_text(text, type_len, id_len, has_own_id, shared_id)
     }
 
-    /// Returns the length of the ID of the event found, 0 if it is shared.
+    /// Returns the ID of the event found, if it is long and of an event before it. An own ID is copied once: its
+    /// bytes came with the event.
     #[inline(always)]
-    fn copied_id_len(&self) -> usize {
+    fn shared_id(&mut self, has_own_id: bool) -> Option<Arc<String>> {
         match self.parser.last_event_id().len() {
-            len @ ..=COPIED_ID => len,
-            _ => 0,
-        }
-    }
-
-    /// Returns the ID of the event found, if it is long.
-    #[inline(always)]
-    fn shared_id(&mut self) -> Option<Arc<String>> {
-        match self.parser.last_event_id().len() {
-            ..=COPIED_ID => None,
-            _ => Some(self.long_id()),
+            COPIED_ID.. if !has_own_id => Some(self.long_id()),
+            _ => None,
         }
     }
 
@@ -324,6 +321,8 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         }
         self.parser.idle();
         self.carried.shrink_to(MIN_RETAINED);
+        let commits = self.parser.id_commits();
+        self.long_id.take_if(|(copied, _)| *copied != commits);
     }
 
     /// Called at the end of the body.
@@ -336,6 +335,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         self.plain = None;
         self.plain_room = 0;
         self.carried = Vec::new();
+        self.long_id = None; // the parser counts anew
         self.parser.reset();
     }
 

@@ -82,8 +82,8 @@ impl Block {
         self.data.len() + data + self.event_type.len() + self.last_event_id.buffered_len()
     }
 
-    /// Returns the data for a line that is unfinished. The events of a stream are usually alike: if the last data was large and
-    /// was moved out, this reserves as much at once.
+    /// Returns the data for a line that is unfinished. The events of a stream are usually alike: if the last data
+    /// was large and was moved out, this reserves as much at once.
     pub(super) fn begin_data(&mut self) -> &mut String {
         let expected = std::mem::take(&mut self.moved_len);
         if self.data.is_empty() {
@@ -282,7 +282,11 @@ impl Block {
     pub(super) fn take_text(&mut self, text: &str, with_id: bool) -> Box<str> {
         if self.data_span.is_none() && self.data.len() >= WORTH_MOVING {
             let mut all = self.move_data();
-            all.extend(self.names(text, with_id));
+            let [event_type, id] = self.names(text, with_id);
+            all.reserve_exact(event_type.len() + id.len());
+            all.push_str(event_type);
+            all.push_str(id);
+            self.moved_len = all.len() + 1; // and the LF
             return all.into();
         }
         let [event_type, id] = self.names(text, with_id);

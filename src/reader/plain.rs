@@ -121,9 +121,12 @@ impl<B: AsRef<[u8]>> EventReader<B> {
             let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
             return Event::plain(decoded(chunk.get(value).unwrap_or_default()));
         }
-        let shared_id = self.shared_id();
+        let shared_id = self.shared_id(false);
         let text = self.carried_with_id(value, shared_id.is_none());
-        let id_len = self.copied_id_len();
+        let id_len = match shared_id {
+            None => self.parser.last_event_id().len(),
+            Some(_) => 0,
+        };
         Event::from_text(text, 0, id_len, false, shared_id)
     }
 

@@ -35,6 +35,29 @@ fn a_new_event_is_a_message_without_an_id() {
 }
 
 #[test]
+fn each_part_may_be_set_in_any_order_and_again() {
+    let (large, id) = ("d".repeat(100_000), "ü".repeat(100));
+    for data in ["", "a", &large] {
+        let expected = ("t", data, &*id, true);
+        for event in [
+            Event::new(data).with_type("t").with_last_event_id(&id),
+            Event::new(data).with_last_event_id(&id).with_type("t"),
+            Event::new(data)
+                .with_last_event_id("a longer one")
+                .with_type("longer")
+                .with_last_event_id(&id)
+                .with_type("t"),
+        ] {
+            let parts = (event.event_type(), event.data(), event.last_event_id());
+            assert_eq!((parts.0, parts.1, parts.2, event.has_own_id()), expected);
+            let data_again = event.into_data();
+            assert_eq!(data_again, data);
+            assert!(data_again.capacity() <= 2 * data.len() + 1);
+        }
+    }
+}
+
+#[test]
 fn message_and_empty_type_are_the_same() {
     for same in ["", "message"] {
         assert_eq!(

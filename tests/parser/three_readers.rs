@@ -84,10 +84,10 @@ fn body(random: &mut Random, place: usize) -> Vec<u8> {
     body
 }
 
-/// Short ones and those that are held by reference.
+/// Short ones and those that events share.
 fn id(number: usize) -> String {
     match number % 4 {
-        0 | 1 => format!("{number}-{}", "x".repeat(40)),
+        0 | 1 => format!("{number}-{}", "x".repeat(80)),
         _ => number.to_string(),
     }
 }
