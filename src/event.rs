@@ -18,8 +18,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// An event, as the [standard] dispatches it.
 ///
-/// It owns its data and does not keep the network buffer alive. A long ID is shared with the events after it that
-/// have no ID of their own.
+/// It owns its data and does not keep the network buffer alive. The events after it that inherit a long ID
+/// share it.
 ///
 /// [standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage
 ///
