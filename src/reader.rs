@@ -168,18 +168,12 @@ impl<B: AsRef<[u8]>> EventReader<B> {
         if let Some(value) = self.plain.take() {
             return self.take_plain_event(value);
         }
-        let has_own_id = self.parser.has_own_id();
-        let has_no_id = self.parser.last_event_id().is_empty() && !has_own_id;
-        if has_no_id && self.parser.other_type().is_none() {
+        if self.parser.has_data_alone() {
             return Event::plain(self.parser.take_data());
         }
+        let has_own_id = self.parser.has_own_id();
         let shared_id = self.shared_id(has_own_id);
-        let type_len = self.parser.other_type().map_or(0, str::len);
-        let text = self.parser.take_text(shared_id.is_none());
-        let id_len = match shared_id {
-            None => self.parser.last_event_id().len(),
-            Some(_) => 0,
-        };
+        let (text, type_len, id_len) = self.parser.take_text(shared_id.is_none());
         Event::from_text(text, type_len, id_len, has_own_id, shared_id)
     }
 
@@ -187,7 +181,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     /// bytes came with the event.
     #[inline(always)]
     fn shared_id(&mut self, has_own_id: bool) -> Option<Arc<String>> {
-        match self.parser.last_event_id().len() {
+        match self.parser.id_len() {
             COPIED_ID.. if !has_own_id => Some(self.long_id()),
             _ => None,
         }

@@ -55,7 +55,7 @@ impl JsonError {
     pub(super) fn new(event: &Event, path: Option<&Path>, source: serde_json::Error) -> Self {
         Self(Box::new(Parts {
             event: event.clone(),
-            path: path.map(|path| match path.iter().len() {
+            path: path.map(|path| match path.iter().count() {
                 0 => String::new(), // the value itself
                 _ => shortened(&path.to_string()),
             }),

@@ -278,27 +278,36 @@ impl Block {
         }
     }
 
-    /// Takes the data, with the type, unless it is the default, and perhaps the ID behind it.
-    pub(super) fn take_text(&mut self, text: &str, with_id: bool) -> Box<str> {
-        if self.data_span.is_none() && self.data.len() >= WORTH_MOVING {
-            let mut all = self.move_data();
-            let [event_type, id] = self.names(text, with_id);
-            all.reserve_exact(event_type.len() + id.len());
-            all.push_str(event_type);
-            all.push_str(id);
-            self.moved_len = all.len() + 1; // and the LF
-            return all.into();
-        }
-        let [event_type, id] = self.names(text, with_id);
-        [self.data(text), event_type, id].concat().into()
-    }
-
-    fn names<'a>(&'a self, text: &'a str, with_id: bool) -> [&'a str; 2] {
+    /// Takes the data, with the type, unless it is the default, and perhaps the ID behind it. Returns the lengths
+    /// of these two, too.
+    pub(super) fn take_text(&mut self, text: &str, with_id: bool) -> (Box<str>, usize, usize) {
+        let is_moved = self.data_span.is_none() && self.data.len() >= WORTH_MOVING;
+        let moved = is_moved.then(|| self.move_data());
+        let event_type = self.other_type(text).unwrap_or_default();
         let id = match with_id {
             true => self.last_event_id.string.get(text),
             false => "",
         };
-        [self.other_type(text).unwrap_or_default(), id]
+        let room = event_type.len() + id.len();
+        let mut all = moved.unwrap_or_else(|| {
+            let data = self.data(text);
+            let mut all = String::with_capacity(data.len() + room);
+            all.push_str(data);
+            all
+        });
+        all.reserve_exact(room);
+        all.push_str(event_type);
+        all.push_str(id);
+        let lens = (event_type.len(), id.len());
+        if is_moved {
+            self.moved_len = all.len() + 1; // and the LF
+        }
+        (all.into(), lens.0, lens.1)
+    }
+
+    #[inline]
+    pub(super) fn has_no_type(&self) -> bool {
+        self.event_type.len() == 0
     }
 
     #[cold]

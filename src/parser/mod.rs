@@ -283,21 +283,26 @@ impl Parser {
         self.block.has_own_id
     }
 
-    /// Returns the event's type, if it is not `message`.
-    #[inline]
-    pub(crate) fn other_type(&self) -> Option<&str> {
-        self.block.other_type(self.text.as_str())
-    }
-
     /// Takes the event's data. [`event`](Self::event) has none afterwards.
     #[inline]
     pub(crate) fn take_data(&mut self) -> Box<str> {
         self.block.take_data(self.text.as_str())
     }
 
-    /// Takes the event's data, with the type and perhaps the ID behind it.
+    /// Whether that event has no type and no ID.
     #[inline]
-    pub(crate) fn take_text(&mut self, with_id: bool) -> Box<str> {
+    pub(crate) fn has_data_alone(&self) -> bool {
+        self.block.has_no_type() && self.id_len() == 0 && !self.has_own_id()
+    }
+
+    /// Returns the length of the last event ID.
+    #[inline]
+    pub(crate) fn id_len(&self) -> usize {
+        self.block.last_event_id.string.len()
+    }
+
+    /// Takes the event's data, with the type and perhaps the ID behind it. Returns the lengths of these two, too.
+    pub(crate) fn take_text(&mut self, with_id: bool) -> (Box<str>, usize, usize) {
         self.block.take_text(self.text.as_str(), with_id)
     }
 

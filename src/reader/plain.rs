@@ -117,14 +117,14 @@ impl<B: AsRef<[u8]>> EventReader<B> {
 
     #[inline(always)]
     pub(super) fn take_plain_event(&mut self, value: Range<usize>) -> Event {
-        if self.carried.is_empty() && self.parser.last_event_id().is_empty() {
+        if self.carried.is_empty() && self.parser.id_len() == 0 {
             let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
             return Event::plain(decoded(chunk.get(value).unwrap_or_default()));
         }
         let shared_id = self.shared_id(false);
         let text = self.carried_with_id(value, shared_id.is_none());
         let id_len = match shared_id {
-            None => self.parser.last_event_id().len(),
+            None => self.parser.id_len(),
             Some(_) => 0,
         };
         Event::from_text(text, 0, id_len, false, shared_id)
