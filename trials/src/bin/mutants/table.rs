@@ -49,9 +49,9 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "id-before-the-hook",
         what: "an event counts as handed over before its hook is done",
         edits: &[edit(
-            "let event = self.deliveries.take_event();\n                    match self.calls.call_message(event) {",
+            "match self.calls.call_message(self.deliveries.found()) {",
             "self.deliveries.commit(&mut self.session, &self.control);
-                    match self.calls.call_message(event) {",
+                    match self.calls.call_message(self.deliveries.found()) {",
         )],
     },
     Mutant {
