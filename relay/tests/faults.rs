@@ -624,6 +624,37 @@ async fn the_keys_of_dead_workers_go_away() {
     assert!(has("here").await);
 }
 
+/// It was killed with all of them, and takes its share alone: the rest names a worker that lives.
+#[tokio::test]
+async fn a_worker_that_comes_back_under_its_name_leaves_the_others_their_share() {
+    let nats = Nats::start();
+    let start = |name: &str| {
+        let options = ["follow", "--partitions", "16", "--lease", "3", "--worker", name];
+        Process::start(&nats.url(), &options)
+    };
+    let mut first = start("a");
+    let taken = |log: &str| log.lines().filter(|line| line.contains(" taken ")).count();
+    eventually("it has all", SOON, async || taken(&first.log()) == 16).await;
+    first.kill();
+    let second = start("b");
+    second.said("following").await;
+    let third = start("a");
+    eventually("each has its half", SOON, async || {
+        taken(&third.log()) >= 8 && taken(&second.log()) >= 8
+    })
+    .await;
+    let leases = bucket(&nats.connect().await, "sse", "leases", None).await.expect("the bucket");
+    eventually("the leases say so", SOON, async || {
+        let mut owners = std::collections::BTreeMap::<_, usize>::new();
+        for partition in 0..16 {
+            let owner = leases.get(format!("p.{partition}")).await.expect("an answer");
+            *owners.entry(owner).or_default() += 1;
+        }
+        owners == [(Some("a".into()), 8), (Some("b".into()), 8)].into()
+    })
+    .await;
+}
+
 /// Not one after the other: NATS may be far.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_partitions_are_released_at_once() {
