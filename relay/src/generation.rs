@@ -1,15 +1,19 @@
 //! All sequences of one generation are of one log. A log that lost its end, or was made anew, gets a new one,
 //! so that nobody takes an old sequence for a new one.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail, ensure};
 use async_nats::HeaderMap;
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::Info;
+use futures_util::StreamExt;
+use tokio::time::sleep;
 
 /// In each message: generation, worker, and a part that is new each time a worker takes the log.
 pub const OWNER: &str = "Relay-Owner";
 
-pub fn key(partition: u32) -> String {
+fn key(partition: u32) -> String {
     format!("generation.{partition}")
 }
 
@@ -57,6 +61,20 @@ pub async fn begin_generation(config: &Store, partition: u32, old: &str) -> Resu
         begin(config, partition, &created, revision).await?;
     }
     Ok(())
+}
+
+/// Until another member has begun a new one: it found that the log had lost its end, or was made anew.
+pub async fn changed(config: &Store, partition: u32, current: &str) {
+    loop {
+        if let Ok(mut entries) = config.watch_with_history(key(partition)).await {
+            while let Some(Ok(entry)) = entries.next().await {
+                if !entry.value.starts_with(current.as_bytes()) {
+                    return;
+                }
+            }
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// The generation that a message was written in.

@@ -20,10 +20,11 @@ use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind, Stream};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use tokio::time::timeout;
 
 use crate::generation::{OWNER, begin_generation, generation};
 use crate::names::{Names, decode};
-use crate::nats::{has_batches, info};
+use crate::nats::{TIMEOUT, has_batches, info};
 use crate::record::{ID, Position, Record};
 
 /// In a fence that follows a failure: the sequence of the last event before it.
@@ -219,7 +220,9 @@ impl Log {
         };
         let mut messages = self.stream.create_consumer(config).await?.messages().await?;
         let mut positions = HashMap::new();
-        while let Some(message) = messages.next().await {
+        while let Some(message) =
+            timeout(TIMEOUT * 5, messages.next()).await.context("the log says nothing")?
+        {
             let message = message?;
             let info = message.info().map_err(anyhow::Error::from_boxed)?;
             if let Some((_, source)) = self.names.parse(&message.subject) {
@@ -237,7 +240,9 @@ impl Log {
     }
 }
 
-fn if_there(found: Result<StreamMessage, LastRawMessageError>) -> Result<Option<StreamMessage>> {
+pub fn if_there(
+    found: Result<StreamMessage, LastRawMessageError>,
+) -> Result<Option<StreamMessage>> {
     match found {
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
         found => Ok(Some(found?)),
