@@ -300,6 +300,12 @@ async fn bad_arguments_are_refused() {
         (&["sources", "put", "a", "http://127.0.0.1/", "--header", "a b: c"], "invalid"),
         (&["--name", "a b", "status"], "is not a name"),
         (&["follow", "--partitions", "0"], "invalid value '0'"),
+        (&["follow", "--partitions", "4097"], "1 to 4096"),
+        (&["follow", "--replicas", "0"], "1 to 5"),
+        (&["follow", "--replicas", "6"], "1 to 5"),
+        (&["follow", "--max-age", "999ms"], "1s to 10y"),
+        (&["follow", "--max-age", "500y"], "1s to 10y"),
+        (&["follow", "--connects-per-second", "2000000000"], "not in 1..=1000000"),
         (&["follow", "a=nonsense"], "is not a URL"),
         (&["status"], "has no workers yet"),
         (&["serve", "--allow-origin", "*", "--allow-origin", "http://a"], "permits all"),
@@ -598,6 +604,30 @@ async fn a_store_that_was_wiped_is_made_anew() {
     assert!(ids.iter().enumerate().all(|(index, id)| *id == (index + 1).to_string()), "{ids:?}");
     assert!(run(&nats.url(), &["status"]).0.contains("worker-"));
     assert!(worker.terminate());
+}
+
+/// Another worker was faster, and agreed on something else.
+#[tokio::test]
+async fn a_worker_whose_store_was_wiped_takes_what_another_wrote() {
+    let mut nats = Nats::start();
+    let free = Process::start(&nats.url(), &["follow"]);
+    free.said(" taken ").await;
+    let mut bound = Process::start(&nats.url(), &["follow", "--partitions", "16"]);
+    bound.said(" taken ").await;
+    nats.kill();
+    nats.wipe();
+    nats.start_again();
+    let config = bucket(&nats.connect().await, "sse", "config", Some(1)).await.expect("a bucket");
+    support::agree(&config, 2).await;
+    free.said("NATS has lost its store").await;
+    eventually("it follows again", SOON, async || {
+        free.log().lines().filter(|line| line.contains("following")).count() == 2
+    })
+    .await;
+    // This one was told otherwise, and goes on asking.
+    bound.said("--partitions 16 is not what this relay was made with: 2").await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(bound.has_ended().is_none(), "{}", bound.log());
 }
 
 #[tokio::test]
