@@ -118,9 +118,14 @@ async fn a_client_without_an_id_gets_what_comes_from_now_on() {
     }
     let machine = written.serve("127.0.0.1:0");
     let url = format!("{}/sources/a", machine.url().await);
-    let (_, mut events) = EventSource::get(url).open().await.expect("it opens");
+    let (_, mut events) = EventSource::get(&url).open().await.expect("it opens");
+    // An empty one is none.
+    let request = default_client().expect("a client").get(url).header("last-event-id", "");
+    let response = request.send().await.expect("a response");
+    let mut empty = EventSource::from_response(response).stream();
     written.write(51).await;
     assert_eq!(next(&mut events).await.data(), "51");
+    assert_eq!(next(&mut empty).await.data(), "51");
 }
 
 /// So it misses nothing if the machine dies before its first event.
