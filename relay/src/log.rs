@@ -22,7 +22,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use crate::generation::{OWNER, begin_generation, generation};
+use crate::generation::{OWNER, begin_generation, generation, note_last};
 use crate::names::{Names, decode};
 use crate::nats::{TIMEOUT, has_batches, info};
 use crate::record::{ID, Position, Record};
@@ -83,8 +83,7 @@ impl Log {
             writes: 0,
         };
         loop {
-            let found = log.stream.get_info().await?;
-            let current = generation(config, partition, &found).await?;
+            let current = generation(config, partition, &log.stream).await?;
             if current == log.generation {
                 break;
             }
@@ -93,6 +92,7 @@ impl Log {
             // A fence that compared could lose for ever against a predecessor that still writes.
             ensure!(log.write_fence(None).await?, "a fence that compares nothing was refused");
         }
+        note_last(config, partition, &log.generation, log.fence).await.ok(); // another may be faster
         let positions = log.positions().await?;
         Ok((log, positions))
     }
