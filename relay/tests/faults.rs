@@ -624,7 +624,7 @@ async fn a_worker_whose_store_was_wiped_takes_what_another_wrote() {
         free.log().lines().filter(|line| line.contains("following")).count() == 2
     })
     .await;
-    // This one was told otherwise, and goes on asking.
+    // The options of this one say otherwise, and it goes on asking.
     bound.said("--partitions 16 is not what this relay was made with: 2").await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(bound.has_ended().is_none(), "{}", bound.log());
