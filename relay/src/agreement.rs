@@ -39,17 +39,38 @@ enum PartitionBy {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Wanted {
     /// How many logs the sources are divided among. The first worker fixes it [default: 16]
-    #[arg(long)]
+    #[arg(long, value_parser = partitions)]
     pub partitions: Option<NonZeroU32>,
     /// Copies that NATS keeps, 3 in a cluster. The first worker fixes it [default: 1]
-    #[arg(long)]
+    #[arg(long, value_parser = replicas)]
     pub replicas: Option<usize>,
     /// Seconds of silence after which a worker is taken for dead. The first worker fixes it [default: 3]
     #[arg(long, value_parser = lease)]
     pub lease: Option<Duration>,
     /// How long a log keeps an event. The first worker fixes it [default: 7d]
-    #[arg(long, value_parser = humantime::parse_duration)]
+    #[arg(long, value_parser = max_age)]
     pub max_age: Option<Duration>,
+}
+
+fn partitions(text: &str) -> Result<NonZeroU32> {
+    let partitions: NonZeroU32 = text.parse()?;
+    ensure!(partitions.get() <= 4096, "1 to 4096");
+    Ok(partitions)
+}
+
+fn replicas(text: &str) -> Result<usize> {
+    let replicas = text.parse()?;
+    ensure!((1..=5).contains(&replicas), "1 to 5");
+    Ok(replicas)
+}
+
+/// NATS takes it in nanoseconds.
+fn max_age(text: &str) -> Result<Duration> {
+    const YEAR: u64 = 31_557_600;
+    let age = humantime::parse_duration(text)?;
+    let range = Duration::from_secs(1)..=Duration::from_secs(10 * YEAR);
+    ensure!(range.contains(&age), "1s to 10y");
+    Ok(age)
 }
 
 fn lease(text: &str) -> Result<Duration> {
@@ -71,21 +92,11 @@ impl From<&Wanted> for Agreement {
     }
 }
 
-impl From<Agreement> for Wanted {
-    fn from(agreed: Agreement) -> Self {
-        Self {
-            partitions: Some(agreed.partitions),
-            replicas: Some(agreed.replicas),
-            lease: Some(agreed.lease),
-            max_age: Some(agreed.max_age),
-        }
-    }
-}
-
 impl Agreement {
-    /// Reads the agreement; the first worker writes it.
-    pub async fn make(config: &Store, wanted: &Wanted) -> Result<Self> {
-        let new = serde_json::to_vec(&Self::from(wanted))?;
+    /// Reads the agreement, which must be as `wanted`. The first worker writes what it proposes.
+    pub async fn make(config: &Store, proposed: &Self, wanted: &Wanted) -> Result<Self> {
+        check("replicas", config.stream.cached_info().config.num_replicas, wanted.replicas)?;
+        let new = serde_json::to_vec(proposed)?;
         if let Err(error) = config.create(KEY, new.into()).await
             && error.kind() != CreateErrorKind::AlreadyExists
         {
@@ -93,7 +104,6 @@ impl Agreement {
         }
         let agreed = Self::read(config).await?;
         check("partitions", agreed.partitions, wanted.partitions)?;
-        check("replicas", agreed.replicas, wanted.replicas)?;
         check("lease", agreed.lease, wanted.lease)?;
         check("max-age", agreed.max_age, wanted.max_age)?;
         Ok(agreed)

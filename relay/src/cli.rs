@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, Result};
 use async_nats::ServerAddr;
 use axum::http::{HeaderName, HeaderValue};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
 use relay::agreement::Wanted;
 use relay::names::check_name;
 use relay::sources::Source;
@@ -55,7 +55,7 @@ pub(crate) struct Follow {
     #[arg(long, default_value_t = 1000)]
     pub(crate) batch: usize,
     /// Connects that this worker begins in a second.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub(crate) connects_per_second: u32,
     /// Connects to one host that may be under way at once.
     #[arg(long, default_value_t = 6)]

@@ -13,12 +13,13 @@ use async_nats::jetstream::kv::{Entry, Operation, Store};
 use async_nats::jetstream::stream::Info;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::heartbeat::{HERE, LEAVING, beat};
 use crate::nats::info;
 use crate::source::Holder;
 
@@ -26,10 +27,6 @@ use crate::source::Holder;
 const FORGOTTEN: u32 = 10;
 /// How long what can be taken is left alone at most, so that not all ask at once.
 const SOON: Duration = Duration::from_millis(125);
-/// The value of a worker's key.
-const HERE: &str = "";
-/// It is stopping: what it still has is left to it, but the others share among fewer.
-const LEAVING: &str = "leaving";
 
 /// A key, as it was seen last.
 struct Seen {
@@ -154,9 +151,10 @@ impl Fleet {
         kept.iter().skip(share).for_each(|held| held.stop.cancel());
         let mut free = self.free();
         fastrand::shuffle(&mut free);
-        free.truncate(share.saturating_sub(kept.len()));
+        let rest = free.split_off(free.len().min(share.saturating_sub(kept.len())));
         let taken = free.into_iter().map(|(partition, revision)| self.take(partition, revision));
-        let taken = join_all(taken).await;
+        let left = rest.into_iter().map(|(partition, revision)| self.leave(partition, revision));
+        let (taken, _) = join(join_all(taken), join_all(left)).await;
         self.held.extend(taken.into_iter().flatten());
         self.holder.metrics.partitions.set(self.held.len() as i64);
     }
@@ -222,6 +220,18 @@ impl Fleet {
         all.filter(|partition| !self.held.contains_key(partition)).filter_map(free).collect()
     }
 
+    /// What names this worker, but is not held: of one before it under this name, or not given back in time. It
+    /// would seem held as long as this one lives.
+    async fn leave(&self, partition: u32, revision: u64) {
+        let key = format!("p.{partition}");
+        let named = self.seen.get(&key).and_then(|seen| seen.value.as_deref());
+        if named == Some(self.holder.worker.as_bytes()) {
+            let deleted = self.leases.delete_expect_revision(key, Some(revision));
+            let deleted = timeout(self.lease / 2, deleted).await;
+            debug!(partition, ?deleted, "left to others");
+        }
+    }
+
     async fn take(&self, partition: u32, revision: u64) -> Option<(u32, Held)> {
         let worker = self.holder.worker.clone().into();
         let taken = self.leases.update(format!("p.{partition}"), worker, revision);
@@ -230,19 +240,5 @@ impl Fleet {
         let holder = self.holder.clone();
         let holding = holder.hold(self.leases.clone(), partition, revision, stop.clone());
         Some((partition, Held { revision, stop, task: tokio::spawn(holding) }))
-    }
-}
-
-/// Renews the key of this worker. A put that fails is not tried again: the next one comes soon.
-async fn beat(leases: &Store, key: &str, lease: Duration, stop: &CancellationToken) {
-    loop {
-        let is_leaving = stop.is_cancelled();
-        let value = if is_leaving { LEAVING } else { HERE };
-        timeout(lease / 2, leases.put(key, value.into())).await.ok();
-        if is_leaving {
-            sleep(lease / 4).await;
-        } else {
-            timeout(lease / 4, stop.cancelled()).await.ok();
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Many machines follow event streams into one log of NATS JetStream, and any of them serves it.
 //!
 //! `nats` is the bottom, then `agreement`, `names`, `generation`, `record`, `log`, `write`, `sources`, `source`,
-//! `partition`, `fleet`. `tail` and `serve` read what they write.
+//! `partition`, `heartbeat`, `fleet`. `tail` and `serve` read what they write.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +9,7 @@ pub mod agreement;
 pub mod connects;
 pub mod fleet;
 pub mod generation;
+pub mod heartbeat;
 pub mod log;
 pub mod metrics;
 pub mod names;

@@ -20,10 +20,11 @@ use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind, Stream};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use tokio::time::timeout;
 
-use crate::generation::{OWNER, begin_generation, generation};
+use crate::generation::{OWNER, begin_generation, generation, note_last};
 use crate::names::{Names, decode};
-use crate::nats::{has_batches, info};
+use crate::nats::{TIMEOUT, has_batches, info};
 use crate::record::{ID, Position, Record};
 
 /// In a fence that follows a failure: the sequence of the last event before it.
@@ -82,8 +83,7 @@ impl Log {
             writes: 0,
         };
         loop {
-            let found = log.stream.get_info().await?;
-            let current = generation(config, partition, &found).await?;
+            let current = generation(config, partition, &log.stream).await?;
             if current == log.generation {
                 break;
             }
@@ -92,6 +92,7 @@ impl Log {
             // A fence that compared could lose for ever against a predecessor that still writes.
             ensure!(log.write_fence(None).await?, "a fence that compares nothing was refused");
         }
+        note_last(config, partition, &log.generation, log.fence).await.ok(); // another may be faster
         let positions = log.positions().await?;
         Ok((log, positions))
     }
@@ -219,7 +220,9 @@ impl Log {
         };
         let mut messages = self.stream.create_consumer(config).await?.messages().await?;
         let mut positions = HashMap::new();
-        while let Some(message) = messages.next().await {
+        while let Some(message) =
+            timeout(TIMEOUT * 5, messages.next()).await.context("the log says nothing")?
+        {
             let message = message?;
             let info = message.info().map_err(anyhow::Error::from_boxed)?;
             if let Some((_, source)) = self.names.parse(&message.subject) {
@@ -237,7 +240,9 @@ impl Log {
     }
 }
 
-fn if_there(found: Result<StreamMessage, LastRawMessageError>) -> Result<Option<StreamMessage>> {
+pub fn if_there(
+    found: Result<StreamMessage, LastRawMessageError>,
+) -> Result<Option<StreamMessage>> {
     match found {
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
         found => Ok(Some(found?)),

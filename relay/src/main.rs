@@ -16,7 +16,7 @@ use async_nats::{ConnectOptions, Event};
 use axum::Router;
 use axum::http::HeaderValue;
 use clap::Parser;
-use relay::agreement::{Agreement, Wanted};
+use relay::agreement::Agreement;
 use relay::connects::Connects;
 use relay::fleet::Fleet;
 use relay::metrics::Metrics;
@@ -78,8 +78,13 @@ async fn connect(cli: &Cli) -> Result<Context> {
     Ok(ContextBuilder::new().timeout(TIMEOUT).ack_timeout(TIMEOUT).build(client))
 }
 
-/// For what runs on: NATS may be away at the start, and go away while this sets up.
-async fn patiently<T>(stop: &CancellationToken, set_up: impl AsyncFn() -> Result<T>) -> Result<T> {
+/// For what runs on: NATS may be away at the start, and go away while this sets up. What has run before does not
+/// give up.
+async fn patiently<T>(
+    stop: &CancellationToken,
+    has_run: bool,
+    set_up: impl AsyncFn() -> Result<T>,
+) -> Result<T> {
     let trying = async {
         let mut refusals = 0;
         loop {
@@ -88,7 +93,7 @@ async fn patiently<T>(stop: &CancellationToken, set_up: impl AsyncFn() -> Result
                 result => return result,
             };
             refusals = if is_final(&error) { refusals + 1 } else { 0 };
-            if error.is::<Refused>() || refusals == REFUSALS {
+            if !has_run && (error.is::<Refused>() || refusals == REFUSALS) {
                 return Err(error);
             }
             log_failure("this relay cannot be set up yet", &error);
@@ -120,13 +125,14 @@ async fn follow(cli: &Cli, options: &Follow) -> Result<()> {
         tokio::spawn(listen(address, app, stop.clone()).await?);
     }
     let connects = Arc::new(Connects::new(options.connects_per_second, options.per_host));
-    let mut wanted = options.wanted.clone();
+    let mut proposed = Agreement::from(&options.wanted);
+    let mut has_run = false;
     loop {
-        let (leases, holder) = patiently(&stop, async || {
+        let (leases, holder) = patiently(&stop, has_run, async || {
             let jetstream = connect(cli).await?;
-            let replicas = Some(wanted.replicas.unwrap_or(1));
+            let replicas = Some(proposed.replicas);
             let config = bucket(&jetstream, &cli.name, "config", replicas).await?;
-            let agreed = Agreement::make(&config, &wanted).await?;
+            let agreed = Agreement::make(&config, &proposed, &options.wanted).await?;
             let names = Names { name: cli.name.clone(), agreed };
             let replicas = Some(names.agreed.replicas);
             let sources = bucket(&jetstream, &cli.name, "sources", replicas).await?;
@@ -149,7 +155,7 @@ async fn follow(cli: &Cli, options: &Follow) -> Result<()> {
             Ok((leases, holder))
         })
         .await?;
-        wanted = Wanted::from(holder.names.agreed.clone());
+        (proposed, has_run) = (holder.names.agreed.clone(), true);
         let nats = holder.jetstream.client().server_info().version;
         let has_batches = has_batches(&holder.jetstream);
         info!(worker, nats, has_batches, agreed = ?holder.names.agreed, "following");
@@ -170,7 +176,7 @@ async fn serve(cli: &Cli, options: &Serve) -> Result<()> {
     };
     let cors = CorsLayer::new().allow_origin(origins).allow_headers(AllowHeaders::mirror_request());
     let stop = stop_by_signal()?;
-    let server = patiently(&stop, async || {
+    let server = patiently(&stop, false, async || {
         let jetstream = connect(cli).await?;
         let config = bucket(&jetstream, &cli.name, "config", None).await?;
         Ok(Server {

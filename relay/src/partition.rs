@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use async_nats::jetstream::kv::Store;
-use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::generation::key;
+use crate::generation::changed;
 use crate::log::Log;
 use crate::nats::log_failure;
 use crate::source::Holder;
@@ -51,9 +50,9 @@ impl Holder {
                 }
                 Err(error) => {
                     log_failure(&format!("partition {partition} is not taken yet"), &error);
-                    sleep(Duration::from_millis(fastrand::u64(250..1000))).await;
                 }
             }
+            sleep(Duration::from_millis(fastrand::u64(250..1000))).await;
         }
     }
 
@@ -71,7 +70,8 @@ impl Holder {
         info!(partition, sources = positions.len(), fence = log.fence, "taken");
         let (events, received) = mpsc::channel(log.batch.max(DEPTH));
         let shared = Shared::new(events, positions);
-        let changed = self.wait_for_generation(partition, log.generation.clone());
+        let generation = log.generation.clone();
+        let changed = changed(&self.config, partition, &generation);
         let metrics = self.metrics.clone();
         let writing = write_all(&mut log, received, &metrics);
         let following = self.clone().follow_all(partition, shared, stop);
@@ -81,20 +81,6 @@ impl Holder {
             written = &mut writing => Ok(written),
             () = changed => Ok(Written::Rewound),
             () = &mut following => Ok(writing.await),
-        }
-    }
-
-    /// Another member found that the log had lost its end.
-    async fn wait_for_generation(&self, partition: u32, current: String) {
-        loop {
-            if let Ok(mut entries) = self.config.watch_with_history(key(partition)).await {
-                while let Some(Ok(entry)) = entries.next().await {
-                    if !entry.value.starts_with(current.as_bytes()) {
-                        return;
-                    }
-                }
-            }
-            sleep(Duration::from_secs(1)).await;
         }
     }
 

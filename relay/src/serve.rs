@@ -57,6 +57,7 @@ async fn subscribe(
     headers: HeaderMap,
 ) -> Response {
     let id = headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()));
+    let id = id.filter(|id| !id.is_empty());
     let begun = server.clone().begin(&name, id.as_deref(), start.from.as_deref() == Some("start"));
     let begin = match timeout(TIMEOUT * 2, begun).await.map_err(anyhow::Error::from).flatten() {
         Ok(Some(begin)) => begin,

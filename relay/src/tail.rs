@@ -19,8 +19,9 @@ use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::generation::{begin_generation, generation_of, read_generation};
+use crate::generation::{OWNER, begin_generation, changed, generation_of, read_generation};
 use crate::lock;
+use crate::log::if_there;
 use crate::metrics::Metrics;
 use crate::names::{Names, decode};
 use crate::record::TYPE;
@@ -143,7 +144,8 @@ impl Server {
         let tail = Arc::new(Tail::new(current, found.state.last_sequence, self.keep));
         let (server, reading) = (self.clone(), tail.clone());
         tokio::spawn(async move {
-            while let Err(error) = server.read(partition, &reading).await {
+            let mut last = None;
+            while let Err(error) = server.read(partition, &reading, &mut last).await {
                 info!(partition, error = format!("{error:#}"), "reading the log again");
                 sleep(Duration::from_millis(fastrand::u64(100..300))).await;
             }
@@ -154,12 +156,19 @@ impl Server {
         Ok(tail)
     }
 
-    /// Until the log has another generation.
-    async fn read(&self, partition: u32, tail: &Tail) -> Result<()> {
+    /// Until the log has another generation. `last`: who wrote the message that was read last.
+    async fn read(&self, partition: u32, tail: &Tail, last: &mut Option<String>) -> Result<()> {
         let connects = || self.jetstream.client().statistics().connects.load(Ordering::Relaxed);
         let connected = connects();
         let stream = self.stream(partition).await?;
-        if stream.get_info().await?.state.last_sequence < tail.read() {
+        let mut is_other = stream.get_info().await?.state.last_sequence < tail.read();
+        if let Some(last) = last.as_deref()
+            && let Some(found) = if_there(stream.get_raw_message(tail.read()).await)?
+        {
+            // It lost its end, and another worker has written on from there.
+            is_other |= owner_of(&found.headers) != Some(last);
+        }
+        if is_other {
             self.metrics.rewinds.inc();
             begin_generation(&self.config, partition, &tail.generation).await?;
             return Ok(());
@@ -171,8 +180,11 @@ impl Server {
         };
         let mut messages = stream.create_consumer(config).await?.messages().await?;
         let mut looks = interval(Duration::from_secs(1));
+        let changed = changed(&self.config, partition, &tail.generation);
+        tokio::pin!(changed);
         loop {
             let message = tokio::select! {
+                () = &mut changed => return Ok(()),
                 message = messages.next() => message.context("the log ended")??,
                 // It may have lost its end, which a consumer does not notice.
                 _ = looks.tick() => {
@@ -182,6 +194,9 @@ impl Server {
             };
             let sequence = message.info().map_err(anyhow::Error::from_boxed)?.stream_sequence;
             let headers = message.headers.as_ref();
+            if sequence <= tail.read() {
+                return Ok(()); // it was deleted and made anew
+            }
             if sequence > tail.start && generation_of(headers) != Some(&tail.generation) {
                 return Ok(());
             }
@@ -191,7 +206,12 @@ impl Server {
                 let event = tail.encode(sequence, headers, &message.payload);
                 tail.ring(source).send_modify(|ring| ring.push(sequence, event, self.keep));
             }
+            *last = headers.and_then(owner_of).map(str::to_owned);
             tail.read.store(sequence, Ordering::Release);
         }
     }
+}
+
+fn owner_of(headers: &HeaderMap) -> Option<&str> {
+    headers.get(OWNER).map(|owner| owner.as_str())
 }

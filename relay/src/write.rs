@@ -95,14 +95,26 @@ async fn write(
     metrics: &Metrics,
 ) -> Result<usize, Written> {
     let mut count = costs.count(records.len());
-    let start = Instant::now();
     let mut failures = 0;
-    while let Err(error) = log.append(&records[..count]).await {
+    loop {
+        let start = Instant::now();
+        let appended = log.append(&records[..count]).await;
+        let took = start.elapsed();
+        let Err(error) = appended else {
+            costs.note(count, took);
+            break;
+        };
         failures += 1;
         metrics.failures.inc();
         warn!(%error, events = count, "a write failed: reading the log for its result");
         match reclaim(log, &records[..count]).await {
-            Reclaimed::Stored => break,
+            Reclaimed::Stored => {
+                // One event is quick: what it lost is its acknowledgement. A batch may take longer than that.
+                if count > 1 {
+                    costs.note(count, took);
+                }
+                break;
+            }
             // A server may refuse batches, or batches of this size: one event always passes.
             Reclaimed::Missing => {
                 costs.note_refusal(count);
@@ -116,15 +128,12 @@ async fn write(
             Reclaimed::Rewound => return Err(Written::Rewound),
         }
     }
-    if failures == 0 {
-        costs.note(count, start.elapsed());
-    }
     metrics.events.inc_by(count as u64);
     Ok(count)
 }
 
 /// What a batch counts as that was refused: longer than any takes.
-const REFUSED: Duration = Duration::from_secs(10);
+const REFUSED: Duration = Duration::from_secs(3600);
 
 /// What writes take. NATS stages a batch before it stores it, and on a single server it does so on its disk:
 /// that is as long as some hundred writes of one event, or shorter than two of them if NATS is far.
@@ -140,7 +149,7 @@ impl Costs {
         if self.single * waiting as u32 > self.batch { waiting } else { 1 }
     }
 
-    /// It is tried again some ten thousand events later.
+    /// It is tried again some forty thousand events later.
     fn note_refusal(&mut self, count: usize) {
         if count > 1 {
             self.batch = REFUSED;

@@ -300,6 +300,12 @@ async fn bad_arguments_are_refused() {
         (&["sources", "put", "a", "http://127.0.0.1/", "--header", "a b: c"], "invalid"),
         (&["--name", "a b", "status"], "is not a name"),
         (&["follow", "--partitions", "0"], "invalid value '0'"),
+        (&["follow", "--partitions", "4097"], "1 to 4096"),
+        (&["follow", "--replicas", "0"], "1 to 5"),
+        (&["follow", "--replicas", "6"], "1 to 5"),
+        (&["follow", "--max-age", "999ms"], "1s to 10y"),
+        (&["follow", "--max-age", "500y"], "1s to 10y"),
+        (&["follow", "--connects-per-second", "2000000000"], "not in 1..=1000000"),
         (&["follow", "a=nonsense"], "is not a URL"),
         (&["status"], "has no workers yet"),
         (&["serve", "--allow-origin", "*", "--allow-origin", "http://a"], "permits all"),
@@ -600,6 +606,30 @@ async fn a_store_that_was_wiped_is_made_anew() {
     assert!(worker.terminate());
 }
 
+/// Another worker was faster, and agreed on something else.
+#[tokio::test]
+async fn a_worker_whose_store_was_wiped_takes_what_another_wrote() {
+    let mut nats = Nats::start();
+    let free = Process::start(&nats.url(), &["follow"]);
+    free.said(" taken ").await;
+    let mut bound = Process::start(&nats.url(), &["follow", "--partitions", "16"]);
+    bound.said(" taken ").await;
+    nats.kill();
+    nats.wipe();
+    nats.start_again();
+    let config = bucket(&nats.connect().await, "sse", "config", Some(1)).await.expect("a bucket");
+    support::agree(&config, 2).await;
+    free.said("NATS has lost its store").await;
+    eventually("it follows again", SOON, async || {
+        free.log().lines().filter(|line| line.contains("following")).count() == 2
+    })
+    .await;
+    // The options of this one say otherwise, and it goes on asking.
+    bound.said("--partitions 16 is not what this relay was made with: 2").await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(bound.has_ended().is_none(), "{}", bound.log());
+}
+
 #[tokio::test]
 async fn the_keys_of_dead_workers_go_away() {
     let nats = Nats::start();
@@ -624,6 +654,37 @@ async fn the_keys_of_dead_workers_go_away() {
     assert!(has("here").await);
 }
 
+/// It was killed with all of them, and takes its share alone: the rest names a worker that lives.
+#[tokio::test]
+async fn a_worker_that_comes_back_under_its_name_leaves_the_others_their_share() {
+    let nats = Nats::start();
+    let start = |name: &str| {
+        let options = ["follow", "--partitions", "16", "--lease", "3", "--worker", name];
+        Process::start(&nats.url(), &options)
+    };
+    let mut first = start("a");
+    let taken = |log: &str| log.lines().filter(|line| line.contains(" taken ")).count();
+    eventually("it has all", SOON, async || taken(&first.log()) == 16).await;
+    first.kill();
+    let second = start("b");
+    second.said("following").await;
+    let third = start("a");
+    eventually("each has its half", SOON, async || {
+        taken(&third.log()) >= 8 && taken(&second.log()) >= 8
+    })
+    .await;
+    let leases = bucket(&nats.connect().await, "sse", "leases", None).await.expect("the bucket");
+    eventually("the leases say so", SOON, async || {
+        let mut owners = std::collections::BTreeMap::<_, usize>::new();
+        for partition in 0..16 {
+            let owner = leases.get(format!("p.{partition}")).await.expect("an answer");
+            *owners.entry(owner).or_default() += 1;
+        }
+        owners == [(Some("a".into()), 8), (Some("b".into()), 8)].into()
+    })
+    .await;
+}
+
 /// Not one after the other: NATS may be far.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_partitions_are_released_at_once() {
@@ -633,7 +694,9 @@ async fn all_partitions_are_released_at_once() {
     let taken = |log: &str| log.lines().filter(|line| line.contains(" taken ")).count();
     eventually("all are taken", SOON, async || taken(&worker.log()) == 32).await;
     gate.delay(Duration::from_millis(100));
-    assert!(worker.terminate(), "more than two leases: {}", worker.log());
+    let start = Instant::now();
+    assert!(worker.terminate(), "{}", worker.log());
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}: {}", start.elapsed(), worker.log());
     let released = worker.log().lines().filter(|line| line.contains("given_back=true")).count();
     assert_eq!(released, 32);
 }

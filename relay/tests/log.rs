@@ -495,6 +495,35 @@ async fn events_are_written_singly_where_a_batch_is_refused() {
     assert_eq!(metrics.failures.get(), 1, "a batch was tried, and only once");
 }
 
+/// As from a backup, or a cluster that made it anew on an empty disk: it says the same time at which it was made.
+#[tokio::test]
+async fn a_log_that_is_shorter_than_when_it_was_taken_gets_a_new_generation() {
+    let mut nats = Nats::start();
+    let jetstream = nats.connect().await;
+    let (names, config) = relay(&jetstream).await;
+    let mut log = take(&jetstream, &names, &config, "one", 1).await;
+    log.append(&[event(&names, "1")]).await.expect("stored");
+    nats.terminate();
+    let copy = nats.copy_store();
+    nats.start_again();
+    let log = take(&jetstream, &names, &config, "two", 1).await;
+    let same = take(&jetstream, &names, &config, "three", 1).await;
+    assert_eq!(same.generation, log.generation);
+    // The log comes back as it was, and the bucket stays.
+    let key = "generation.0";
+    let noted = config.get(key).await.expect("an answer").expect("a generation");
+    nats.kill();
+    nats.put_back(&copy);
+    nats.start_again();
+    support::eventually("NATS answers", Duration::from_secs(20), async || {
+        config.put(key, noted.clone()).await.is_ok()
+    })
+    .await;
+    let new = take(&jetstream, &names, &config, "four", 1).await;
+    assert_ne!(new.generation, log.generation);
+    assert_eq!(take(&jetstream, &names, &config, "five", 1).await.generation, new.generation);
+}
+
 #[tokio::test]
 async fn positions_are_those_of_events_and_of_marks_whatever_the_id() {
     let nats = Nats::start();

@@ -118,9 +118,14 @@ async fn a_client_without_an_id_gets_what_comes_from_now_on() {
     }
     let machine = written.serve("127.0.0.1:0");
     let url = format!("{}/sources/a", machine.url().await);
-    let (_, mut events) = EventSource::get(url).open().await.expect("it opens");
+    let (_, mut events) = EventSource::get(&url).open().await.expect("it opens");
+    // An empty one is none.
+    let request = default_client().expect("a client").get(url).header("last-event-id", "");
+    let response = request.send().await.expect("a response");
+    let mut empty = EventSource::from_response(response).stream();
     written.write(51).await;
     assert_eq!(next(&mut events).await.data(), "51");
+    assert_eq!(next(&mut empty).await.data(), "51");
 }
 
 /// So it misses nothing if the machine dies before its first event.
@@ -209,6 +214,94 @@ async fn a_log_that_lost_its_end_is_served_with_new_ids() {
     for number in 6..=20 {
         written.write_data(number, format!("new {number}")).await;
     }
+    let mut events = listen(&origin, &last);
+    assert_eq!(next(&mut events).await.event_type(), "relay.reset");
+    for number in 1..=5 {
+        assert_eq!(next(&mut events).await.data(), number.to_string());
+    }
+    assert_eq!(next(&mut events).await.data(), "new 6");
+}
+
+/// The connection to NATS stays up.
+#[tokio::test]
+async fn a_log_that_was_deleted_and_made_anew_is_served_with_new_ids() {
+    let mut written = Written::start().await;
+    for number in 1..=9 {
+        written.write(number).await;
+    }
+    let machine = written.serve("127.0.0.1:0");
+    let origin = machine.url().await;
+    let mut events = listen(&origin, "");
+    let mut last = String::new();
+    for number in 1..=9 {
+        let event = next(&mut events).await;
+        assert_eq!(event.data(), number.to_string());
+        last = event.last_event_id().to_owned();
+    }
+    written.jetstream.delete_stream("sse-0").await.expect("it is deleted");
+    written.names.open(&written.jetstream, 0).await.expect("a stream");
+    let taken = Log::take(&written.jetstream, &written.names, &written.config, 0, "other", 1).await;
+    written.log = taken.expect("taken").0;
+    for number in 1..=3 {
+        written.write_data(number, format!("new {number}")).await;
+    }
+    let ended = async { while events.next().await.is_some_and(|event| event.is_ok()) {} };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the client is broken off");
+    let mut events = listen(&origin, &last);
+    assert_eq!(next(&mut events).await.event_type(), "relay.reset");
+    for number in 1..=3 {
+        assert_eq!(next(&mut events).await.data(), format!("new {number}"));
+    }
+    let without = EventSource::get(format!("{origin}/sources/a"));
+    let (_, mut without) = without.open().await.expect("it opens");
+    written.write_data(4, "new 4".to_owned()).await;
+    assert_eq!(next(&mut without).await.data(), "new 4");
+    assert_eq!(next(&mut events).await.data(), "new 4");
+}
+
+/// It lost its end, and before the machine was there again it was longer than before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_lost_its_end_and_grew_past_it_is_served_with_new_ids() {
+    let mut written = Written::start().await;
+    for number in 1..=5 {
+        written.write(number).await;
+    }
+    written.nats.terminate();
+    let copy = written.nats.copy_store();
+    written.nats.start_again();
+    for number in 6..=9 {
+        written.write(number).await;
+    }
+    let gate = Gate::start(written.nats.port()).await;
+    let machine = Process::start(&gate.url(), &["serve", "--listen", "127.0.0.1:0"]);
+    let origin = machine.url().await;
+    let mut events = listen(&origin, "");
+    let mut last = String::new();
+    for number in 1..=9 {
+        let event = next(&mut events).await;
+        assert_eq!(event.data(), number.to_string());
+        last = event.last_event_id().to_owned();
+    }
+    gate.shut();
+    written.nats.kill();
+    written.nats.put_back(&copy);
+    written.nats.start_again();
+    let jetstream = written.nats.connect().await;
+    let generation = written.log.generation.clone();
+    let taken = Log::take(&jetstream, &written.names, &written.config, 0, "other", 1).await;
+    written.log = taken.expect("taken").0;
+    assert_eq!(written.log.generation, generation);
+    for number in 6..=20 {
+        written.write_data(number, format!("new {number}")).await;
+    }
+    gate.open();
+    eventually("the machine begins a generation", Duration::from_secs(30), async || {
+        support::generation(&written.config, 0).await != generation
+    })
+    .await;
+    // As a worker does that sees the change.
+    let taken = Log::take(&jetstream, &written.names, &written.config, 0, "other", 1).await;
+    written.log = taken.expect("taken").0;
     let mut events = listen(&origin, &last);
     assert_eq!(next(&mut events).await.event_type(), "relay.reset");
     for number in 1..=5 {

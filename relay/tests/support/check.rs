@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
+use async_nats::jetstream::{Context, ErrorCode};
 use futures_util::StreamExt;
 use relay::names::{Names, decode};
 use relay::record::ID;
@@ -28,7 +29,10 @@ async fn try_read(
 ) -> anyhow::Result<BTreeMap<String, Vec<Found>>> {
     let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
     for partition in 0..names.partitions() {
-        let Ok(stream) = jetstream.get_stream(names.stream(partition)).await else { continue };
+        let stream = match jetstream.get_stream(names.stream(partition)).await {
+            Err(error) if is_missing(&error) => continue,
+            stream => stream?,
+        };
         let state = &stream.cached_info().state;
         if state.messages == 0 {
             continue;
@@ -56,6 +60,11 @@ async fn try_read(
         }
     }
     Ok(found)
+}
+
+fn is_missing(error: &GetStreamError) -> bool {
+    let GetStreamErrorKind::JetStream(error) = error.kind() else { return false };
+    error.error_code() == ErrorCode::STREAM_NOT_FOUND
 }
 
 #[derive(Debug, Default, PartialEq)]

@@ -30,7 +30,8 @@ pub fn names(partitions: u32) -> Names {
 
 /// As the first worker does.
 pub async fn agree(config: &Store, partitions: u32) -> Names {
-    let agreed = Agreement::make(config, &wanted(partitions)).await.unwrap();
+    let wanted = wanted(partitions);
+    let agreed = Agreement::make(config, &Agreement::from(&wanted), &wanted).await.unwrap();
     Names { name: "sse".to_owned(), agreed }
 }
 
