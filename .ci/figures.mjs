@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** What is asked, and what is held until it is reached. */
-const LINES = { asked: 6500, held: 9290 };
+const LINES = { asked: 6500, held: 9310 };
 const GATES = { asked: 4, held: 4 };
 const FILE = 430;
 const FIELDS = 12;
