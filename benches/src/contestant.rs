@@ -146,7 +146,10 @@ fn plain_scan(workload: &Workload) -> Result<Tally, Stalled> {
         }
         cut.extend_from_slice(rest);
     }
-    Ok(tally)
+    match cut.is_empty() {
+        true => Ok(tally),
+        false => Err(Stalled),
+    }
 }
 
 /// Reads the plain event at the beginning. Returns its length.
