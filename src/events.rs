@@ -190,6 +190,7 @@ where
     }
 
     /// Finds an event, which the reader returns. `Err` is what a poll returns in its place.
+    // Rows "events(), small": finding an event is a call; constructing it is inlined in the caller.
     #[inline(never)]
     fn find_event(&mut self, cx: &mut Context<'_>) -> Result<(), EventPoll<S>> {
         let mut chunks = CHUNKS_PER_POLL;

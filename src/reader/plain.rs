@@ -131,6 +131,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     }
 
     /// Returns the value, with what was carried before it and perhaps the ID behind it.
+    // Row "events(), tokens": inlined, it makes every event be written to memory and read again.
     #[inline(never)]
     fn carried_with_id(&mut self, value: Range<usize>, with_id: bool) -> Box<str> {
         let chunk = self.chunk.as_ref().map_or(&[][..], AsRef::as_ref);
