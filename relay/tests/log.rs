@@ -393,9 +393,7 @@ async fn a_log_that_lost_its_end_gets_a_new_generation() {
     let (names, config) = relay(&jetstream).await;
     let mut log = take(&jetstream, &names, &config, "one", 1).await;
     log.append(&[event(&names, "1")]).await.expect("stored");
-    nats.terminate();
-    let copy = nats.copy_store();
-    nats.start_again();
+    let copy = nats.back_up();
     support::eventually("the client is back", Duration::from_secs(20), async || {
         matches!(log.reclaim(&[event(&names, "2")]).await, Ok(Reclaimed::Missing))
     })
@@ -404,9 +402,7 @@ async fn a_log_that_lost_its_end_gets_a_new_generation() {
     for id in 2..10 {
         log.append(&[event(&names, &id.to_string())]).await.expect("stored");
     }
-    nats.kill();
-    nats.put_back(&copy);
-    nats.start_again();
+    nats.restore(&copy);
     let lost = [event(&names, "10")];
     support::eventually("the loss is noticed", Duration::from_secs(20), async || {
         log.append(&lost).await.is_err()
@@ -427,18 +423,14 @@ async fn a_loss_is_noticed_by_the_worker_that_also_lost_the_log() {
     let jetstream = nats.connect().await;
     let (names, config) = relay(&jetstream).await;
     let mut log = take(&jetstream, &names, &config, "one", 1).await;
-    nats.terminate();
-    let copy = nats.copy_store();
-    nats.start_again();
+    let copy = nats.back_up();
     let records = [event(&names, "1")];
     support::eventually("the client is back", Duration::from_secs(20), async || {
         matches!(log.reclaim(&records).await, Ok(Reclaimed::Missing))
     })
     .await;
     log.append(&records).await.expect("stored");
-    nats.kill();
-    nats.put_back(&copy);
-    nats.start_again();
+    nats.restore(&copy);
     let jetstream = nats.connect().await;
     let mut other = take(&jetstream, &names, &config, "two", 1).await;
     for id in 1..10 {
@@ -503,18 +495,14 @@ async fn a_log_that_is_shorter_than_when_it_was_taken_gets_a_new_generation() {
     let (names, config) = relay(&jetstream).await;
     let mut log = take(&jetstream, &names, &config, "one", 1).await;
     log.append(&[event(&names, "1")]).await.expect("stored");
-    nats.terminate();
-    let copy = nats.copy_store();
-    nats.start_again();
+    let copy = nats.back_up();
     let log = take(&jetstream, &names, &config, "two", 1).await;
     let same = take(&jetstream, &names, &config, "three", 1).await;
     assert_eq!(same.generation, log.generation);
     // The log comes back as it was, and the bucket stays.
     let key = "generation.0";
     let noted = config.get(key).await.expect("an answer").expect("a generation");
-    nats.kill();
-    nats.put_back(&copy);
-    nats.start_again();
+    nats.restore(&copy);
     support::eventually("NATS answers", Duration::from_secs(20), async || {
         config.put(key, noted.clone()).await.is_ok()
     })

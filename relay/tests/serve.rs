@@ -77,6 +77,17 @@ async fn next(events: &mut EventStream) -> Event {
     event.expect("an event in time").expect("an event").expect("no error")
 }
 
+/// Reads the events 1 to `number`. Returns the ID of the last.
+async fn read_to(events: &mut EventStream, number: u64) -> String {
+    let mut last = String::new();
+    for number in 1..=number {
+        let event = next(events).await;
+        assert_eq!(event.data(), number.to_string());
+        last = event.last_event_id().to_owned();
+    }
+    last
+}
+
 /// The ID's sequence.
 fn sequence(event: &Event) -> u64 {
     event
@@ -96,12 +107,7 @@ async fn a_client_goes_on_at_another_machine() {
     }
     let (one, two) = (written.serve("127.0.0.1:0"), written.serve("127.0.0.1:0"));
     let mut events = listen(&one.url().await, "");
-    let mut last = String::new();
-    for number in 1..=100 {
-        let event = next(&mut events).await;
-        assert_eq!(event.data(), number.to_string());
-        last = event.last_event_id().to_owned();
-    }
+    let last = read_to(&mut events, 100).await;
     let mut events = listen(&two.url().await, &last);
     for number in 101..=200 {
         assert_eq!(next(&mut events).await.data(), number.to_string());
@@ -184,24 +190,15 @@ async fn a_log_that_lost_its_end_is_served_with_new_ids() {
     for number in 1..=5 {
         written.write(number).await;
     }
-    written.nats.terminate();
-    let copy = written.nats.copy_store();
-    written.nats.start_again();
+    let copy = written.nats.back_up();
     for number in 6..=9 {
         written.write(number).await;
     }
     let machine = written.serve("127.0.0.1:0");
     let origin = machine.url().await;
     let mut events = listen(&origin, "");
-    let mut last = String::new();
-    for number in 1..=9 {
-        let event = next(&mut events).await;
-        assert_eq!(event.data(), number.to_string());
-        last = event.last_event_id().to_owned();
-    }
-    written.nats.kill();
-    written.nats.put_back(&copy);
-    written.nats.start_again();
+    let last = read_to(&mut events, 9).await;
+    written.nats.restore(&copy);
     // The worker is gone as well: the machine that serves is the only one that can notice.
     let jetstream = written.nats.connect().await;
     let generation = written.log.generation.clone();
@@ -232,12 +229,7 @@ async fn a_log_that_was_deleted_and_made_anew_is_served_with_new_ids() {
     let machine = written.serve("127.0.0.1:0");
     let origin = machine.url().await;
     let mut events = listen(&origin, "");
-    let mut last = String::new();
-    for number in 1..=9 {
-        let event = next(&mut events).await;
-        assert_eq!(event.data(), number.to_string());
-        last = event.last_event_id().to_owned();
-    }
+    let last = read_to(&mut events, 9).await;
     written.jetstream.delete_stream("sse-0").await.expect("it is deleted");
     written.names.open(&written.jetstream, 0).await.expect("a stream");
     let taken = Log::take(&written.jetstream, &written.names, &written.config, 0, "other", 1).await;
@@ -266,9 +258,7 @@ async fn a_log_that_lost_its_end_and_grew_past_it_is_served_with_new_ids() {
     for number in 1..=5 {
         written.write(number).await;
     }
-    written.nats.terminate();
-    let copy = written.nats.copy_store();
-    written.nats.start_again();
+    let copy = written.nats.back_up();
     for number in 6..=9 {
         written.write(number).await;
     }
@@ -276,16 +266,9 @@ async fn a_log_that_lost_its_end_and_grew_past_it_is_served_with_new_ids() {
     let machine = Process::start(&gate.url(), &["serve", "--listen", "127.0.0.1:0"]);
     let origin = machine.url().await;
     let mut events = listen(&origin, "");
-    let mut last = String::new();
-    for number in 1..=9 {
-        let event = next(&mut events).await;
-        assert_eq!(event.data(), number.to_string());
-        last = event.last_event_id().to_owned();
-    }
+    let last = read_to(&mut events, 9).await;
     gate.shut();
-    written.nats.kill();
-    written.nats.put_back(&copy);
-    written.nats.start_again();
+    written.nats.restore(&copy);
     let jetstream = written.nats.connect().await;
     let generation = written.log.generation.clone();
     let taken = Log::take(&jetstream, &written.names, &written.config, 0, "other", 1).await;

@@ -117,36 +117,26 @@ impl Nats {
         self.child = spawn(self.dir.path(), self.port.into(), &self.arguments);
     }
 
-    /// A copy of the store as it is now. Stop it first.
-    pub fn copy_store(&self) -> TempDir {
+    /// Returns a copy of the store as it is now; stops the server meanwhile.
+    pub fn back_up(&mut self) -> TempDir {
+        self.terminate();
         let copy = tempfile::tempdir().unwrap();
-        run(
-            "cp",
-            &[
-                "-a",
-                &format!("{}/store", self.dir.path().display()),
-                &copy.path().display().to_string(),
-            ],
-        );
+        copy_store(self.dir.path(), copy.path());
+        self.start_again();
         copy
+    }
+
+    /// Kills the server. It runs again with this copy: what was written since is gone.
+    pub fn restore(&mut self, copy: &TempDir) {
+        self.kill();
+        self.wipe();
+        copy_store(copy.path(), self.dir.path());
+        self.start_again();
     }
 
     /// Nothing is left. Stop it first.
     pub fn wipe(&self) {
         fs::remove_dir_all(self.dir.path().join("store")).unwrap();
-    }
-
-    /// What was written since the copy is gone. Stop it first.
-    pub fn put_back(&self, copy: &TempDir) {
-        self.wipe();
-        run(
-            "cp",
-            &[
-                "-a",
-                &format!("{}/store", copy.path().display()),
-                &self.dir.path().display().to_string(),
-            ],
-        );
     }
 }
 
@@ -176,4 +166,8 @@ fn spawn(dir: &Path, port: i32, arguments: &Vec<String>) -> Child {
 
 fn run(program: &str, arguments: &[&str]) {
     assert!(Command::new(program).args(arguments).status().unwrap().success());
+}
+
+fn copy_store(from: &Path, to: &Path) {
+    run("cp", &["-a", &format!("{}/store", from.display()), &to.display().to_string()]);
 }
