@@ -38,8 +38,8 @@ pub struct Event {
     shared_id: Option<Arc<String>>,
 }
 
-/// From this length on, an ID is shared with the events that inherit it.
-pub(crate) const COPIED_ID: usize = 64;
+/// From this length on, an ID is long: the events that inherit it share it.
+pub(crate) const LONG_ID: usize = 64;
 
 impl Event {
     /// Makes an event of type `message` without an ID: for tests, or to send it on.
@@ -51,10 +51,7 @@ impl Event {
     /// Sets the type. Default: `message`; an empty type means the same.
     #[must_use]
     pub fn with_type(self, event_type: impl AsRef<str>) -> Self {
-        let event_type = match event_type.as_ref() {
-            MESSAGE => "",
-            other => other,
-        };
+        let event_type = kept_type(event_type.as_ref());
         let (data_len, type_end, has_own_id) = (self.data_len, self.type_end(), self.has_own_id());
         let mut text = self.text.into_string();
         let id_len = text.len() - type_end;
@@ -75,10 +72,7 @@ impl Event {
 
     /// Makes an event of these parts.
     pub(crate) fn of(data: &str, event_type: &str, id: &str, has_own_id: bool) -> Self {
-        let event_type = match event_type {
-            MESSAGE => "",
-            other => other,
-        };
+        let event_type = kept_type(event_type);
         let text = [data, event_type, id].concat().into();
         Self::from_text(text, event_type.len(), id.len(), has_own_id, None)
     }
@@ -195,6 +189,14 @@ impl Event {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the event's data is not base64")]
 pub struct Base64Error(#[source] base64::DecodeError);
+
+/// Returns what an event keeps of its type: nothing, if it is `message`.
+fn kept_type(event_type: &str) -> &str {
+    match event_type {
+        MESSAGE => "",
+        other => other,
+    }
+}
 
 impl Event {
     /// What makes events equal.

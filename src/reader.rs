@@ -7,7 +7,7 @@ mod tests;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::event::{COPIED_ID, Event};
+use crate::event::{Event, LONG_ID};
 use crate::parser::{EventTooLarge, MIN_RETAINED, Parser, Step};
 
 /// A parser, and the chunk that it reads.
@@ -182,7 +182,7 @@ impl<B: AsRef<[u8]>> EventReader<B> {
     #[inline(always)]
     fn shared_id(&mut self, has_own_id: bool) -> Option<Arc<String>> {
         match self.parser.id_len() {
-            COPIED_ID.. if !has_own_id => Some(self.long_id()),
+            LONG_ID.. if !has_own_id => Some(self.long_id()),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! What the client relies on.
 
 use super::EventReader;
-use crate::event::{COPIED_ID, Event};
+use crate::event::{Event, LONG_ID};
 use crate::parser::{Parser, Step};
 
 fn reader() -> EventReader<&'static str> {
@@ -195,7 +195,7 @@ fn a_block_that_sets_the_id_is_counted() {
 
 #[test]
 fn events_share_a_long_id_that_they_inherit() {
-    let [first, second] = ["x", "y"].map(|part| part.repeat(COPIED_ID));
+    let [first, second] = ["x", "y"].map(|part| part.repeat(LONG_ID));
     let mut reader = EventReader::new(Parser::new());
     reader.push(format!(
         "id: {first}\nevent: t\ndata: 1\n\ndata: 2\n\ndata: 3\n\nid: {second}\ndata: 4\n\nevent: u\ndata: 5\n\n"
@@ -211,7 +211,7 @@ fn events_share_a_long_id_that_they_inherit() {
 
 #[test]
 fn a_long_id_does_not_outlive_its_connection() {
-    let [first, second] = ["x", "y"].map(|part| part.repeat(COPIED_ID));
+    let [first, second] = ["x", "y"].map(|part| part.repeat(LONG_ID));
     let mut reader = EventReader::new(Parser::new());
     for (position, body, id) in [
         (&first, "data: 1\n\n".to_owned(), &first),
